@@ -1,0 +1,102 @@
+//! The data directory: its lock, and writes that are whole or not there.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use super::error::{Context, Error, Kind, Result};
+
+/// Exclusive hold on a data directory; released when dropped or when the process ends in any way.
+#[derive(Debug)]
+pub struct DirLock {
+    _file: File,
+    path: PathBuf,
+}
+
+impl DirLock {
+    /// Creates `dir` if need be and takes its lock file.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] with the holder's pid if another process has it; [`Kind::Precondition`] if the directory
+    /// can't be made or written.
+    pub fn acquire(dir: &Path) -> Result<Self> {
+        std::fs::create_dir_all(dir).context(Kind::Precondition, || {
+            format!("cannot create the data directory {}: choose another with --data-dir", dir.display())
+        })?;
+        let path = dir.join("LOCK");
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .context(Kind::Precondition, || {
+                format!("cannot write to the data directory {}: check its permissions", dir.display())
+            })?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut pid = String::new();
+                let _ = file.read_to_string(&mut pid);
+                let holder = if pid.trim().is_empty() { "unknown".to_owned() } else { pid.trim().to_owned() };
+                return Err(Error::new(
+                    Kind::Conflict,
+                    format!(
+                        "the data directory {} is in use by process {holder}: stop that server, or use it with --server",
+                        dir.display()
+                    ),
+                ));
+            }
+            Err(TryLockError::Error(cause)) => {
+                return Err(Error::new(Kind::Precondition, format!("cannot lock {}", path.display())).caused_by(cause));
+            }
+        }
+        let written = file
+            .set_len(0)
+            .and_then(|()| file.seek(SeekFrom::Start(0)))
+            .and_then(|_| write!(file, "{}", std::process::id()))
+            .and_then(|()| file.flush());
+        written.context(Kind::Precondition, || format!("cannot write {}", path.display()))?;
+        Ok(Self { _file: file, path })
+    }
+
+    /// The lock file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Writes `bytes` to `path` so that a reader or a crash sees the old content or the new, never a part.
+///
+/// # Errors
+/// [`Kind::Internal`] with the path if any step fails.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    let temporary = path.with_extension("tmp");
+    let write = || -> std::io::Result<()> {
+        let mut file = File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)?;
+        if let Some(parent) = path.parent() {
+            File::open(parent)?.sync_all()?;
+        }
+        Ok(())
+    };
+    write().context(Kind::Internal, || format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_lock_is_refused_with_the_holders_pid() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = DirLock::acquire(dir.path()).unwrap();
+        let refused = DirLock::acquire(dir.path()).unwrap_err();
+        assert_eq!(refused.kind(), Kind::Conflict);
+        assert!(refused.message().contains(&std::process::id().to_string()), "{refused}");
+        drop(first);
+        DirLock::acquire(dir.path()).unwrap();
+    }
+}

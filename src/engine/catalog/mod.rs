@@ -1,0 +1,182 @@
+//! The ground state: namespaces, sources, documents, chunks, the operation log and the embedding cache, in SQL.
+//!
+//! # Contract
+//! - **Atomicity**: `write`, `touch` and `remove` are one transaction each: documents, chunks and log entries together,
+//!   or nothing. Readers see the old version or the new one.
+//! - **Durability**: what returned `Ok` survives a kill of the process.
+//! - **Ordering**: log positions ascend without being reused; a later write has a larger one.
+//! - **Idempotency**: writing a document whose content, path, tags and chunker are stored already adds no log entry.
+//! - **Walls**: every read of documents or chunks takes a namespace and returns nothing of another.
+//! - The embedding cache is shared by namespaces (it maps texts to vectors) and is never a way to read a text.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+
+use crate::base::error::Result;
+use crate::base::{ChunkId, ContentHash, DocumentId, EmbedKey, Lsn, SourceId, Timestamp};
+use crate::model::{Document, DocumentWrite, Hydrated, LogEntry, Namespace};
+
+#[cfg(test)]
+mod conformance;
+pub mod sqlite;
+
+/// What sync needs to know of a stored document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DocumentState {
+    /// The document.
+    pub id: DocumentId,
+    /// Its address.
+    pub uri: String,
+    /// Size at the source.
+    pub bytes: u64,
+    /// Modification time at the source.
+    pub modified_at: Option<Timestamp>,
+    /// When it was indexed.
+    pub indexed_at: Timestamp,
+    /// Hash of the bytes.
+    pub content: ContentHash,
+    /// Fingerprint of everything else that shaped the chunks (chunker version, sizes, tokenizer).
+    pub recipe: String,
+}
+
+/// A place that documents come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Derived from namespace and URI.
+    pub id: SourceId,
+    /// Address, such as `file:///repo`.
+    pub uri: String,
+}
+
+/// What a write did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WriteOutcome {
+    /// Position of its last log entry, or the head if nothing changed.
+    pub lsn: Lsn,
+    /// Documents that were new.
+    pub added: u64,
+    /// Documents whose version was replaced.
+    pub updated: u64,
+    /// Documents that were stored already, the same.
+    pub unchanged: u64,
+    /// Documents removed.
+    pub removed: u64,
+}
+
+/// Counts of one namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NamespaceStats {
+    /// Documents.
+    pub documents: u64,
+    /// Chunks.
+    pub chunks: u64,
+    /// Bytes of the documents as read.
+    pub bytes: u64,
+    /// Tokens of the chunks.
+    pub tokens: u64,
+    /// Chunks whose vector is not in the cache for the model asked about.
+    pub chunks_without_vector: u64,
+}
+
+/// A document with the chunks that a projection needs, and the position that its version was written at.
+#[derive(Debug, Clone)]
+pub struct ProjectedDocument {
+    /// Whose.
+    pub namespace: Namespace,
+    /// The document and all its chunks.
+    pub write: DocumentWrite,
+}
+
+/// A selector for removal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selector {
+    /// Single documents.
+    Documents(Vec<DocumentId>),
+    /// Everything of a source.
+    Source(SourceId),
+    /// The document with this URI.
+    Uri(String),
+    /// Every document whose URI begins with this.
+    UriPrefix(String),
+    /// Every document with this tag.
+    Tag(String),
+}
+
+/// See the module's contract.
+#[async_trait]
+pub trait Catalog: Send + Sync {
+    /// Makes a namespace; no error if it is there.
+    async fn create_namespace(&self, namespace: &Namespace, now: Timestamp) -> Result<()>;
+
+    /// All namespaces by name.
+    async fn namespaces(&self) -> Result<Vec<Namespace>>;
+
+    /// Whether it exists.
+    async fn has_namespace(&self, namespace: &Namespace) -> Result<bool>;
+
+    /// Makes or finds a source.
+    async fn ensure_source(&self, namespace: &Namespace, uri: &str, now: Timestamp) -> Result<Source>;
+
+    /// All sources of a namespace, by URI.
+    async fn sources(&self, namespace: &Namespace) -> Result<Vec<Source>>;
+
+    /// The state of every document of a source.
+    async fn source_documents(&self, namespace: &Namespace, source: SourceId) -> Result<Vec<DocumentState>>;
+
+    /// Writes new versions of documents, replacing their chunks. `recipe` is stored with each.
+    async fn write(&self, namespace: &Namespace, recipe: &str, writes: Vec<DocumentWrite>) -> Result<WriteOutcome>;
+
+    /// Records new sizes and times of documents whose content did not change. Adds no log entry.
+    async fn touch(&self, namespace: &Namespace, states: &[DocumentState]) -> Result<()>;
+
+    /// Removes documents with their chunks.
+    async fn remove(&self, namespace: &Namespace, selector: &Selector) -> Result<(WriteOutcome, Vec<String>)>;
+
+    /// Reads chunks back with their documents; ids that are not there (any more) are left out. Order is not kept.
+    async fn hydrate(&self, namespace: &Namespace, chunks: &[ChunkId]) -> Result<Vec<Hydrated>>;
+
+    /// All chunks of the given documents, by document and ordinal.
+    async fn document_chunks(&self, namespace: &Namespace, documents: &[DocumentId]) -> Result<Vec<Hydrated>>;
+
+    /// Documents of a namespace that `keep` accepts by (path, uri), up to `limit`.
+    async fn documents_where(
+        &self,
+        namespace: &Namespace,
+        keep: &(dyn for<'a> Fn(&'a str, &'a str) -> bool + Send + Sync),
+        limit: usize,
+    ) -> Result<Vec<DocumentId>>;
+
+    /// One document by URI.
+    async fn document_by_uri(&self, namespace: &Namespace, uri: &str) -> Result<Option<Document>>;
+
+    /// The newest log position.
+    async fn head(&self) -> Result<Lsn>;
+
+    /// Entries after `after`, oldest first, at most `limit`.
+    async fn read_log(&self, after: Lsn, limit: usize) -> Result<Vec<LogEntry>>;
+
+    /// What these documents hold now, for a projection; removed ones are left out.
+    async fn project(&self, documents: &[DocumentId]) -> Result<Vec<ProjectedDocument>>;
+
+    /// How far the projection `name` got, and the manifest it was built with.
+    async fn checkpoint(&self, name: &str) -> Result<Option<(Lsn, String)>>;
+
+    /// Records how far a projection got.
+    async fn set_checkpoint(&self, name: &str, applied: Lsn, manifest: &str) -> Result<()>;
+
+    /// Vectors known for `keys` under `model`.
+    async fn cached_vectors(&self, model: &str, keys: &[EmbedKey]) -> Result<HashMap<EmbedKey, Vec<f32>>>;
+
+    /// Adds vectors to the cache.
+    async fn cache_vectors(&self, model: &str, vectors: Vec<(EmbedKey, Vec<f32>)>) -> Result<()>;
+
+    /// Counts of a namespace; `model` is the key whose missing vectors are counted.
+    async fn stats(&self, namespace: &Namespace, model: &str) -> Result<NamespaceStats>;
+
+    /// Stores the reply to a request under its idempotency key, or returns the one that is stored already.
+    async fn remember_reply(&self, namespace: &Namespace, key: &str, reply: &[u8], now: Timestamp) -> Result<Vec<u8>>;
+
+    /// The reply stored under an idempotency key.
+    async fn stored_reply(&self, namespace: &Namespace, key: &str) -> Result<Option<Vec<u8>>>;
+}

@@ -1,0 +1,64 @@
+//! Full-text search that knows identifiers: a projection of the log.
+//!
+//! # Contract
+//! - **Visibility and durability** come together at `commit`: before it nothing of the batch is seen, after it all is,
+//!   together with the log position it was given; a crash leaves exactly the last commit.
+//! - **Idempotency**: `replace` removes all earlier chunks of a document first, so replaying is harmless.
+//! - **Ordering**: `search` returns candidates by descending score, ties by chunk id.
+//! - The namespace of the filter is ANDed in the engine itself.
+
+use async_trait::async_trait;
+
+use crate::base::error::Result;
+use crate::base::{DocumentId, Lsn};
+use crate::model::{Candidate, Chunk, Document, Filter, Namespace};
+
+pub mod analyzer;
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+pub mod fake;
+pub mod tantivy;
+
+/// All chunks of one document version.
+#[derive(Debug, Clone)]
+pub struct LexicalDocument {
+    /// Whose.
+    pub namespace: Namespace,
+    /// The document.
+    pub document: std::sync::Arc<Document>,
+    /// All its chunks.
+    pub chunks: Vec<Chunk>,
+}
+
+/// What a query means to this engine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LexicalQuery {
+    /// The words of the user.
+    pub text: String,
+}
+
+/// See the module's contract.
+#[async_trait]
+pub trait LexicalIndex: Send + Sync {
+    /// Replaces all chunks of these documents. Not visible before `commit`.
+    async fn replace(&self, documents: Vec<LexicalDocument>) -> Result<()>;
+
+    /// Removes documents. Not visible before `commit`.
+    async fn delete_documents(&self, namespace: &Namespace, documents: &[DocumentId]) -> Result<()>;
+
+    /// Makes everything so far visible and durable, together with `applied`.
+    async fn commit(&self, applied: Lsn) -> Result<()>;
+
+    /// The position of the last commit.
+    fn applied(&self) -> Lsn;
+
+    /// The `limit` best chunks by BM25 over text, path, headings and symbols.
+    async fn search(&self, query: &LexicalQuery, filter: &Filter, limit: usize) -> Result<Vec<Candidate>>;
+
+    /// Chunks that define a symbol which `names` spells out (whole names, compared without case), best first.
+    async fn search_symbols(&self, names: &[String], filter: &Filter, limit: usize) -> Result<Vec<Candidate>>;
+
+    /// Chunks that can be found.
+    async fn count(&self) -> Result<u64>;
+}

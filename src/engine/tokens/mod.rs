@@ -1,0 +1,19 @@
+//! Token counters of the models that contexts are packed for.
+
+use std::sync::Arc;
+
+use crate::base::error::Result;
+use crate::base::tokens::TokenCounter;
+
+pub mod openai;
+
+/// The counter for a model by name; `local` is the embedder's own, used for its name and `local`.
+///
+/// # Errors
+/// Invalid for a name that nobody knows, listing what is known.
+pub fn counter_for(model: &str, local_name: &str, local: &Arc<dyn TokenCounter>) -> Result<Arc<dyn TokenCounter>> {
+    if model == local_name || model == "local" {
+        return Ok(Arc::clone(local));
+    }
+    openai::counter(model)
+}

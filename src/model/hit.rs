@@ -1,0 +1,80 @@
+//! What searches pass around: candidates of a channel, hydrated chunks, and hits that prove themselves.
+
+use super::document::{Chunk, Document, named_enum};
+use crate::base::{ChunkId, Lsn};
+
+named_enum!(
+    /// A way of finding chunks.
+    Channel {
+        /// Vector similarity of embeddings.
+        Dense = "dense",
+        /// BM25 over words and identifiers.
+        Lexical = "lexical",
+        /// Names that the query spells out: symbols and paths.
+        Symbol = "symbol",
+    }
+);
+
+/// A chunk that a channel proposes, with that channel's own score (higher is better).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Candidate {
+    /// The chunk.
+    pub chunk: ChunkId,
+    /// The channel's score; comparable only within one answer of one channel.
+    pub score: f32,
+}
+
+/// A chunk read back from the catalogue, with its document and the log position of the version it belongs to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hydrated {
+    /// The document, as it is now.
+    pub document: std::sync::Arc<Document>,
+    /// The chunk.
+    pub chunk: Chunk,
+    /// When the version was committed.
+    pub lsn: Lsn,
+}
+
+/// One named addend of a score.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ScorePart {
+    /// Which signal.
+    pub name: &'static str,
+    /// What it added (or took).
+    pub value: f32,
+}
+
+named_enum!(
+    /// Whether the source still holds what was indexed.
+    Freshness {
+        /// It does.
+        Fresh = "fresh",
+        /// It changed or went away.
+        Stale = "stale",
+        /// The source can't be looked at cheaply.
+        Unknown = "unknown",
+    }
+);
+
+/// A result of a search.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hit {
+    /// What was found.
+    pub found: Hydrated,
+    /// The sum of `parts`.
+    pub score: f32,
+    /// The addends, largest first.
+    pub parts: Vec<ScorePart>,
+    /// Channels that proposed it, with their own scores.
+    pub channels: Vec<(Channel, f32)>,
+    /// Whether the source changed since.
+    pub freshness: Freshness,
+}
+
+impl Hit {
+    /// The citation `uri@sha256#Lfirst-Llast`.
+    pub fn citation(&self) -> String {
+        let Hydrated { document, chunk, .. } = &self.found;
+        format!("{}@{}#L{}-L{}", document.uri, document.content, chunk.lines.first, chunk.lines.last)
+    }
+}

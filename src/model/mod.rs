@@ -1,0 +1,15 @@
+//! Plain data that all floors share; what must hold of it is checked where it is made.
+//!
+//! No input or output happens here, and nothing here knows an engine.
+
+pub mod document;
+pub mod filter;
+pub mod hit;
+pub mod namespace;
+pub mod oplog;
+
+pub use document::{Chunk, Document, DocumentKind, DocumentWrite, Lines, Role, Span};
+pub use filter::Filter;
+pub use hit::{Candidate, Channel, Freshness, Hit, Hydrated, ScorePart};
+pub use namespace::Namespace;
+pub use oplog::{LogEntry, Operation};
