@@ -1,53 +1,45 @@
-//! (stub for the command line to compile against; the real one is the lead's)
+//! The process: configuration, the one composition root, listening and stopping. Environment variables and signals
+//! are read here and nowhere else.
 
 use std::path::PathBuf;
 
-use crate::base::{Error, Kind, Result};
+use crate::base::error::Result;
 
-/// How to start a server.
+mod config;
+mod environment;
+mod http;
+mod local;
+mod run;
+mod wire;
+
+pub use config::Config;
+pub use local::LocalServer;
+pub use run::serve;
+
+/// What the command line says; what it leaves out comes from the configuration.
 #[derive(Debug, Clone, Default)]
 pub struct ServeOptions {
     /// Configuration file.
     pub config: Option<PathBuf>,
-    /// Data directory.
+    /// Overrides `data_dir`.
     pub data_dir: Option<PathBuf>,
-    /// Address to listen on.
+    /// Overrides `listen`.
     pub listen: Option<String>,
 }
 
-/// Runs until SIGINT or SIGTERM.
-///
-/// # Errors
-/// Always, in this stub.
-pub async fn serve(_options: ServeOptions) -> Result<()> {
-    Err(Error::new(Kind::Precondition, "the server is not built in yet"))
-}
-
-/// A server within this process.
-pub struct LocalServer(());
-
-impl LocalServer {
-    /// Opens the data directory.
+impl ServeOptions {
+    /// The validated configuration.
     ///
     /// # Errors
-    /// Always, in this stub.
-    pub async fn start(_options: ServeOptions) -> Result<Self> {
-        Err(Error::new(Kind::Precondition, "the server is not built in yet"))
-    }
-
-    /// A channel to it.
-    ///
-    /// # Errors
-    /// Always, in this stub.
-    pub async fn channel(&self) -> Result<tonic::transport::Channel> {
-        Err(Error::new(Kind::Precondition, "the server is not built in yet"))
-    }
-
-    /// Flushes and stops.
-    ///
-    /// # Errors
-    /// Never, in this stub.
-    pub async fn stop(self) -> Result<()> {
-        Ok(())
+    /// Precondition, naming the file and the key that is wrong.
+    fn config(&self) -> Result<Config> {
+        let mut config = Config::load(self.config.as_deref(), &environment::Environment::read())?;
+        if let Some(data_dir) = &self.data_dir {
+            config.data_dir.clone_from(data_dir);
+        }
+        if let Some(listen) = &self.listen {
+            config.listen.clone_from(listen);
+        }
+        Ok(config)
     }
 }
