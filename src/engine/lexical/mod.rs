@@ -18,6 +18,8 @@ pub mod analyzer;
 mod conformance;
 #[cfg(test)]
 pub mod fake;
+mod fold;
+mod stem;
 pub mod tantivy;
 
 /// All chunks of one document version.
