@@ -8,10 +8,10 @@ Why the graph is written by hand and not exported and then quantized by a tool:
 * Fixed activation ranges. The usual dynamic quantization takes each range from the whole batch, so a text gets another
   vector in other company (cosines down to .99). With fixed ranges a vector depends on its text alone.
 * The outliers are tame. One hidden channel and one or two feed-forward neurons per layer reach 8 to 30 where the
-  others stay below 8, which wastes most of the 8 bits. They are scaled down before rounding and their weights up by the same
-  factor (SmoothQuant, Xiao et al. 2023), here for the few channels that need it only.
-* Operators that ONNX Runtime runs fast: one product for query, key and value; `Attention` of opset 24 with the number of
-  tokens per text, which skips the padding and never stores the score matrix; `LayerNormalization` on a `Sum`, because
+  others stay below 8, which wastes most of the 8 bits. They are scaled down before rounding and their weights up by
+  the same factor (SmoothQuant, Xiao et al. 2023), here for the few channels that need it only.
+* Operators that ONNX Runtime runs fast: one product for query, key and value; `Attention` of opset 24 with the number
+  of tokens per text, which skips the padding and never stores the score matrix; `LayerNormalization` on a `Sum`, as
   the runtime would fuse an `Add` into its SkipLayerNormalization, which is ten times slower on CPUs.
 * Mean pooling and L2 norm are in the graph, so [batch, 384] leaves it and not [batch, sequence, 384].
 
@@ -36,8 +36,8 @@ OPSET = 24
 IR_VERSION = 11
 RUNTIME_OPS = "com.microsoft"
 
-# 8-bit weights stay within ±100, not ±127: CPUs with AVX2 but without VNNI add two products of an unsigned and a signed
-# byte in 16 bits and would overflow there. Measured: practically no overflow at 100, and the same cosines.
+# 8-bit weights stay within ±100, not ±127: CPUs with AVX2 but without VNNI add two products of an unsigned and a
+# signed byte in 16 bits, which would overflow. Measured: practically no overflow at 100, and the same cosines.
 WEIGHT_MAX = 100
 
 # Activation ranges per layer: extremes over some 250 texts (prose, source code in several languages, manuals, other
@@ -107,7 +107,7 @@ class Graph:
         return self.node("LayerNormalization", [x, scale, bias], name, epsilon=EPSILON)
 
     def linear(self, x, weight, bias, bounds, name, outliers=None):
-        """x · weightᵀ + bias in 8 bits: `bounds` is the range of x, `weight` is [out, in] with one scale per output."""
+        """x · weightᵀ + bias in 8 bits: `bounds` is the range of x; `weight` is [out, in], one scale per output."""
         if outliers:
             divisor = np.ones(weight.shape[1], np.float32)
             divisor[list(outliers)] = list(outliers.values())

@@ -109,7 +109,7 @@ def read_json(path):
 
 
 def write_json(path, value):
-    path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(value, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def write_manifest(folder, recipe):
@@ -345,7 +345,7 @@ def prepare(arguments):
         if values is None:
             raise SetupError(f"{cache} was changed by something else during setup: run this again.")
     write_environment(cache, values)
-    made = "was ready" if was_ready else f"made ready in {time.monotonic() - started:.0f} s"
+    made = "were ready" if was_ready else f"made ready in {time.monotonic() - started:.0f} s"
     print(f"setup: ONNX Runtime {ORT_VERSION} and {MODEL_NAME} {made}: {cache}")
     return 0
 

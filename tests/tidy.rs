@@ -177,9 +177,10 @@ fn documents_name_real_paths() {
     for document in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "benches/README.md"] {
         let Ok(text) = std::fs::read_to_string(root().join(document)) else { continue };
         for quoted in text.split('`').skip(1).step_by(2) {
-            let looks_local = ["src/", "proto/", "tests/", "benches/", "migrations/", "config/", "scripts/", "clients/"]
-                .iter()
-                .any(|prefix| quoted.starts_with(prefix));
+            let looks_local =
+                ["src/", "proto/", "tests/", "benches/", "migrations/", "config/", "scripts/", "clients/"]
+                    .iter()
+                    .any(|prefix| quoted.starts_with(prefix));
             let plain = !quoted.contains([' ', '*', '{', '<', '…', '\n']);
             let path = quoted.split(':').next().unwrap_or(quoted);
             if looks_local && plain && !root().join(path).exists() {

@@ -16,7 +16,7 @@ use crate::engine::catalog::sqlite::SqliteCatalog;
 use crate::engine::embed::Embedder;
 use crate::engine::embed::local::LocalEmbedder;
 use crate::engine::lexical::LexicalIndex;
-use crate::engine::lexical::tantivy::TantivyIndex;
+use crate::engine::lexical::tantivy::{TantivyIndex, TantivySettings};
 use crate::engine::store::local::LocalStore;
 use crate::engine::vector::edge::EdgeIndex;
 use crate::flow::Engines;
@@ -123,7 +123,7 @@ async fn open_vectors(
 async fn open_lexical(dir: &Path, head: Lsn, door: &Door, own: Door) -> Result<TantivyIndex> {
     let path = dir.join("lexical");
     door.run(move || {
-        let index = TantivyIndex::open(&path, own.clone())?;
+        let index = TantivyIndex::open(&path, TantivySettings::default(), own.clone())?;
         if index.applied() <= head {
             return Ok(index);
         }
@@ -131,7 +131,7 @@ async fn open_lexical(dir: &Path, head: Lsn, door: &Door, own: Door) -> Result<T
         drop(index);
         std::fs::remove_dir_all(&path)
             .map_err(|cause| Error::internal(format!("cannot remove {}", path.display())).caused_by(cause))?;
-        TantivyIndex::open(&path, own)
+        TantivyIndex::open(&path, TantivySettings::default(), own)
     })
     .await
 }

@@ -1,0 +1,9 @@
+//! End-to-end tests through the public API: a server in process over a temporary data directory, the real embedded
+//! engines and the real local model (`make setup` prepares it).
+
+mod bad_input;
+mod context;
+mod ingest;
+mod lifecycle;
+mod search;
+mod support;
