@@ -77,8 +77,9 @@ impl Client {
     /// [`ErrorKind::Invalid`] if `url` or the token can't be used, [`ErrorKind::Connect`] if nobody answers there within
     /// five seconds.
     pub async fn connect(url: &str, options: ClientOptions) -> Result<Self> {
-        let endpoint = Endpoint::from_shared(url.to_owned())
-            .map_err(|cause| ClientError::local(ErrorKind::Invalid, format!("server URL {url:?} is broken: {cause}")))?;
+        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|cause| {
+            ClientError::local(ErrorKind::Invalid, format!("server URL {url:?} is broken: {cause}"))
+        })?;
         if endpoint.uri().scheme_str() != Some("http") {
             let message = format!("server URL {url:?} has to start with http://, TLS is for a proxy in front");
             return Err(ClientError::local(ErrorKind::Invalid, message));

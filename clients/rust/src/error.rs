@@ -189,7 +189,10 @@ mod tests {
             "hits wanted must be 1 to 1000, not 0 [INVALID_ARGUMENT]",
         );
         let details = ErrorDetails::with_bad_request_violation("query", "must not be empty");
-        assert_eq!(shown(Code::InvalidArgument, "must not be empty", details), "must not be empty (query) [INVALID_ARGUMENT]");
+        assert_eq!(
+            shown(Code::InvalidArgument, "must not be empty", details),
+            "must not be empty (query) [INVALID_ARGUMENT]"
+        );
     }
 
     #[test]
