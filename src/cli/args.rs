@@ -275,7 +275,9 @@ mod tests {
 
     #[test]
     fn an_explicit_server_is_told_from_the_default() {
-        for (line, explicit) in [("stats", false), ("stats --server http://h:1", true), ("--server http://h:1 stats", true)] {
+        for (line, explicit) in
+            [("stats", false), ("stats --server http://h:1", true), ("--server http://h:1 stats", true)]
+        {
             let matches = Cli::command().get_matches_from(std::iter::once("hivemem").chain(line.split_whitespace()));
             let source = matches.value_source("server");
             assert_eq!(source == Some(clap::parser::ValueSource::CommandLine), explicit, "{line}: {source:?}");
@@ -308,7 +310,8 @@ mod tests {
 
     #[test]
     fn search_takes_its_filters_repeatedly() {
-        let Command::Search(args) = parse("search q -k 3 --path a --path b --lang rust --mode lexical").unwrap().command
+        let Command::Search(args) =
+            parse("search q -k 3 --path a --path b --lang rust --mode lexical").unwrap().command
         else {
             panic!("not a search");
         };

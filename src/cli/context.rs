@@ -97,7 +97,8 @@ mod tests {
 
     #[test]
     fn the_json_of_a_pack_has_text_tokens_citations_and_trace() {
-        let item = ContextItem { citation: "file:///a@00#L1-L2".into(), form: Form::Outline.into(), ..Default::default() };
+        let item =
+            ContextItem { citation: "file:///a@00#L1-L2".into(), form: Form::Outline.into(), ..Default::default() };
         let step = TraceStep { decision: "outline".into(), tokens: 7, ..Default::default() };
         let pack = GatherContextResponse {
             text: "x".into(),

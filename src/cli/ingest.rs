@@ -124,12 +124,7 @@ fn report_text(report: &IngestReport) -> String {
     out
 }
 
-fn issues_text(
-    out: &mut String,
-    what: &str,
-    by_reason: &std::collections::HashMap<String, u64>,
-    listed: &[FileIssue],
-) {
+fn issues_text(out: &mut String, what: &str, by_reason: &std::collections::HashMap<String, u64>, listed: &[FileIssue]) {
     let total = total(by_reason, listed);
     if total == 0 {
         return;
@@ -185,7 +180,8 @@ pub(super) fn absolute_source(source: &str) -> Result<String, Failure> {
 
 /// A path from the root, without looking at the disk: the server may be elsewhere.
 pub(super) fn absolute_path(path: &Path) -> Result<PathBuf, Failure> {
-    std::path::absolute(path).map_err(|cause| Failure::usage(format!("path {:?} can't be used: {cause}", path.display())))
+    std::path::absolute(path)
+        .map_err(|cause| Failure::usage(format!("path {:?} can't be used: {cause}", path.display())))
 }
 
 #[cfg(test)]

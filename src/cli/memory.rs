@@ -47,7 +47,9 @@ async fn stdin_text() -> Result<String, Failure> {
     let mut limited = tokio::io::stdin().take(MESSAGE_BYTES_MAX as u64 + 1);
     limited.read_to_end(&mut bytes).await.map_err(|cause| Failure::failed(format!("stdin can't be read: {cause}")))?;
     if bytes.len() > MESSAGE_BYTES_MAX {
-        return Err(Failure::failed(format!("stdin has more than {MESSAGE_BYTES_MAX} bytes; ingest it as a file instead")));
+        return Err(Failure::failed(format!(
+            "stdin has more than {MESSAGE_BYTES_MAX} bytes; ingest it as a file instead"
+        )));
     }
     String::from_utf8(bytes).map_err(|_| Failure::failed("stdin is not UTF-8 text; ingest it as a file instead"))
 }

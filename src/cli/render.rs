@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use hivemem_client::proto::{Completeness, Hit};
+use hivemem_client::proto::{ChannelScore, Completeness, Hit};
 use serde_json::{Value, json};
 
 /// Lines of a snippet.
@@ -67,7 +67,10 @@ pub(super) fn snippet(text: &str, query: &str) -> Vec<String> {
         query.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| word.len() > 2).collect();
     let lowered: Vec<String> = lines.iter().map(|line| line.to_lowercase()).collect();
     let found = |start: usize| {
-        words.iter().filter(|word| lowered[start..start + SNIPPET_LINES].iter().any(|line| line.contains(**word))).count()
+        words
+            .iter()
+            .filter(|word| lowered[start..start + SNIPPET_LINES].iter().any(|line| line.contains(**word)))
+            .count()
     };
     let (mut best, mut best_found) = (0, found(0));
     for start in 1..=lines.len() - SNIPPET_LINES {
@@ -88,11 +91,16 @@ fn place(hit: &Hit) -> String {
     }
 }
 
+/// `dense#2`: the channel and its rank there; a server that doesn't say the rank leaves it 0.
+fn channel_text(channel: &ChannelScore) -> String {
+    if channel.rank == 0 { channel.channel.clone() } else { format!("{}#{}", channel.channel, channel.rank) }
+}
+
 /// All hits for a terminal of that many columns.
 pub(super) fn hits(hits: &[Hit], query: &str, explain: bool, columns: usize) -> String {
     let mut out = String::new();
     for hit in hits {
-        let channels: Vec<String> = hit.channels.iter().map(|channel| format!("{}#{}", channel.channel, channel.rank)).collect();
+        let channels: Vec<String> = hit.channels.iter().map(channel_text).collect();
         let mut line = format!("{}  {:.4}  {}", place(hit), hit.score, channels.join(" "));
         let name = if hit.breadcrumb.is_empty() { hit.symbols.join(", ") } else { hit.breadcrumb.clone() };
         if !name.is_empty() {
@@ -106,7 +114,7 @@ pub(super) fn hits(hits: &[Hit], query: &str, explain: bool, columns: usize) -> 
             let parts: Vec<String> = hit.parts.iter().map(|part| format!("{} {:+.4}", part.name, part.value)).collect();
             let _ = writeln!(out, "{INDENT}= {}", parts.join("  "));
             for channel in &hit.channels {
-                let _ = writeln!(out, "{INDENT}  {}: rank {}, score {:.4}", channel.channel, channel.rank, channel.score);
+                let _ = writeln!(out, "{INDENT}  {} scored {:.4}", channel_text(channel), channel.score);
             }
         }
         for line in snippet(&hit.text, query) {
@@ -170,7 +178,10 @@ pub(super) fn degraded(completeness: Option<&Completeness>) -> Option<String> {
     let completeness = completeness.filter(|completeness| !completeness.complete)?;
     let missing: Vec<String> =
         completeness.missing.iter().map(|part| format!("{} is missing ({})", part.part, part.reason)).collect();
-    Some(format!("warning: degraded answer: {}", if missing.is_empty() { "no reason given".into() } else { missing.join("; ") }))
+    Some(format!(
+        "warning: degraded answer: {}",
+        if missing.is_empty() { "no reason given".into() } else { missing.join("; ") }
+    ))
 }
 
 /// Rows under a head, the first column left-aligned, the others right-aligned.
@@ -184,7 +195,8 @@ pub(super) fn table(head: &[String], rows: &[Vec<String>]) -> String {
     for row in std::iter::once(head).chain(rows.iter().map(Vec::as_slice)) {
         let mut line = String::new();
         for (column, cell) in row.iter().enumerate() {
-            let pad = " ".repeat(widths.get(column).copied().unwrap_or(0).saturating_sub(console::measure_text_width(cell)));
+            let pad =
+                " ".repeat(widths.get(column).copied().unwrap_or(0).saturating_sub(console::measure_text_width(cell)));
             let gap = if column == 0 { "" } else { "  " };
             let _ = if column == 0 { write!(line, "{cell}{pad}") } else { write!(line, "{gap}{pad}{cell}") };
         }
@@ -196,7 +208,7 @@ pub(super) fn table(head: &[String], rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hivemem_client::proto::{ChannelScore, Location, MissingPart, ScorePart};
+    use hivemem_client::proto::{Location, MissingPart, ScorePart};
 
     fn hit() -> Hit {
         Hit {

@@ -58,8 +58,7 @@ fn stats_json(stats: &StatsResponse) -> Value {
             })
         })
         .collect();
-    let sources: Vec<Value> =
-        stats.sources.iter().map(|source| json!({"id": source.id, "uri": source.uri})).collect();
+    let sources: Vec<Value> = stats.sources.iter().map(|source| json!({"id": source.id, "uri": source.uri})).collect();
     json!({
         "version": stats.version,
         "namespace": stats.namespace,
@@ -85,7 +84,8 @@ fn stats_text(stats: &StatsResponse) -> String {
     };
     let mut out = String::new();
     let _ = writeln!(out, "namespace  {}", stats.namespace);
-    let _ = writeln!(out, "documents  {} ({}, {} tokens)", count(stats.documents), bytes(stats.bytes), count(stats.tokens));
+    let _ =
+        writeln!(out, "documents  {} ({}, {} tokens)", count(stats.documents), bytes(stats.bytes), count(stats.tokens));
     let _ = writeln!(out, "chunks     {} ({waiting})", count(stats.chunks));
     for source in &stats.sources {
         let _ = writeln!(out, "source     {}", printable(&source.uri));
@@ -107,7 +107,8 @@ fn stats_text(stats: &StatsResponse) -> String {
                     ("", behind) => format!("{} behind", count(behind)),
                     (problem, _) => printable(problem),
                 };
-                let entries = [projection.applied_lsn.to_string(), count(projection.entries), count(projection.indexed_entries)];
+                let entries =
+                    [projection.applied_lsn.to_string(), count(projection.entries), count(projection.indexed_entries)];
                 [vec![projection.name.clone()], entries.to_vec(), vec![state]].concat()
             })
             .collect();
@@ -134,7 +135,11 @@ mod tests {
             chunks: 5_000,
             chunks_without_vector: 40,
             lsn: 9,
-            projections: vec![projection("lexical", 9, ""), projection("vector", 7, ""), projection("graph", 1, "disk full")],
+            projections: vec![
+                projection("lexical", 9, ""),
+                projection("vector", 7, ""),
+                projection("graph", 1, "disk full"),
+            ],
             model: Some(ModelStats { name: "minilm".into(), revision: "int8".into(), dimension: 384 }),
             ..Default::default()
         }
