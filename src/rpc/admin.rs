@@ -37,16 +37,15 @@ impl Admin for Service {
         };
         let (census, grant, disk_bytes) = counted.await.map_err(|error: crate::base::Error| status(&error))?;
         let model = self.context.engines.embedder.model();
-        let projection = |name: &str, applied: u64, entries, indexed_entries, problem: Option<String>| {
-            proto::ProjectionStats {
+        let projection =
+            |name: &str, applied: u64, entries, indexed_entries, problem: Option<String>| proto::ProjectionStats {
                 name: name.to_owned(),
                 applied_lsn: applied,
                 entries,
                 indexed_entries,
                 manifest: String::new(),
                 problem: problem.unwrap_or_default(),
-            }
-        };
+            };
         let state = census.projections;
         Ok(Response::new(proto::StatsResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -102,7 +101,8 @@ impl Admin for Service {
         self.context.access.check(super::token(&metadata)).map_err(|error| status(&error))?;
         let all = self.context.engines.catalog.namespaces().await.map_err(|error| status(&error))?;
         let size = if request.page_size == 0 { PAGE_DEFAULT } else { (request.page_size as usize).min(PAGE_DEFAULT) };
-        let mut rest = all.iter().map(|namespace| namespace.as_str()).filter(|name| *name > request.page_token.as_str());
+        let mut rest =
+            all.iter().map(|namespace| namespace.as_str()).filter(|name| *name > request.page_token.as_str());
         let page: Vec<String> = rest.by_ref().take(size).map(str::to_owned).collect();
         let more = rest.next().is_some();
         let next_page_token = if more { page.last().cloned().unwrap_or_default() } else { String::new() };

@@ -11,10 +11,7 @@ use crate::model::{Chunk, Hit, Lines, Span};
 use crate::rank::packing::{Form, Pack};
 
 pub fn timestamp(at: Timestamp) -> prost_types::Timestamp {
-    prost_types::Timestamp {
-        seconds: at.0.div_euclid(1_000_000),
-        nanos: (at.0.rem_euclid(1_000_000) * 1_000) as i32,
-    }
+    prost_types::Timestamp { seconds: at.0.div_euclid(1_000_000), nanos: (at.0.rem_euclid(1_000_000) * 1_000) as i32 }
 }
 
 pub fn from_timestamp(at: &prost_types::Timestamp) -> Timestamp {

@@ -144,7 +144,8 @@ async fn put_all(
         }
         put.add(batch.documents.into_iter().map(input).collect(), &sink).await?;
         message = rest.message().await.map_err(|cause| {
-            Error::new(Kind::Deadline, "the stream of documents broke off; what was sent before is stored").caused_by(cause)
+            Error::new(Kind::Deadline, "the stream of documents broke off; what was sent before is stored")
+                .caused_by(cause)
         })?;
     }
     put.acknowledge().await?;
@@ -152,7 +153,8 @@ async fn put_all(
 }
 
 fn selector(context: &Context, grant: &Grant, selector: Option<WireSelector>) -> Result<Selector> {
-    let missing = || Error::invalid("selector", "nothing is selected: give a uri, uri_prefix, source, document_id or tag");
+    let missing =
+        || Error::invalid("selector", "nothing is selected: give a uri, uri_prefix, source, document_id or tag");
     Ok(match selector.ok_or_else(missing)? {
         WireSelector::Uri(uri) => Selector::Uri(uri),
         WireSelector::UriPrefix(prefix) if prefix.is_empty() => return Err(missing()),
@@ -164,7 +166,8 @@ fn selector(context: &Context, grant: &Grant, selector: Option<WireSelector>) ->
             Selector::Documents(vec![id])
         }
         WireSelector::Source(source) => {
-            let uri = if source.contains(':') { source } else { context.engines.store.resolve(&source).unwrap_or(source) };
+            let uri =
+                if source.contains(':') { source } else { context.engines.store.resolve(&source).unwrap_or(source) };
             Selector::Source(SourceId::derive(grant.namespace().as_str(), &uri))
         }
     })
@@ -222,7 +225,8 @@ impl Ingest for Service {
                 metadata: request.metadata.into_iter().collect(),
                 ..InputDocument::default()
             };
-            put::remember(&self.context.engines, &self.context.projector, &grant, memory, &request.idempotency_key).await
+            put::remember(&self.context.engines, &self.context.projector, &grant, memory, &request.idempotency_key)
+                .await
         };
         let remembered = remembered.await.map_err(|error| status(&error))?;
         Ok(Response::new(proto::RememberResponse {

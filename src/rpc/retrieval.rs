@@ -7,8 +7,8 @@ use super::status::status;
 use super::{Context, convert};
 use crate::base::error::Error;
 use crate::base::limits::{CONTEXT_TOKENS_DEFAULT, SEARCH_K_DEFAULT};
-use crate::flow::recall::{self, Mode};
 use crate::flow::context;
+use crate::flow::recall::{self, Mode};
 
 /// The service.
 #[derive(Debug)]

@@ -92,7 +92,9 @@ impl Config {
     }
 
     fn parse(text: &str, environment: &Environment) -> Result<Self> {
-        let bad = |cause: toml::de::Error| Error::new(Kind::Precondition, format!("bad configuration: {}", cause.to_string().trim()));
+        let bad = |cause: toml::de::Error| {
+            Error::new(Kind::Precondition, format!("bad configuration: {}", cause.to_string().trim()))
+        };
         let mut merged: toml::Table = DEFAULT.parse().map_err(bad)?;
         overlay(&mut merged, text.parse::<toml::Table>().map_err(bad)?);
         let raw: Raw = merged.try_into().map_err(bad)?;
@@ -108,7 +110,10 @@ impl Config {
             return Err(bad("chunks.tokens_max", format!("is {}, it must be 32 to 8192", raw.chunks.tokens_max)));
         }
         if raw.chunks.header_tokens_max > 512 {
-            return Err(bad("chunks.header_tokens_max", format!("is {}, it must be 0 to 512", raw.chunks.header_tokens_max)));
+            return Err(bad(
+                "chunks.header_tokens_max",
+                format!("is {}, it must be 0 to 512", raw.chunks.header_tokens_max),
+            ));
         }
         if raw.embedder.sessions > 64 || raw.embedder.query_threads > 64 {
             return Err(bad("embedder.sessions and embedder.query_threads", "must be at most 64".to_owned()));

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 use super::config::Config;
+use crate::base::Lsn;
 use crate::base::blocking::Door;
 use crate::base::clock::SystemClock;
 use crate::base::error::{Error, Kind, Result};
 use crate::base::files::DirLock;
-use crate::base::Lsn;
 use crate::engine::catalog::Catalog;
 use crate::engine::catalog::sqlite::SqliteCatalog;
 use crate::engine::embed::Embedder;
@@ -18,7 +18,7 @@ use crate::engine::embed::local::LocalEmbedder;
 use crate::engine::lexical::LexicalIndex;
 use crate::engine::lexical::tantivy::{TantivyIndex, TantivySettings};
 use crate::engine::store::local::LocalStore;
-use crate::engine::vector::edge::EdgeIndex;
+use crate::engine::vector::edge::{EdgeIndex, EdgeSettings, Opened};
 use crate::flow::Engines;
 use crate::flow::access::Access;
 use crate::flow::apply::{Projector, VECTOR_CHECKPOINT};
@@ -54,15 +54,14 @@ impl Assembly {
         let dir = &config.data_dir;
         let catalog = SqliteCatalog::open(&dir.join("catalog.sqlite")).await?;
         let manifest = format!("{} dimension {}", embedder.model().key(), embedder.model().dimension);
-        let (vectors, fresh) =
-            open_vectors(dir, embedder.model().dimension, manifest.clone(), &door, index_door()).await?;
-        if fresh {
+        let vectors = open_vectors(dir, embedder.model().dimension, manifest.clone(), &door, index_door()).await?;
+        if vectors.fresh {
             catalog.set_checkpoint(VECTOR_CHECKPOINT, Lsn(0), &manifest).await?;
         }
         let lexical = open_lexical(dir, catalog.head().await?, &door, index_door()).await?;
         let engines = Engines {
             catalog: Arc::new(catalog),
-            vectors: Arc::new(vectors),
+            vectors: Arc::new(vectors.index),
             lexical: Arc::new(lexical),
             embedder,
             store: Arc::new(LocalStore::new(config.roots.clone())),
@@ -108,15 +107,9 @@ fn check_sizes(config: &Config, model_reads: usize) -> Result<()> {
     Ok(())
 }
 
-async fn open_vectors(
-    dir: &Path,
-    dimension: usize,
-    manifest: String,
-    door: &Door,
-    own: Door,
-) -> Result<(EdgeIndex, bool)> {
+async fn open_vectors(dir: &Path, dimension: usize, manifest: String, door: &Door, own: Door) -> Result<Opened> {
     let path = dir.join("vector");
-    door.run(move || EdgeIndex::open(&path, dimension, &manifest, own)).await
+    door.run(move || EdgeIndex::open(&path, dimension, &manifest, EdgeSettings::default(), own)).await
 }
 
 /// Opens the lexical index; one that is ahead of the catalogue belongs to another one and is built anew.
