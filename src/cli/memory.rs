@@ -1,11 +1,11 @@
 //! `hivemem remember` and `hivemem forget`.
 
+use std::io::Read;
 use std::path::Path;
 
 use hivemem_client::proto::forget_request::Selector;
 use hivemem_client::proto::{ForgetRequest, RememberRequest};
 use serde_json::json;
-use tokio::io::AsyncReadExt;
 
 use crate::base::limits::MESSAGE_BYTES_MAX;
 
@@ -43,9 +43,15 @@ pub(super) async fn remember(args: RememberArgs, global: &Global) -> Result<(), 
 }
 
 async fn stdin_text() -> Result<String, Failure> {
-    let mut bytes = Vec::new();
-    let mut limited = tokio::io::stdin().take(MESSAGE_BYTES_MAX as u64 + 1);
-    limited.read_to_end(&mut bytes).await.map_err(|cause| Failure::failed(format!("stdin can't be read: {cause}")))?;
+    let read = || {
+        let mut bytes = Vec::new();
+        std::io::stdin().take(MESSAGE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map(|_| bytes)
+    };
+    let bytes = match tokio::task::spawn_blocking(read).await {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(cause)) => return Err(Failure::failed(format!("stdin can't be read: {cause}"))),
+        Err(cause) => return Err(Failure::failed(format!("stdin can't be read: {cause}"))),
+    };
     if bytes.len() > MESSAGE_BYTES_MAX {
         return Err(Failure::failed(format!(
             "stdin has more than {MESSAGE_BYTES_MAX} bytes; ingest it as a file instead"

@@ -62,7 +62,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         }
     });
     // A blocking read that nobody waits for any more (stdin, say) must not keep the process.
-    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     outcome
 }
 

@@ -16,6 +16,7 @@ use super::output;
 
 use host::{Host, ResultsFile};
 use report::{Overall, Part, Summary};
+use sets::{CodeRepo, RetrievalSet};
 
 /// What sort of sets is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,11 +39,13 @@ pub(super) async fn run(command: EvalCommand, global: &Global) -> Result<(), Fai
     if global.server_explicit && (args.keep.is_some() || args.config.is_some()) {
         return Err(Failure::usage("--keep and --config are for the server in process; leave them or --server out"));
     }
+    // All sets are read before anything is measured: a broken one should not cost the time of those before it.
+    let loaded = args.sets.iter().map(|dir| Loaded::read(kind, dir)).collect::<Result<Vec<_>, _>>()?;
     let mut run =
         Run { results: ResultsFile::create(args.results.as_deref())?, parts: Vec::new(), summaries: Vec::new() };
-    for dir in &args.sets {
+    for (dir, loaded) in args.sets.iter().zip(loaded) {
         let host = Host::open(&args, global, &sets::set_name(dir), args.sets.len() > 1).await?;
-        let outcome = run.measure(&host, kind, dir, &args, global.json).await;
+        let outcome = run.measure(&host, kind, loaded, &args, global.json).await;
         host.close(outcome).await?;
     }
     let overall = if kind == Kind::Code { Overall::Parts } else { Overall::Queries };
@@ -51,6 +54,25 @@ pub(super) async fn run(command: EvalCommand, global: &Global) -> Result<(), Fai
     }
     run.results.finish()?;
     if global.json { Ok(()) } else { output::print(&report::table(&run.summaries)) }
+}
+
+/// A folder of the command line, read.
+enum Loaded {
+    Documents(Vec<RetrievalSet>),
+    Code(Vec<CodeRepo>),
+}
+
+impl Loaded {
+    fn read(kind: Kind, dir: &Path) -> Result<Self, Failure> {
+        Ok(match kind {
+            Kind::Code => Self::Code(sets::read_code(dir)?),
+            Kind::Retrieval => Self::Documents(vec![sets::read_retrieval(dir)?]),
+            Kind::Memory => {
+                let parts = sets::memory_parts(dir)?;
+                Self::Documents(parts.iter().map(|part| sets::read_retrieval(part)).collect::<Result<_, _>>()?)
+            }
+        })
+    }
 }
 
 /// What a run has gathered.
@@ -65,22 +87,20 @@ impl Run {
         &mut self,
         host: &Host,
         kind: Kind,
-        dir: &Path,
+        loaded: Loaded,
         args: &EvalArgs,
         as_json: bool,
     ) -> Result<(), Failure> {
-        match kind {
-            Kind::Code => {
-                for repo in sets::read_code(dir)? {
+        match loaded {
+            Loaded::Code(repos) => {
+                for repo in repos {
                     let client = host.namespace(&repo.name).await?;
                     let part = code::measure(&client, repo, args, &mut self.results).await?;
                     self.part(part, as_json)?;
                 }
             }
-            Kind::Retrieval | Kind::Memory => {
-                let dirs = if kind == Kind::Memory { sets::memory_parts(dir)? } else { vec![dir.to_owned()] };
-                for dir in dirs {
-                    let set = sets::read_retrieval(&dir)?;
+            Loaded::Documents(sets) => {
+                for set in sets {
                     let client = host.namespace(&set.name).await?;
                     let apart = kind == Kind::Memory;
                     let part = documents::measure(&client, set, args, apart, &mut self.results).await?;
