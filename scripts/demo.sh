@@ -61,7 +61,7 @@ while [[ -z $url ]]; do
     url=$(sed -n 's/^listening on \(http:[^ ]*\).*/\1/p' "$work/server.out" | head -n 1)
     sleep 0.1
 done
-until "$hivemem" stats --server "$url" >/dev/null 2>&1; do
+until "$hivemem" namespace ls --server "$url" >/dev/null 2>&1; do
     kill -0 "$server_pid" 2>/dev/null || fail "the server ended before it was ready"
     ((SECONDS < deadline)) || fail "the server at $url did not answer within $start_s_max s"
     sleep 0.2
