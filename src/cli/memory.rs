@@ -103,11 +103,22 @@ fn uri(text: &str) -> Result<String, Failure> {
     if has_scheme(text) {
         return Ok(text.to_owned());
     }
-    let slash = if text.ends_with('/') && text != "/" { "/" } else { "" };
     let path = absolute_path(Path::new(text))?;
     // Ingest resolves links in the root, so the same has to happen here; a path that is gone stays as it is.
     let path = std::fs::canonicalize(&path).unwrap_or(path);
-    Ok(format!("file://{}{slash}", path.display()))
+    let path = path.to_str().ok_or_else(|| Failure::usage(format!("path {path:?} is not UTF-8 text; give its URI")))?;
+    // A prefix that ends with a slash means what is below the directory, not its namesakes.
+    let slash = if text.ends_with('/') { "/" } else { "" };
+    let escaped = path.trim_end_matches('/').chars().fold(String::new(), |mut out, c| {
+        // The characters that ingest escapes in file URIs.
+        if matches!(c, ' ' | '%' | '#' | '?') || c.is_ascii_control() {
+            out.push_str(&format!("%{:02X}", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+        out
+    });
+    Ok(format!("file://{escaped}{slash}"))
 }
 
 /// Whether text starts with a URI scheme (RFC 3986, 3.1).
@@ -132,6 +143,7 @@ mod tests {
         assert_eq!(read("file:///repo/a.rs"), Selector::Uri("file:///repo/a.rs".into()));
         assert_eq!(read("/no/such/a.rs"), Selector::Uri("file:///no/such/a.rs".into()));
         assert_eq!(read("prefix:/no/such/"), Selector::UriPrefix("file:///no/such/".into()));
+        assert_eq!(read("/no/such/a b#1.md"), Selector::Uri("file:///no/such/a%20b%231.md".into()));
         let Selector::Uri(relative) = read("no-such-file") else { panic!("not a uri") };
         assert!(relative.starts_with("file:///") && relative.ends_with("/no-such-file"), "{relative}");
     }
