@@ -186,7 +186,7 @@ mod tests {
         let details = ErrorDetails::with_bad_request_violation("k", "must be 1 to 1000, not 0");
         assert_eq!(
             shown(Code::InvalidArgument, "hits wanted must be 1 to 1000, not 0", details),
-            "hits wanted must be 1 to 1000, not 0 [INVALID_ARGUMENT]",
+            "hits wanted must be 1 to 1000, not 0 (k) [INVALID_ARGUMENT]",
         );
         let details = ErrorDetails::with_bad_request_violation("query", "must not be empty");
         assert_eq!(
