@@ -1,5 +1,7 @@
 //! Holds the tree to its own rules: floors, confinement of third parties, file size, and documents that name real paths.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
