@@ -53,7 +53,9 @@ fn rust_files(dir: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(dir) else { return found };
     for entry in entries.flatten() {
         let path = entry.path();
-        if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
+        // The corpus of the quality test is data.
+        let skipped = path.file_name().is_none_or(|name| name == "target" || name == "corpus");
+        if path.is_dir() && !skipped {
             found.extend(rust_files(&path));
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             found.push(path);

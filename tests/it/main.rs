@@ -7,5 +7,6 @@ mod bad_input;
 mod context;
 mod ingest;
 mod lifecycle;
+mod quality;
 mod search;
 mod support;

@@ -29,6 +29,14 @@ impl Server {
         Self { client, data, local }
     }
 
+    /// Stops it and removes its data; without this the data may go first, which the engines complain about.
+    pub async fn stop(self) {
+        let Self { client, data, local } = self;
+        drop(client);
+        local.stop().await.unwrap();
+        drop(data);
+    }
+
     /// Stops it and opens the same directory again.
     pub async fn restart(self) -> Self {
         let Self { client, data, local } = self;
