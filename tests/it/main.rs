@@ -2,6 +2,7 @@
 //! engines and the real local model (`make setup` prepares it).
 
 mod bad_input;
+mod cli;
 mod context;
 mod ingest;
 mod lifecycle;

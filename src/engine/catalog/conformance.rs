@@ -536,7 +536,11 @@ async fn a_refused_batch_leaves_no_trace(catalog: &dyn Catalog) {
         assert_eq!(error.kind(), kind, "{name}: {}", error.chain());
         assert_eq!(catalog.head().await.unwrap(), head, "{name}");
         assert_eq!(place.stats(catalog).await, stats, "{name}");
-        assert_eq!(place.contents(catalog).await.into_values().collect::<Vec<_>>(), [kept.clone()], "{name}");
+        assert_eq!(
+            place.contents(catalog).await.into_values().collect::<Vec<_>>(),
+            std::slice::from_ref(&kept),
+            "{name}"
+        );
     }
     let outcome = place.write(catalog, vec![good()]).await;
     assert_eq!(outcome.added, 1);

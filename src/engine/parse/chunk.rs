@@ -153,9 +153,9 @@ impl Cutter<'_> {
             let stop = self.breaks.get(behind).map_or(self.text.len(), |cut| cut.at);
             return alone.map_or(End::Beyond(stop), End::Break);
         };
-        let best = good.filter(|&at| self.breaks[at].level == level);
+        let mut best = good.filter(|&at| self.breaks[at].level == level);
         let chosen = if level <= current.level {
-            best.last()
+            best.next_back()
         } else {
             let target = self.even_target(start, current, behind, limit);
             best.min_by_key(|&at| self.breaks[at].at.abs_diff(target))

@@ -141,7 +141,7 @@ pub fn indented(text: &str) -> Layout {
         let columns: usize = line[..line.len() - content.len()].iter().map(|&c| if c == b'\t' { 4 } else { 1 }).sum();
         // A closing line belongs to what it closes, and the line after a comment to the comment.
         let closes = matches!(first, b'}' | b']' | b')') || content.starts_with(b"</") || content.starts_with(b"end");
-        if at > 0 && !closes && !(after_comment && !after_blank) {
+        if at > 0 && !closes && (after_blank || !after_comment) {
             let level = 2 * (columns / 2).min(INDENT_LEVELS_MAX) + usize::from(!after_blank);
             breaks.push(Break::plain(at, u8::try_from(level).unwrap_or(u8::MAX)));
         }

@@ -119,7 +119,7 @@ impl Drop for Inner {
         // The shard flushes when dropped and panics if that fails. What the caller needs durable it has flushed itself.
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(shard))) {
             tracing::warn!(
-                cause = shard::panic_text(panic.as_ref()),
+                cause = shard::panic_text(panic.as_ref()).lines().next().unwrap_or_default().get(..200),
                 "the vector index was not flushed when it was closed"
             );
         }
