@@ -1,5 +1,8 @@
 //! Holds the tree to its own rules: floors, confinement of third parties, file size, and documents that name real paths.
 
+// Helpers of tests may panic as tests may; clippy only knows those inside `#[test]`.
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

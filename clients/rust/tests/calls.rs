@@ -1,5 +1,8 @@
 //! The client against a small server in this process: what travels with each call, and what errors look like.
 
+// Helpers of tests may panic as tests may; clippy only knows those inside `#[test]`.
+#![allow(clippy::unwrap_used)]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
