@@ -1,5 +1,6 @@
 //! Holds the tree to its own rules: floors, confinement of third parties, file size, and documents that name real paths.
 
+// Helpers of tests may panic as tests may; clippy only knows those inside `#[test]`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeSet;

@@ -124,7 +124,8 @@ pub async fn search(engines: &Engines, projector: &Projector, grant: &Grant, req
     answer.timings.hydrate = hydrating.elapsed();
     let view = QueryView::new(&request.query, analyzer::identifiers(&request.query), &analyzer::terms);
     let fused = fusion::fuse(&lists, &weights::shares(&view, &lists, &found));
-    let candidates = fused.into_iter().filter_map(|fused| found.remove(&fused.chunk).map(|found| (fused, found))).collect();
+    let candidates =
+        fused.into_iter().filter_map(|fused| found.remove(&fused.chunk).map(|found| (fused, found))).collect();
     let scored = signals::score(&view, candidates, &Weights::default(), &analyzer::terms);
     let best = cut(scored, request);
     answer.hits = freshness(engines, best).await?;
@@ -297,7 +298,8 @@ async fn note_lag(engines: &Engines, projector: &Projector, mode: Mode, answer: 
 
 /// Reads every candidate back; what was forgotten meanwhile is not there any more.
 async fn hydrate(engines: &Engines, grant: &Grant, lists: &[Ranked]) -> Result<HashMap<ChunkId, Hydrated>> {
-    let ids: BTreeSet<ChunkId> = lists.iter().flat_map(|list| &list.candidates).map(|candidate| candidate.chunk).collect();
+    let ids: BTreeSet<ChunkId> =
+        lists.iter().flat_map(|list| &list.candidates).map(|candidate| candidate.chunk).collect();
     if ids.is_empty() {
         return Ok(HashMap::new());
     }

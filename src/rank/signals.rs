@@ -202,7 +202,9 @@ fn add(parts: &mut Vec<ScorePart>, name: &'static str, value: f32) {
 /// the next ones. Prose is left alone, where the passage is the answer and not the file. Expects `scored` best first.
 fn add_siblings(scored: &mut [Scored], weights: &Weights) {
     let mut seen: HashMap<DocumentId, Vec<usize>> = HashMap::new();
-    for (index, candidate) in scored.iter().enumerate().filter(|(_, scored)| scored.found.document.kind == DocumentKind::Code) {
+    for (index, candidate) in
+        scored.iter().enumerate().filter(|(_, scored)| scored.found.document.kind == DocumentKind::Code)
+    {
         seen.entry(candidate.found.document.id).or_default().push(index);
     }
     for indexes in seen.into_values() {
