@@ -9,7 +9,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
     SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Connection, Sqlite, SqliteConnection, Transaction};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Sqlite, SqliteConnection, Transaction};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::fault::{Doing, fault};
@@ -34,6 +34,9 @@ const CHECKPOINT_PAGES: u32 = 8_192;
 /// Bytes that the write-ahead log is cut down to after a large transaction.
 const LOG_BYTES_KEPT: u32 = 64 * 1024 * 1024;
 
+/// Pages given back to the file system at a time: 8 MiB.
+const COMPACT_PAGES: u32 = 2_048;
+
 /// How long one connection waits for another's lock. Writers queue on a mutex before it, so this is for other processes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -49,7 +52,8 @@ const ROWS_AHEAD: usize = 1_024;
 /// Scratch tables of the writer, filled and emptied within a transaction.
 const SCRATCH: &str = "
     CREATE TEMP TABLE doomed (document INTEGER PRIMARY KEY);
-    CREATE TEMP TABLE orphans (key BLOB PRIMARY KEY) WITHOUT ROWID;";
+    CREATE TEMP TABLE orphans (key BLOB PRIMARY KEY) WITHOUT ROWID;
+    CREATE TEMP TABLE touched (document INTEGER PRIMARY KEY, bytes INTEGER, modified_at INTEGER, indexed_at INTEGER);";
 
 /// The connections to one database.
 pub(super) struct Connections {
@@ -142,6 +146,31 @@ impl Connections {
             .await
             .doing("close the catalogue")?;
         Ok(())
+    }
+
+    /// Gives free pages back to the file system, a few at a time so that writers get their turn, and cuts the
+    /// write-ahead log to nothing.
+    pub(super) async fn compact(&self) -> Result<()> {
+        loop {
+            let mut writer = self.writer.lock().await;
+            let free: i64 = sqlx::query_scalar("PRAGMA freelist_count")
+                .fetch_one(&mut *writer)
+                .await
+                .doing("compact the catalogue")?;
+            if free == 0 {
+                break;
+            }
+            sqlx::raw_sql(AssertSqlSafe(format!("PRAGMA incremental_vacuum({COMPACT_PAGES})")))
+                .execute(&mut *writer)
+                .await
+                .doing("compact the catalogue")?;
+        }
+        let mut writer = self.writer.lock().await;
+        sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            .execute(&mut *writer)
+            .await
+            .doing("compact the catalogue")
+            .map(|_| ())
     }
 
     /// Bytes of the database file with its write-ahead log and index of it; 0 in memory.
