@@ -24,6 +24,11 @@ const READERS_MAX: u32 = 4;
 /// Page cache of the writer, in KiB: a batch of 4 MiB text with its index pages fits, so nothing spills before commit.
 /// Together with the readers: 16 + 4 × 8 = 48 MiB. No memory map: its pages would count as this process's memory,
 /// once for each connection, while the kernel caches the file either way.
+///
+/// libsqlite3-sys compiles SQLite with `SQLITE_ENABLE_MEMORY_MANAGEMENT`, which makes all connections share one pool of
+/// pages: once a writer has filled it, readers below their share keep nothing and read each page anew (a count of
+/// 100,000 chunks took 210 ms instead of 25). `LIBSQLITE3_FLAGS=-USQLITE_ENABLE_MEMORY_MANAGEMENT` at build time
+/// takes that away; without it the catalogue is slower at times, not wrong.
 const WRITER_CACHE_KIB: u32 = 16 * 1024;
 /// See [`WRITER_CACHE_KIB`].
 const READER_CACHE_KIB: u32 = 8 * 1024;
@@ -140,12 +145,18 @@ impl Connections {
         if let Some(readers) = &self.readers {
             readers.close().await;
         }
+        // No PRAGMA optimize: its statistics could change query plans, and the plans as they are were measured.
+        self.cut_log().await
+    }
+
+    /// Copies the write-ahead log into the file and cuts it to nothing.
+    async fn cut_log(&self) -> Result<()> {
         let mut writer = self.writer.lock().await;
-        sqlx::raw_sql("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)")
+        sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)")
             .execute(&mut *writer)
             .await
-            .doing("close the catalogue")?;
-        Ok(())
+            .doing("copy the log into the catalogue")
+            .map(|_| ())
     }
 
     /// Gives free pages back to the file system, a few at a time so that writers get their turn, and cuts the
@@ -158,19 +169,14 @@ impl Connections {
                 .await
                 .doing("compact the catalogue")?;
             if free == 0 {
-                break;
+                drop(writer);
+                return self.cut_log().await;
             }
             sqlx::raw_sql(AssertSqlSafe(format!("PRAGMA incremental_vacuum({COMPACT_PAGES})")))
                 .execute(&mut *writer)
                 .await
                 .doing("compact the catalogue")?;
         }
-        let mut writer = self.writer.lock().await;
-        sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-            .execute(&mut *writer)
-            .await
-            .doing("compact the catalogue")
-            .map(|_| ())
     }
 
     /// Bytes of the database file with its write-ahead log and index of it; 0 in memory.

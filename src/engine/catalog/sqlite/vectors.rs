@@ -35,7 +35,7 @@ pub(super) async fn cached_vectors(
     model: &str,
     keys: &[EmbedKey],
 ) -> Result<HashMap<EmbedKey, Vec<f32>>> {
-    // In order, so that no key comes twice but next to itself, and neighbours in the index are read together.
+    // Sorted, each row reads a stretch of the index instead of all of it.
     let mut keys: Vec<_> = keys.to_vec();
     keys.sort_unstable();
     keys.dedup();
