@@ -249,7 +249,7 @@ impl Cutter<'_> {
     /// Tokens of a chunk: by the map if it begins and ends between words, else by counting.
     fn tokens(&self, start: usize, end: usize) -> usize {
         let (before, inside, after) = (&self.text[..start], &self.text[start..end], &self.text[end..]);
-        let space = |c: Option<char>| c.is_none_or(char::is_whitespace);
+        let space = |c: Option<char>| c.is_none_or(|c| c.is_ascii_whitespace());
         let begins = space(before.chars().next_back()) || space(inside.chars().next());
         let stops = space(after.chars().next()) || space(inside.chars().next_back());
         if begins && stops { self.map.count(start, end) } else { self.counter.count(inside) }
