@@ -14,6 +14,7 @@ pub mod language;
 pub mod layout;
 pub mod media;
 pub mod names;
+mod path_rules;
 pub mod syntax;
 pub mod text;
 

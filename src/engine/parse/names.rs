@@ -44,7 +44,9 @@ impl<'a> Names<'a> {
         let own = found.label.unwrap_or_else(|| format!("{word}{space}{name}"));
         let label = found.owner.map_or(own.clone(), |owner| format!("{owner} > {own}"));
         let body = self.field(node, self.rules.fields.body);
-        let body_at = found.body.or(body.map(|body| body.start_byte()));
+        // The fields of a tuple struct are as telling as a parameter list.
+        let opens = body.filter(|body| body.kind() != "ordered_field_declaration_list");
+        let body_at = found.body.or(opens.map(|body| body.start_byte()));
         let defines = definition.name != NameRule::Impl && !name.is_empty();
         Some(Symbol {
             name,
@@ -53,7 +55,7 @@ impl<'a> Names<'a> {
             span: node.byte_range(),
             name_at: found.at,
             parent: None,
-            signature: self.signature(node, kind, found.at, body_at),
+            signature: self.signature(node, (kind, word), found.at, body_at),
             doc: body.and_then(|body| self.docstring(body)),
             defines,
         })
@@ -222,7 +224,7 @@ impl<'a> Names<'a> {
     }
 
     /// The definition's text up to its body.
-    fn signature(&self, node: Node<'_>, kind: &str, name_at: usize, body_at: Option<usize>) -> String {
+    fn signature(&self, node: Node<'_>, (kind, word): (&str, &str), name_at: usize, body_at: Option<usize>) -> String {
         let mut start = node.start_byte();
         if self.rules.grammar == Grammar::Java {
             // Annotations stand in the node, on lines of their own.
@@ -234,7 +236,14 @@ impl<'a> Names<'a> {
         if body_at.is_none() && matches!(kind, "constant" | "variable" | "macro") {
             head = head.lines().next().unwrap_or_default();
         }
-        let head = collapsed(head, SIGNATURE_BYTES_MAX);
+        if kind == "macro" && self.rules.grammar == Grammar::Rust {
+            head = head.split('{').next().unwrap_or_default();
+        }
+        let mut head = collapsed(head, SIGNATURE_BYTES_MAX);
+        if self.rules.grammar == Grammar::Go && matches!(kind, "type" | "constant" | "variable") {
+            // The word stands outside, once for a whole group.
+            head.insert_str(0, &format!("{word} "));
+        }
         head.trim_end_matches([' ', '{', ':', ';', '=']).trim_end().to_owned()
     }
 

@@ -9,7 +9,7 @@ use std::ops::{ControlFlow, Range};
 
 use tree_sitter::{Node, ParseOptions, Parser, Tree, TreeCursor};
 
-use super::grammar::{Class, Definition, Rules};
+use super::grammar::{Class, Definition, NameRule, Rules};
 use super::language::Grammar;
 use super::layout::Break;
 use super::names::Names;
@@ -233,18 +233,12 @@ impl Walk<'_> {
                 frame.last_end = end;
                 return Some(frame.inside(start));
             }
-            Class::Wrapper => {
-                let lead = self.open(frame, start);
-                frame.last_end = end;
-                let mut inner = frame.inside(start);
-                if node.named_child_count() > 1 && self.rules.grammar == Grammar::Go {
-                    // A group in parentheses: each member begins for itself.
-                    return Some(inner.deeper());
-                }
-                let doc = lead.map(|lead| (lead.start, lead.end));
-                inner.coat = Some(Coat { start: lead.map_or(start, |lead| lead.start), doc });
-                inner.quiet = true;
-                return Some(inner);
+            Class::Wrapper => return Some(self.open_coat(frame, node)),
+            // TypeScript's `namespace x {}` is an expression to its grammar.
+            Class::Definition(Definition { name: NameRule::Assignment, .. })
+                if self.is_container(node.named_child(0)) =>
+            {
+                return Some(self.open_coat(frame, node));
             }
             Class::Definition(definition) => return self.define(frame, node, definition),
             Class::Other => {
@@ -256,6 +250,28 @@ impl Walk<'_> {
             }
         }
         None
+    }
+
+    fn is_container(&self, node: Option<Node<'_>>) -> bool {
+        node.is_some_and(|node| {
+            matches!(self.rules.class(node.kind_id()), Class::Definition(Definition { container: true, .. }))
+        })
+    }
+
+    /// The frame for what stands in the coat `node`.
+    fn open_coat(&mut self, frame: &mut Frame, node: Node<'_>) -> Frame {
+        let start = node.start_byte();
+        let lead = self.open(frame, start);
+        frame.last_end = node.end_byte();
+        let mut inner = frame.inside(start);
+        if node.named_child_count() > 1 && self.rules.grammar == Grammar::Go {
+            // A group in parentheses: each member begins for itself.
+            return inner.deeper();
+        }
+        let doc = lead.map(|lead| (lead.start, lead.end));
+        inner.coat = Some(Coat { start: lead.map_or(start, |lead| lead.start), doc });
+        inner.quiet = true;
+        inner
     }
 
     fn define(&mut self, frame: &mut Frame, node: Node<'_>, definition: Definition) -> Option<Frame> {

@@ -237,12 +237,12 @@ func free[T any](x T) (int, error) { return 0, nil }
     assert_eq!(
         outline(Grammar::Go, text),
         [
-            "type Server | Server[T any] struct { port int }",
-            "type Handler | Handler func(string) error",
-            "type Other | Other = int",
-            "const Limit | Limit = 3",
-            "const A | A = iota",
-            "const B | B",
+            "type Server | type Server[T any] struct { port int }",
+            "type Handler | type Handler func(string) error",
+            "type Other | type Other = int",
+            "const Limit | const Limit = 3",
+            "const A | const A = iota",
+            "const B | const B",
             "Server > func Run | func (s *Server[T]) Run(ctx context.Context) error",
             "Handler > func Plain | func (Handler) Plain()",
             "func free | func free[T any](x T) (int, error)",
@@ -355,6 +355,7 @@ void exported(void) {}
         [
             "namespace a::b | namespace a::b",
             "namespace a::b > class Box | class Box : public Base<T>",
+            "namespace a::b > class Box > function Box | explicit Box(int size)",
             "namespace a::b > class Box > function ~Box | ~Box()",
             "namespace a::b > class Box > function get | T get() const",
             "namespace a::b > using Alias | using Alias = Box<int>",
@@ -393,7 +394,7 @@ end
             "module Net > class Server > LIMIT | LIMIT = 3",
             "module Net > class Server > def run | def run(port, &block)",
             "module Net > class Server > def self.build | def self.build",
-            "module Net > class Server > def hidden | def hidden",
+            "module Net > class Server > def hidden | def hidden; end",
         ]
     );
     assert_eq!(symbol(Grammar::Ruby, ruby, "run").1.as_deref(), Some("Runs it."));
