@@ -231,7 +231,13 @@ impl<'a> Names<'a> {
             let line = self.text[start..name_at].rfind('\n').map_or(start, |newline| start + newline + 1);
             start = line;
         }
-        let end = body_at.filter(|&at| at > start).unwrap_or(node.end_byte());
+        let mut end = body_at.filter(|&at| at > start).unwrap_or(node.end_byte());
+        if self.rules.grammar == Grammar::Python {
+            // A comment behind the colon stands before the body.
+            let children = (0..node.child_count()).filter_map(|at| node.child(at));
+            let comment = children.take_while(|child| child.start_byte() < end).find(|child| child.kind() == "comment");
+            end = comment.map_or(end, |comment| comment.start_byte());
+        }
         let mut head = self.text.get(start..end).unwrap_or_default();
         if body_at.is_none() && matches!(kind, "constant" | "variable" | "macro") {
             head = head.lines().next().unwrap_or_default();

@@ -12,6 +12,7 @@ use tree_sitter::{Node, ParseOptions, Parser, Tree, TreeCursor};
 use super::grammar::{Class, Definition, NameRule, Rules};
 use super::language::Grammar;
 use super::layout::Break;
+use super::lines;
 use super::names::Names;
 
 /// Deepest nesting that the walk follows. Real code stays under 40; beyond this, lines are as good.
@@ -206,10 +207,8 @@ impl Walk<'_> {
             }
             while !cursor.goto_next_sibling() {
                 // Comments at the end of a body stand alone.
-                if let Some(frame) = frames.pop()
-                    && let Some(lead) = frame.lead
-                {
-                    self.cut(&frame, lead.start);
+                if let Some(mut frame) = frames.pop() {
+                    self.release(&mut frame);
                 }
                 if frames.is_empty() || !cursor.goto_parent() {
                     return;
@@ -229,7 +228,7 @@ impl Walk<'_> {
             Class::Attribute => self.gather(frame, start, end, true),
             Class::Body => return Some(frame.inside(start)),
             Class::Scope => {
-                self.open(frame, start);
+                self.open(frame, node);
                 frame.last_end = end;
                 return Some(frame.inside(start));
             }
@@ -243,9 +242,13 @@ impl Walk<'_> {
             Class::Definition(definition) => return self.define(frame, node, definition),
             Class::Other => {
                 if node.is_named() {
-                    self.open(frame, start);
+                    self.open(frame, node);
                 }
                 frame.last_end = end;
+                if node.named_child_count() == 0 || is_string(node.kind()) {
+                    self.cut_lines(frame, start..end, frame.scope_end);
+                    return None;
+                }
                 return (self.oversize)(start, end).then(|| frame.inside(start).deeper());
             }
         }
@@ -261,7 +264,7 @@ impl Walk<'_> {
     /// The frame for what stands in the coat `node`.
     fn open_coat(&mut self, frame: &mut Frame, node: Node<'_>) -> Frame {
         let start = node.start_byte();
-        let lead = self.open(frame, start);
+        let lead = self.open(frame, node);
         frame.last_end = node.end_byte();
         let mut inner = frame.inside(start);
         if node.named_child_count() > 1 && self.rules.grammar == Grammar::Go {
@@ -276,7 +279,7 @@ impl Walk<'_> {
 
     fn define(&mut self, frame: &mut Frame, node: Node<'_>, definition: Definition) -> Option<Frame> {
         let (start, end) = (node.start_byte(), node.end_byte());
-        let lead = self.open(frame, start);
+        let lead = self.open(frame, node);
         let coat = frame.coat.take();
         frame.last_end = end;
         let mut inner = frame.inside(start).deeper();
@@ -321,19 +324,37 @@ impl Walk<'_> {
     fn release(&mut self, frame: &mut Frame) {
         if let Some(lead) = frame.lead.take() {
             self.cut(frame, lead.start);
+            self.cut_lines(frame, lead.start..lead.end, frame.scope_end);
             frame.fresh = false;
         }
     }
 
-    /// Begins an item at `start`; what waited for it, if it is near enough.
-    fn open(&mut self, frame: &mut Frame, start: usize) -> Option<Lead> {
+    /// Begins the item `node`; what waited for it, if it is near enough.
+    fn open(&mut self, frame: &mut Frame, node: Node<'_>) -> Option<Lead> {
+        let start = node.start_byte();
         if frame.lead.is_some_and(|lead| !lead.sticky && is_blank_between(self.text, lead.end, start)) {
             self.release(frame);
         }
         let lead = frame.lead.take();
         self.cut(frame, lead.map_or(start, |lead| lead.start));
+        if let Some(lead) = lead {
+            self.cut_lines(frame, lead.start..lead.end, node.end_byte());
+        }
         frame.fresh = false;
         lead
+    }
+
+    /// Places to cut inside of a comment or string that is larger than a chunk.
+    fn cut_lines(&mut self, frame: &Frame, range: Range<usize>, scope_end: usize) {
+        if !(self.oversize)(range.start, range.end) {
+            return;
+        }
+        let breaks = &mut self.found.breaks;
+        lines::in_comment(self.text, range, frame.level.saturating_add(1), |at, level| {
+            if breaks.last().is_none_or(|last| last.at < at) {
+                breaks.push(Break { scope_end, ..Break::plain(at, level) });
+            }
+        });
     }
 
     /// A place to cut at the start of the line of `at`, unless something else stands before it there.
@@ -359,6 +380,11 @@ impl Walk<'_> {
             });
         }
     }
+}
+
+/// Whether a node of this kind is text inside, whatever the grammar makes of it.
+fn is_string(kind: &str) -> bool {
+    kind.contains("string") || matches!(kind, "heredoc_body" | "preproc_arg" | "content")
 }
 
 /// Whether there is an empty line between the two offsets.
