@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::fusion::Fused;
 use crate::base::DocumentId;
-use crate::model::{DocumentKind, Hydrated, Role, ScorePart};
+use crate::model::{Document, DocumentKind, Hydrated, Role, ScorePart};
 
 /// Words of a text as the lexical analyser sees them: lower case, stemmed, identifiers split.
 pub type Analyse<'a> = &'a dyn Fn(&str) -> Vec<String>;
@@ -168,7 +168,7 @@ pub fn score(
                 *paths.entry(document.id).or_insert_with(|| path_match(query, &document.path, analyse));
             add(&mut parts, "file name", weights.file_name * name);
             add(&mut parts, "folders", weights.folders * folders);
-            if document.kind == DocumentKind::Code {
+            if in_a_tree(document) {
                 add(&mut parts, "definition", weights.definition * definition(query, &found));
                 add(&mut parts, "symbol words", weights.symbol_words * symbol_match(query, &found, analyse));
             }
@@ -188,6 +188,12 @@ pub fn score(
     scored
 }
 
+/// Whether this is a source file with a path. Names and files are how people find their way in a tree of code; a bare
+/// snippet has neither, and its first name says less than the rest of it.
+fn in_a_tree(document: &Document) -> bool {
+    document.kind == DocumentKind::Code && !document.path.is_empty()
+}
+
 fn sort(scored: &mut [Scored]) {
     scored.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.fused.chunk.cmp(&b.fused.chunk)));
 }
@@ -202,9 +208,7 @@ fn add(parts: &mut Vec<ScorePart>, name: &'static str, value: f32) {
 /// the next ones. Prose is left alone, where the passage is the answer and not the file. Expects `scored` best first.
 fn add_siblings(scored: &mut [Scored], weights: &Weights) {
     let mut seen: HashMap<DocumentId, Vec<usize>> = HashMap::new();
-    for (index, candidate) in
-        scored.iter().enumerate().filter(|(_, scored)| scored.found.document.kind == DocumentKind::Code)
-    {
+    for (index, candidate) in scored.iter().enumerate().filter(|(_, scored)| in_a_tree(&scored.found.document)) {
         seen.entry(candidate.found.document.id).or_default().push(index);
     }
     for indexes in seen.into_values() {

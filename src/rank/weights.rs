@@ -13,7 +13,7 @@ use crate::base::ChunkId;
 use crate::model::{DocumentKind, Hydrated};
 
 /// Share of words for prose, memories and data.
-const PROSE: f32 = 0.55;
+const PROSE: f32 = 0.53;
 /// Share of words for code in a tree of named files.
 const NAMED_CODE: f32 = 0.5;
 /// Share of words for code without a path, asked for in plain words.
