@@ -66,7 +66,17 @@ async fn one(client: &Client, source: &str, args: &IngestArgs, as_json: bool) ->
     } else {
         output::print(&report_text(&report))?;
     }
+    if let Some(hint) = nothing_there(&report) {
+        output::note(format!("note: {source}: {hint}"));
+    }
     nothing_read(&report).map_or(Ok(()), |failure| Err(failure.about(source)))
+}
+
+/// What to look at if there was no file at all. That is no failure, a folder may be empty, but seldom what was meant.
+fn nothing_there(report: &IngestReport) -> Option<&'static str> {
+    let issues = total(&report.skipped_by_reason, &report.skipped) + total(&report.failed_by_reason, &report.failed);
+    (report.files == 0 && issues == 0)
+        .then_some("there are no files to read; check the path, --include and --exclude, and .gitignore")
 }
 
 /// A failure if files were there and not one of them could be read.
@@ -133,7 +143,9 @@ fn issues_text(out: &mut String, what: &str, by_reason: &std::collections::HashM
         reasons(by_reason).into_iter().map(|(reason, number)| format!("{reason} {}", count(number))).collect();
     let _ = writeln!(out, "  {what}  {}: {}", plural(total, "file"), reasons.join(", "));
     for issue in listed.iter().take(ISSUES_SHOWN) {
-        let _ = writeln!(out, "           {}: {}", printable(&issue.path), printable(&issue.reason));
+        // The source itself has the empty path.
+        let path = if issue.path.is_empty() { "." } else { &issue.path };
+        let _ = writeln!(out, "           {}: {}", printable(path), printable(&issue.reason));
     }
     let beyond = total - listed.len().min(ISSUES_SHOWN) as u64;
     if beyond > 0 {
@@ -218,7 +230,10 @@ mod tests {
             assert!(text.contains(part), "{part:?} is missing in\n{text}");
         }
         assert!(!text.contains("p5"), "{text}");
+        let closed = FileIssue { path: String::new(), reason: "not readable".into() };
         assert!(!text.contains("failed"), "{text}");
+        let text = report_text(&IngestReport { failed: vec![closed], ..report() });
+        assert!(text.contains(" .: not readable"), "the source itself has a name: {text}");
         let value = report_json(&report());
         assert_eq!((&value["skipped"], &value["failed"]), (&json!(42), &json!(0)));
         assert_eq!(value["skipped_by_reason"]["minified"], 2);
@@ -228,6 +243,8 @@ mod tests {
     fn only_an_ingest_that_read_nothing_of_what_was_there_fails() {
         assert!(nothing_read(&report()).is_none());
         assert!(nothing_read(&IngestReport::default()).is_none(), "an empty directory is no failure");
+        assert!(nothing_there(&IngestReport::default()).unwrap().contains("--exclude"), "but it is said");
+        assert!(nothing_there(&report()).is_none());
         let unread = IngestReport { added: 0, unchanged: 0, ..report() };
         let failure = nothing_read(&unread).unwrap();
         assert_eq!(failure.exit_code(), 1);

@@ -103,9 +103,7 @@ impl Config {
 
     fn validate(raw: Raw, environment: &Environment) -> Result<Self> {
         let bad = |key: &str, what: String| Error::new(Kind::Precondition, format!("bad configuration: {key} {what}"));
-        if raw.listen.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
-            return Err(bad("listen", format!("is {:?}, it must be HOST:PORT", raw.listen)));
-        }
+        check_listen("listen", &raw.listen)?;
         if raw.chunks.tokens_max < 32 || raw.chunks.tokens_max > 8_192 {
             return Err(bad("chunks.tokens_max", format!("is {}, it must be 32 to 8192", raw.chunks.tokens_max)));
         }
@@ -185,6 +183,16 @@ fn overlay(base: &mut toml::Table, over: toml::Table) {
     }
 }
 
+/// An address to listen on; `name` is what gave it, for the message.
+///
+/// # Errors
+/// Precondition if it is not HOST:PORT.
+pub(super) fn check_listen(name: &str, listen: &str) -> Result<()> {
+    let sound = listen.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    let message = || format!("bad configuration: {name} is {listen:?}, it must be HOST:PORT, such as 127.0.0.1:7411");
+    if sound { Ok(()) } else { Err(Error::new(Kind::Precondition, message())) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,6 +234,8 @@ mod tests {
             ("chunk = 1", "chunk"),
             ("[embedder]\nmodle = \"x\"", "modle"),
             ("listen = \"here\"", "listen"),
+            ("listen = \":7411\"", "HOST:PORT"),
+            ("listen = \"127.0.0.1:99999\"", "HOST:PORT"),
             ("[chunks]\ntokens_max = 3", "chunks.tokens_max"),
             ("[chunks]\ntokens_max = \"many\"", "tokens_max"),
             ("listen = ", "listen"),

@@ -31,13 +31,14 @@ impl ServeOptions {
     /// The validated configuration.
     ///
     /// # Errors
-    /// Precondition, naming the file and the key that is wrong.
+    /// Precondition, naming the file and the key, or the option, that is wrong.
     fn config(&self) -> Result<Config> {
         let mut config = Config::load(self.config.as_deref(), &environment::Environment::read())?;
         if let Some(data_dir) = &self.data_dir {
             config.data_dir.clone_from(data_dir);
         }
         if let Some(listen) = &self.listen {
+            config::check_listen("--listen", listen)?;
             config.listen.clone_from(listen);
         }
         Ok(config)

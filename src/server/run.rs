@@ -1,6 +1,6 @@
 //! Listening and stopping.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -10,7 +10,7 @@ use tonic_web::GrpcWebLayer;
 
 use super::wire::Assembly;
 use super::{ServeOptions, http};
-use crate::base::error::{Context, Kind, Result};
+use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::limits::REQUESTS_IN_FLIGHT_MAX;
 use crate::rpc;
 
@@ -21,18 +21,24 @@ use crate::rpc;
 pub async fn serve(options: ServeOptions) -> Result<()> {
     let config = options.config()?;
     init_log(&config.log_filter)?;
-    let listener = TcpListener::bind(&config.listen).await.context(Kind::Precondition, || {
-        format!(
-            "cannot listen on {}: another server may run there; stop it or choose another address with --listen",
-            config.listen
-        )
-    })?;
+    let listener = listen(&config.listen).await?;
     let assembly = Assembly::open(&config).await?;
     let address = listener.local_addr().context(Kind::Internal, || "the listener has no address")?;
     println!("listening on http://{address}");
     let _ = std::io::stdout().flush();
     tracing::info!(%address, data_dir = %config.data_dir.display(), "serving");
     run(listener, assembly, stopped()).await
+}
+
+async fn listen(address: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|cause| {
+        let what = match cause.kind() {
+            std::io::ErrorKind::AddrInUse => "another server runs there; stop it or choose another address",
+            std::io::ErrorKind::PermissionDenied => "this user may not; choose a port above 1023",
+            _ => "choose an address of this machine",
+        };
+        Error::new(Kind::Precondition, format!("cannot listen on {address}: {what} with --listen")).caused_by(cause)
+    })
 }
 
 /// Serves on `listener` until `shutdown`, then lets requests finish, commits and flushes.
@@ -83,6 +89,26 @@ pub(super) fn init_log(filter: &str) -> Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(filter)
         .context(Kind::Precondition, || format!("bad configuration: log.filter {filter:?} is not a filter"))?;
     // A second server in one process (tests, in-process use) keeps the first one's log.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .try_init();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_is_taken_or_foreign_is_told_apart() {
+        let first = listen("127.0.0.1:0").await.unwrap();
+        let taken = first.local_addr().unwrap().to_string();
+        let error = listen(&taken).await.unwrap_err();
+        assert!(error.message().contains(&taken) && error.message().contains("another server runs there"), "{error}");
+        // A documentation address (RFC 5737), which no machine has.
+        let error = listen("192.0.2.1:0").await.unwrap_err();
+        assert!(error.message().contains("an address of this machine"), "{error}");
+    }
 }

@@ -132,4 +132,7 @@ async fn a_data_directory_has_one_owner_and_a_bad_configuration_does_not_start()
     let error = start("gone.toml").await.unwrap_err();
     assert!(error.message().contains("/gone") && error.message().contains("make setup"), "{error}");
     assert!(start("missing.toml").await.unwrap_err().message().contains("missing.toml"));
+    let listen = ServeOptions { listen: Some("nonsense".to_owned()), ..options(None) };
+    let error = LocalServer::start(listen).await.unwrap_err();
+    assert!(error.message().contains("--listen is \"nonsense\""), "{error}");
 }

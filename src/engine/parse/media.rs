@@ -33,7 +33,7 @@ impl Skip {
         match self {
             Self::Binary => "binary",
             Self::Encoding => "not UTF-8",
-            Self::TooLarge => "too large",
+            Self::TooLarge => "larger than 4 MiB",
             Self::Minified => "minified",
             Self::Generated => "generated",
             Self::Vendored => "vendored",

@@ -120,6 +120,7 @@ fn copies_bundles_locks_and_dumps_are_left_out() {
     assert_eq!(skip("a.csv", dump.as_bytes()), Some(Skip::Generated));
     assert_eq!(skip("a.txt", dump.as_bytes()), None);
     let size = DOCUMENT_BYTES_MAX + 1;
+    assert_eq!(Skip::TooLarge.as_str(), format!("larger than {} MiB", DOCUMENT_BYTES_MAX >> 20));
     assert_eq!(skip_by_path("a.txt", size), Some(Skip::TooLarge));
     assert_eq!(skip_by_path("a.txt", DOCUMENT_BYTES_MAX), None);
 }

@@ -97,7 +97,13 @@ fn path_of_address(address: &str) -> Result<PathBuf> {
     let path = match path_of_uri(address) {
         Some(path) => path,
         None if address.contains("://") => {
-            return Err(Error::invalid("source", format!("{address:?} is not a file:// URI with an absolute path")));
+            return Err(Error::invalid(
+                "source",
+                format!(
+                    "{address:?} is not a file:// URI with an absolute path; other sources are not read yet: fetch it and \
+                     name the folder"
+                ),
+            ));
         }
         None => PathBuf::from(address),
     };
@@ -119,7 +125,10 @@ fn missing(path: &Path, cause: std::io::Error) -> Error {
         std::io::ErrorKind::PermissionDenied => {
             Error::new(Kind::Denied, format!("{shown} may not be read by the server: check its permissions"))
         }
-        _ => Error::new(Kind::Unavailable, format!("{shown} cannot be read")),
+        _ => Error::new(
+            Kind::Unavailable,
+            format!("{shown} cannot be read: check the disk, and that it is no link to itself"),
+        ),
     }
     .caused_by(cause)
 }

@@ -211,6 +211,9 @@ fn wrong_addresses_are_told_apart() {
         assert_eq!(error.kind(), kind, "{address}: {error}");
         assert!(error.message().contains(part), "{address}: {error}");
     }
+    symlink("self", dir.path().join("self")).unwrap();
+    let error = store.resolve(&format!("{}/self", address(&dir))).unwrap_err();
+    assert!(error.kind() == Kind::Unavailable && error.message().contains("link to itself"), "{error}");
     let below_file = format!("{}/a.rs/b", address(&dir));
     assert_eq!(store.resolve(&below_file).unwrap_err().kind(), Kind::NotFound);
     assert_eq!(store.stat(&format!("file://{below_file}")).unwrap(), None);
