@@ -1,1 +1,185 @@
-//! (in the making)
+//! A strict in-memory [`LexicalIndex`] for tests: naive BM25, and a panic for whoever breaks the contract.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use super::{LexicalDocument, LexicalIndex, LexicalQuery, analyzer};
+use crate::base::error::Result;
+use crate::base::{ChunkId, DocumentId, Lsn};
+use crate::model::{Candidate, Chunk, Document, Filter, Namespace};
+
+type Key = (Namespace, DocumentId);
+
+/// See the module.
+#[derive(Default)]
+pub struct FakeLexicalIndex {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    pending: Vec<Change>,
+    documents: BTreeMap<Key, LexicalDocument>,
+    applied: Lsn,
+}
+
+enum Change {
+    Put(Box<LexicalDocument>),
+    Delete(Key),
+}
+
+impl FakeLexicalIndex {
+    /// An empty index at log position 0.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What a crash leaves: everything since the last commit is gone.
+    pub fn crash(&self) {
+        self.state().pending.clear();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn passing<'a>(&'a self, filter: &'a Filter) -> impl Iterator<Item = (&'a Document, &'a Chunk)> {
+        self.documents
+            .iter()
+            .filter(|((namespace, _), entry)| *namespace == filter.namespace && passes(&entry.document, filter))
+            .flat_map(|(_, entry)| entry.chunks.iter().map(|chunk| (entry.document.as_ref(), chunk)))
+    }
+}
+
+/// Whether `document` meets every part of `filter` but the namespace.
+fn passes(document: &Document, filter: &Filter) -> bool {
+    let any = |empty: bool, found: bool| empty || found;
+    let from = filter.modified_from.is_none_or(|from| document.modified_at.is_some_and(|at| at >= from));
+    let until = filter.modified_until.is_none_or(|until| document.modified_at.is_some_and(|at| at < until));
+    let language = document.language.as_ref().is_some_and(|language| filter.languages.contains(language));
+    filter.documents.as_ref().is_none_or(|ids| ids.contains(&document.id))
+        && any(filter.sources.is_empty(), filter.sources.contains(&document.source))
+        && any(filter.languages.is_empty(), language)
+        && any(filter.kinds.is_empty(), filter.kinds.contains(&document.kind))
+        && any(filter.tags.is_empty(), document.tags.iter().any(|tag| filter.tags.contains(tag)))
+        && from
+        && until
+}
+
+fn body(document: &Document, chunk: &Chunk) -> Vec<String> {
+    let mut terms = analyzer::terms(&chunk.text);
+    for _ in 0..3 {
+        terms.extend(analyzer::terms(&document.path));
+    }
+    for _ in 0..2 {
+        terms.extend(analyzer::terms(&chunk.symbols.join("\n")));
+    }
+    terms.extend(analyzer::terms(document.title.as_deref().unwrap_or_default()));
+    terms.extend(analyzer::terms(&chunk.breadcrumb));
+    terms
+}
+
+fn best(mut found: Vec<Candidate>, limit: usize) -> Vec<Candidate> {
+    found.retain(|candidate| candidate.score > 0.0);
+    found.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.chunk.cmp(&b.chunk)));
+    found.truncate(limit);
+    found
+}
+
+#[async_trait]
+impl LexicalIndex for FakeLexicalIndex {
+    async fn replace(&self, documents: Vec<LexicalDocument>) -> Result<()> {
+        let mut state = self.state();
+        for entry in documents {
+            let id = entry.document.id;
+            assert_eq!(
+                id,
+                DocumentId::derive(entry.namespace.as_str(), &entry.document.uri),
+                "a document's id is derived"
+            );
+            let mut seen: HashSet<ChunkId> = HashSet::new();
+            for chunk in &entry.chunks {
+                assert_eq!(chunk.document, id, "a chunk of another document");
+                assert!(seen.insert(chunk.id), "the chunk {} twice", chunk.id);
+            }
+            state.pending.push(Change::Put(Box::new(entry)));
+        }
+        Ok(())
+    }
+
+    async fn delete_documents(&self, namespace: &Namespace, documents: &[DocumentId]) -> Result<()> {
+        let deleted = documents.iter().map(|&id| Change::Delete((namespace.clone(), id)));
+        self.state().pending.extend(deleted);
+        Ok(())
+    }
+
+    async fn commit(&self, applied: Lsn) -> Result<()> {
+        let mut state = self.state();
+        assert!(applied >= state.applied, "commit({applied}) after {}", state.applied);
+        for change in std::mem::take(&mut state.pending) {
+            match change {
+                Change::Put(entry) => {
+                    state.documents.insert((entry.namespace.clone(), entry.document.id), *entry);
+                }
+                Change::Delete(key) => {
+                    state.documents.remove(&key);
+                }
+            }
+        }
+        state.applied = applied;
+        Ok(())
+    }
+
+    fn applied(&self) -> Lsn {
+        self.state().applied
+    }
+
+    async fn search(&self, query: &LexicalQuery, filter: &Filter, limit: usize) -> Result<Vec<Candidate>> {
+        let state = self.state();
+        let all: Vec<Vec<String>> =
+            state.documents.values().flat_map(|entry| entry.chunks.iter().map(|c| body(&entry.document, c))).collect();
+        let average = all.iter().map(Vec::len).sum::<usize>() as f32 / all.len().max(1) as f32;
+        let mut counts: HashMap<String, f32> = HashMap::new();
+        for term in analyzer::terms(&query.text) {
+            *counts.entry(term).or_default() += 1.0;
+        }
+        let score = |terms: &[String]| -> f32 {
+            let of_term = |(term, repeats): (&String, &f32)| {
+                let frequency = terms.iter().filter(|t| *t == term).count() as f32;
+                let having = all.iter().filter(|terms| terms.contains(term)).count() as f32;
+                let idf = (1.0 + (all.len() as f32 - having + 0.5) / (having + 0.5)).ln();
+                let norm = 1.2 * (0.25 + 0.75 * terms.len() as f32 / average);
+                9.0 * repeats / (8.0 + repeats) * idf * 2.2 * frequency / (frequency + norm)
+            };
+            counts.iter().map(of_term).sum()
+        };
+        let found = state
+            .passing(filter)
+            .map(|(document, chunk)| Candidate { chunk: chunk.id, score: score(&body(document, chunk)) });
+        Ok(best(found.collect(), limit))
+    }
+
+    async fn search_symbols(&self, names: &[String], filter: &Filter, limit: usize) -> Result<Vec<Candidate>> {
+        let state = self.state();
+        let names: HashSet<String> = names.iter().map(|name| name.to_lowercase()).collect();
+        let defines = |chunk: &Chunk, name: &String| {
+            chunk.symbols.iter().any(|symbol| {
+                let symbol = symbol.to_lowercase();
+                symbol == *name || symbol.rsplit(['.', ':', '#', '/', '>']).next() == Some(name.as_str())
+            })
+        };
+        let found = state.passing(filter).map(|(_, chunk)| Candidate {
+            chunk: chunk.id,
+            score: names.iter().filter(|name| defines(chunk, name)).count() as f32 / (1.0 + chunk.symbols.len() as f32),
+        });
+        Ok(best(found.collect(), limit))
+    }
+
+    async fn count(&self) -> Result<u64> {
+        Ok(self.state().documents.values().map(|entry| entry.chunks.len() as u64).sum())
+    }
+}

@@ -4,6 +4,8 @@
 //! - **Visibility and durability** come together at `commit`: before it nothing of the batch is seen, after it all is,
 //!   together with the log position it was given; a crash leaves exactly the last commit.
 //! - **Idempotency**: `replace` removes all earlier chunks of a document first, so replaying is harmless.
+//! - **Failure**: after an error of `replace`, `delete_documents` or `commit` everything since the last commit is gone;
+//!   the caller reads `applied` and replays from there.
 //! - **Ordering**: `search` returns candidates by descending score, ties by chunk id.
 //! - The namespace of the filter is ANDed in the engine itself.
 
@@ -18,6 +20,8 @@ pub mod analyzer;
 mod conformance;
 #[cfg(test)]
 pub mod fake;
+mod fold;
+mod stem;
 pub mod tantivy;
 
 /// All chunks of one document version.

@@ -267,8 +267,10 @@ impl Cutter<'_> {
         }
         let start = self.after_blank_lines(start);
         let tokens = self.tokens(start, end);
-        let middle = self.text.ceil_char_boundary(start + (end - start) / 2);
-        if tokens > self.max && middle > start && middle < end {
+        let half = start + (end - start) / 2;
+        let middle = Some(self.text.floor_char_boundary(half)).filter(|&middle| middle > start);
+        let middle = middle.unwrap_or_else(|| self.text.ceil_char_boundary(half.max(start + 1)));
+        if tokens > self.max && middle < end {
             // Cut inside of a word, where the map can't tell the size beforehand.
             self.emit(start, middle);
             self.emit(middle, end);

@@ -133,6 +133,9 @@ fn classify(name: &Name, text: &str) -> Media {
     if found.is_none() && text.starts_with("#!") {
         found = language::by_shebang(text.lines().next().unwrap_or_default());
     }
+    if found.is_none() && extension.is_none() {
+        found = language::by_content(text);
+    }
     if extension == Some("h") && is_cpp_header(text) {
         found = language::by_name("cpp");
     }

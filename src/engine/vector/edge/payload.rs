@@ -1,0 +1,163 @@
+//! What a point carries beside its vector, and how filters are put to qdrant.
+
+use qdrant_edge::external::ordered_float::OrderedFloat;
+use qdrant_edge::external::serde_json::json;
+use qdrant_edge::external::uuid::Uuid;
+use qdrant_edge::{
+    Condition, CreateIndex, FieldCondition, FieldIndexOperations, Filter as EdgeFilter, IntegerIndexParams, JsonPath,
+    KeywordIndexParams, Match, PayloadFieldSchema, PayloadSchemaParams, PointId, PointStruct, PointStructPersisted,
+    Range, UpdateOperation, UuidIndexParams,
+};
+
+use crate::base::error::{Error, Kind, Result};
+use crate::base::{ChunkId, DocumentId};
+use crate::engine::vector::VectorPoint;
+use crate::model::{Filter, Namespace};
+
+/// Version of the payload; part of the manifest.
+pub const PAYLOAD_VERSION: u32 = 1;
+
+const NAMESPACE: &str = "ns";
+const DOCUMENT: &str = "doc";
+const SOURCE: &str = "source";
+const LANGUAGE: &str = "lang";
+const KIND: &str = "kind";
+const TAGS: &str = "tags";
+const MODIFIED: &str = "modified";
+
+/// The operations that index the payload. They have to run before the first point: graphs are built with links for the
+/// indexed values, without which a filtered search loses recall.
+///
+/// # Errors
+/// [`Kind::Internal`] if a field name is no path, which cannot be.
+pub fn index_operations() -> Result<Vec<UpdateOperation>> {
+    // Graphs per value are built for the namespace only: it is in every query. The other filters are rare, and a graph
+    // for each of their values would double the time of a build.
+    let namespace = KeywordIndexParams { is_tenant: Some(true), ..KeywordIndexParams::default() };
+    let keyword = KeywordIndexParams { enable_hnsw: Some(false), ..KeywordIndexParams::default() };
+    let uuid = UuidIndexParams { enable_hnsw: Some(false), ..UuidIndexParams::default() };
+    let number = IntegerIndexParams {
+        lookup: Some(false),
+        range: Some(true),
+        enable_hnsw: Some(false),
+        ..IntegerIndexParams::default()
+    };
+    let fields = [
+        (NAMESPACE, PayloadSchemaParams::Keyword(namespace)),
+        (DOCUMENT, PayloadSchemaParams::Uuid(uuid.clone())),
+        (SOURCE, PayloadSchemaParams::Uuid(uuid)),
+        (LANGUAGE, PayloadSchemaParams::Keyword(keyword.clone())),
+        (KIND, PayloadSchemaParams::Keyword(keyword.clone())),
+        (TAGS, PayloadSchemaParams::Keyword(keyword)),
+        (MODIFIED, PayloadSchemaParams::Integer(number)),
+    ];
+    fields
+        .into_iter()
+        .map(|(name, schema)| {
+            let create =
+                CreateIndex { field_name: path(name)?, field_schema: Some(PayloadFieldSchema::FieldParams(schema)) };
+            Ok(UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(create)))
+        })
+        .collect()
+}
+
+fn path(name: &str) -> Result<JsonPath> {
+    name.parse().map_err(|()| Error::internal(format!("{name:?} is no payload field")))
+}
+
+/// The point of a chunk.
+pub fn point(point: VectorPoint) -> PointStructPersisted {
+    let VectorPoint { chunk, namespace, document, vector } = point;
+    let mut payload = json!({
+        NAMESPACE: namespace.as_str(),
+        DOCUMENT: document.id.to_string(),
+        SOURCE: document.source.to_string(),
+        KIND: document.kind.as_str(),
+    });
+    if let Some(language) = &document.language {
+        payload[LANGUAGE] = json!(language);
+    }
+    if !document.tags.is_empty() {
+        payload[TAGS] = json!(document.tags);
+    }
+    if let Some(modified) = document.modified_at {
+        payload[MODIFIED] = json!(modified.0);
+    }
+    PointStruct::new(point_id(chunk), vector, payload).into()
+}
+
+/// The point id of a chunk: the same UUID.
+pub fn point_id(chunk: ChunkId) -> PointId {
+    PointId::Uuid(Uuid::from_u128(chunk.as_u128()))
+}
+
+/// The inverse of [`point_id`].
+///
+/// # Errors
+/// [`Kind::Corrupt`] if the point was not written by this index.
+pub fn chunk_id(point: PointId) -> Result<ChunkId> {
+    match point {
+        PointId::Uuid(uuid) => Ok(ChunkId::from_u128(uuid.as_u128())),
+        PointId::NumId(number) => Err(Error::new(
+            Kind::Corrupt,
+            format!("the vector index holds the foreign point {number}: remove its directory"),
+        )),
+    }
+}
+
+/// `filter` as qdrant takes it, the namespace always among the conditions; `None` if nothing can pass.
+///
+/// # Errors
+/// As [`index_operations`].
+pub fn compile(filter: &Filter) -> Result<Option<EdgeFilter>> {
+    if filter.documents.as_ref().is_some_and(Vec::is_empty) {
+        return Ok(None);
+    }
+    let mut must = vec![in_namespace(&filter.namespace)?];
+    if let Some(documents) = &filter.documents {
+        must.push(any_of(DOCUMENT, documents.iter().map(ToString::to_string))?);
+    }
+    if !filter.sources.is_empty() {
+        must.push(any_of(SOURCE, filter.sources.iter().map(ToString::to_string))?);
+    }
+    if !filter.languages.is_empty() {
+        must.push(any_of(LANGUAGE, filter.languages.iter().cloned())?);
+    }
+    if !filter.kinds.is_empty() {
+        must.push(any_of(KIND, filter.kinds.iter().map(|kind| kind.as_str().to_owned()))?);
+    }
+    if !filter.tags.is_empty() {
+        must.push(any_of(TAGS, filter.tags.iter().cloned())?);
+    }
+    if filter.modified_from.is_some() || filter.modified_until.is_some() {
+        // Microseconds are exact in an f64 up to the year 2255.
+        let bound = |time: i64| OrderedFloat(time as f64);
+        let range = Range {
+            gte: filter.modified_from.map(|time| bound(time.0)),
+            lt: filter.modified_until.map(|time| bound(time.0)),
+            gt: None,
+            lte: None,
+        };
+        must.push(Condition::Field(FieldCondition::new_range(path(MODIFIED)?, range)));
+    }
+    Ok(Some(EdgeFilter { must: Some(must), ..EdgeFilter::new() }))
+}
+
+/// All points of `documents` in `namespace`.
+///
+/// # Errors
+/// As [`index_operations`].
+pub fn of_documents(namespace: &Namespace, documents: &[DocumentId]) -> Result<EdgeFilter> {
+    let must = vec![in_namespace(namespace)?, any_of(DOCUMENT, documents.iter().map(ToString::to_string))?];
+    Ok(EdgeFilter { must: Some(must), ..EdgeFilter::new() })
+}
+
+fn in_namespace(namespace: &Namespace) -> Result<Condition> {
+    let name = Match::from(namespace.as_str().to_owned());
+    Ok(Condition::Field(FieldCondition::new_match(path(NAMESPACE)?, name)))
+}
+
+fn any_of(field: &str, values: impl Iterator<Item = String>) -> Result<Condition> {
+    let values = Match::from(values.collect::<Vec<String>>());
+    Ok(Condition::Field(FieldCondition::new_match(path(field)?, values)))
+}
