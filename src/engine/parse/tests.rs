@@ -257,6 +257,49 @@ fn an_oversize_function_is_cut_between_statements_into_even_parts() {
 }
 
 #[test]
+fn functions_inside_of_an_oversize_function_are_found_and_its_variables_are_not() {
+    let fill = "    call(input, 1);\n".repeat(12);
+    let text = format!("function outer() {{\n  const LIMIT = 3;\n{fill}  const inner = () => {{ go(); }};\n{fill}}}\n");
+    let parsed = parsed("a.js", &text);
+    let symbols: Vec<_> = parsed.pieces.iter().flat_map(|piece| piece.symbols.clone()).collect();
+    assert_eq!(symbols, ["outer", "inner"]);
+}
+
+#[test]
+fn the_last_line_of_a_file_leans_on_what_is_before() {
+    let text = format!("class A {{\n{}}}\n\nmodule.exports = A\n", "  go() { return run(1, 2, 3); }\n".repeat(5));
+    let parsed = parsed("a.js", &text);
+    assert!(texts(&parsed).last().unwrap().lines().count() > 1, "{:#?}", texts(&parsed));
+}
+
+#[test]
+fn a_heading_and_a_fence_stay_with_a_code_block_that_has_to_be_cut() {
+    let code = "let value = compute(first, second);\n".repeat(20);
+    let parsed = parsed("a.md", &format!("# T\n\n{}\n\n## Use\n\n```rust\n{code}```\n\nend\n", words(30)));
+    let own = texts(&parsed);
+    assert!(own.iter().any(|own| own.starts_with("## Use\n\n```rust\nlet value")), "{own:#?}");
+    assert!(own.iter().any(|own| own.contains(";\n```")), "{own:#?}");
+}
+
+#[test]
+fn a_long_doc_comment_is_cut_at_its_paragraphs_and_its_end_stays_with_the_item() {
+    let paragraph = "/// one two three four five six seven eight nine ten\n".repeat(3);
+    let text = format!(
+        "{paragraph}///\n/// # Part\n///\n{paragraph}///\n{paragraph}fn documented() {{}}\n\nfn other() {{}}\n"
+    );
+    let parsed = parsed("a.rs", &text);
+    let own = texts(&parsed);
+    assert!(own.iter().any(|own| own.starts_with("/// # Part")), "{own:#?}");
+    let last = parsed.pieces.iter().find(|piece| piece.symbols.contains(&"documented".to_owned())).unwrap();
+    assert!(last.lines.last - last.lines.first >= 3, "{own:#?}");
+    assert!(
+        crumbs(&parsed)[..parsed.pieces.len() - 1].iter().all(|crumb| *crumb == "fn documented"),
+        "{:?}",
+        crumbs(&parsed)
+    );
+}
+
+#[test]
 fn small_neighbours_share_a_chunk_and_large_ones_do_not() {
     let small = (0..3).map(|at| format!("def small{at}():\n    return {at}\n\n")).collect::<String>();
     let large = format!("def large():\n{}", "    step(one, two)\n".repeat(8));
