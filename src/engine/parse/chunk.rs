@@ -151,7 +151,7 @@ impl Cutter<'_> {
         let mut behind = next;
         while let Some(cut) = self.breaks.get(behind).filter(|cut| cut.at <= limit) {
             let ends_here = cut.hard || cut.at >= current.scope_end;
-            if ends_here && !self.is_tiny_on_both_sides(start, behind, limit) {
+            if ends_here && !self.may_run_across(start, behind, limit) {
                 return End::Break(behind);
             }
             behind += 1;
@@ -202,10 +202,15 @@ impl Cutter<'_> {
         start + (stop - start) / parts
     }
 
-    /// Whether both what a chunk has so far and the whole unit that begins at the break `at` are tiny.
-    fn is_tiny_on_both_sides(&self, start: usize, at: usize, limit: usize) -> bool {
+    /// Whether a chunk may run across the break `at` although something ends there: if both what it has so far and the
+    /// whole unit that begins there are tiny.
+    fn may_run_across(&self, start: usize, at: usize, limit: usize) -> bool {
         let cut = &self.breaks[at];
         let tiny = self.max * TINY_PERCENT / 100;
+        if !cut.hard && self.map.count(cut.at, self.text.len()) < tiny {
+            // The last line or two of a file (`module.exports = X`) may lean on anything.
+            return true;
+        }
         if self.map.count(start, cut.at) >= tiny {
             return false;
         }
@@ -267,8 +272,10 @@ impl Cutter<'_> {
         }
         let start = self.after_blank_lines(start);
         let tokens = self.tokens(start, end);
-        let middle = self.text.ceil_char_boundary(start + (end - start) / 2);
-        if tokens > self.max && middle > start && middle < end {
+        let half = start + (end - start) / 2;
+        let middle = Some(self.text.floor_char_boundary(half)).filter(|&middle| middle > start);
+        let middle = middle.unwrap_or_else(|| self.text.ceil_char_boundary(half.max(start + 1)));
+        if tokens > self.max && middle < end {
             // Cut inside of a word, where the map can't tell the size beforehand.
             self.emit(start, middle);
             self.emit(middle, end);

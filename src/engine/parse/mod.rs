@@ -23,7 +23,7 @@ use language::Grammar;
 use layout::Layout;
 
 /// Version of everything in this module that shapes chunks; part of the manifests, so that a change re-chunks.
-pub const CHUNKER_VERSION: u32 = 1;
+pub const CHUNKER_VERSION: u32 = 2;
 
 /// What a file is, decided from its name and its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]

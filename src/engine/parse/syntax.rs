@@ -156,6 +156,8 @@ struct Frame {
     coat: Option<Coat>,
     /// No item of this level was seen yet.
     fresh: bool,
+    /// This is inside of a function, whose variables are nobody's business.
+    local: bool,
     /// Parts of a definition's head stand here: no place to cut.
     quiet: bool,
     /// End of the item before.
@@ -191,6 +193,7 @@ impl Walk<'_> {
             lead: None,
             coat: None,
             fresh: false,
+            local: false,
             quiet: false,
             last_end: 0,
         }];
@@ -284,7 +287,10 @@ impl Walk<'_> {
         frame.last_end = end;
         let mut inner = frame.inside(start).deeper();
         inner.quiet = true;
-        if let Some(mut symbol) = self.names.symbol(definition, node, frame.parent.is_none()) {
+        inner.local |= !definition.container;
+        let symbol = self.names.symbol(definition, node, frame.parent.is_none());
+        let symbol = symbol.filter(|found| !(frame.local && matches!(found.kind, "constant" | "variable")));
+        if let Some(mut symbol) = symbol {
             let own = lead.map(|lead| (lead.start, lead.end));
             let doc = own.or(coat.and_then(|coat| coat.doc)).map(|(start, end)| start..end);
             let from = lead.map_or(start, |lead| lead.start);
