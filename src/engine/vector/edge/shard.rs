@@ -45,8 +45,9 @@ const FLUSH_TRIES: u64 = 50;
 /// Candidates by int8 for each result, to be scored again by the original.
 const OVERSAMPLING: f64 = 1.5;
 
-/// Beam of a search: at least this, and at least twice the candidates asked for.
-const EF_MIN: usize = 128;
+/// Beam of a search: at least this, and at least four times the candidates asked for. Where the index holds what is
+/// asked about, half would do; a question about something else has only distant neighbours, which are hard to rank.
+const EF_MIN: usize = 256;
 
 /// How vectors are kept and linked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,7 +158,7 @@ impl Shard {
         };
         let int8 = QuantizationSearchParams { ignore: false, rescore: Some(true), oversampling: Some(OVERSAMPLING) };
         let params = SearchParams {
-            hnsw_ef: Some(EF_MIN.max(2 * limit)),
+            hnsw_ef: Some(EF_MIN.max(4 * limit)),
             exact,
             quantization: Some(int8),
             ..SearchParams::default()
