@@ -1,5 +1,7 @@
 //! Measures the two index engines: `measure_index lexical DIR…` on real code, `measure_index vector N DIM` on clusters.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -31,6 +31,13 @@ impl TokenMap {
         below(end).saturating_sub(below(start))
     }
 
+    /// The furthest end of a range that begins at `start` and holds at most `tokens` tokens; `None` if that is the end
+    /// of the text. It may lie inside of a character for tokenizers of bytes.
+    pub fn reach(&self, start: usize, tokens: usize) -> Option<usize> {
+        let first = self.starts.partition_point(|&at| (at as usize) < start);
+        self.starts.get(first.checked_add(tokens)?).map(|&at| at as usize)
+    }
+
     /// Tokens of the whole text.
     pub fn total(&self) -> usize {
         self.starts.len()

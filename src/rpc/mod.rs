@@ -1,1 +1,84 @@
-//! (in the making)
+//! The only place that speaks protobuf: requests in, flow calls, replies out.
+//!
+//! One file per service; `convert` maps data, `status` maps errors. Nothing here decides anything.
+
+use std::sync::Arc;
+
+use tonic::metadata::MetadataMap;
+
+use crate::base::error::Result;
+use crate::flow::Engines;
+use crate::flow::access::{Access, Grant};
+use crate::flow::apply::Projector;
+
+mod admin;
+mod convert;
+mod ingest;
+mod retrieval;
+mod status;
+
+pub use hivemem_client::proto;
+
+/// What every service needs.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The engines.
+    pub engines: Engines,
+    /// The followers of the log.
+    pub projector: Arc<Projector>,
+    /// Who may do what.
+    pub access: Access,
+    /// The data directory, for counting its size.
+    pub data_dir: Arc<std::path::PathBuf>,
+}
+
+impl Context {
+    /// The grant for the caller of a request.
+    fn grant(&self, metadata: &MetadataMap, namespace: &str) -> Result<Grant> {
+        self.access.authorize(token(metadata), namespace)
+    }
+}
+
+/// The bearer token of a request.
+fn token(metadata: &MetadataMap) -> Option<&str> {
+    let value = metadata.get("authorization")?.to_str().ok()?;
+    value.strip_prefix("Bearer ").or(Some(value))
+}
+
+/// All services of the protocol with health and reflection.
+///
+/// # Errors
+/// If the embedded descriptors can't be decoded, which is a broken build.
+pub async fn routes(context: Context) -> Result<tonic::service::Routes> {
+    use proto::admin_server::AdminServer;
+    use proto::ingest_server::IngestServer;
+    use proto::retrieval_server::RetrievalServer;
+
+    use crate::base::limits::MESSAGE_BYTES_MAX;
+
+    let (reporter, health) = tonic_health::server::health_reporter();
+    reporter.set_serving::<IngestServer<ingest::Service>>().await;
+    reporter.set_serving::<RetrievalServer<retrieval::Service>>().await;
+    reporter.set_serving::<AdminServer<admin::Service>>().await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .map_err(|cause| crate::base::Error::internal("the protocol's descriptors are damaged").caused_by(cause))?;
+    let mut routes = tonic::service::Routes::builder();
+    routes
+        .add_service(health)
+        .add_service(reflection)
+        .add_service(
+            IngestServer::new(ingest::Service::new(context.clone()))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX),
+        )
+        .add_service(
+            RetrievalServer::new(retrieval::Service::new(context.clone()))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX),
+        )
+        .add_service(AdminServer::new(admin::Service::new(context)));
+    Ok(routes.routes())
+}

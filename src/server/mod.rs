@@ -1,1 +1,45 @@
-//! (in the making)
+//! The process: configuration, the one composition root, listening and stopping. Environment variables and signals
+//! are read here and nowhere else.
+
+use std::path::PathBuf;
+
+use crate::base::error::Result;
+
+mod config;
+mod environment;
+mod http;
+mod local;
+mod run;
+mod wire;
+
+pub use config::Config;
+pub use local::LocalServer;
+pub use run::serve;
+
+/// What the command line says; what it leaves out comes from the configuration.
+#[derive(Debug, Clone, Default)]
+pub struct ServeOptions {
+    /// Configuration file.
+    pub config: Option<PathBuf>,
+    /// Overrides `data_dir`.
+    pub data_dir: Option<PathBuf>,
+    /// Overrides `listen`.
+    pub listen: Option<String>,
+}
+
+impl ServeOptions {
+    /// The validated configuration.
+    ///
+    /// # Errors
+    /// Precondition, naming the file and the key that is wrong.
+    fn config(&self) -> Result<Config> {
+        let mut config = Config::load(self.config.as_deref(), &environment::Environment::read())?;
+        if let Some(data_dir) = &self.data_dir {
+            config.data_dir.clone_from(data_dir);
+        }
+        if let Some(listen) = &self.listen {
+            config.listen.clone_from(listen);
+        }
+        Ok(config)
+    }
+}

@@ -1,19 +1,29 @@
 //! Bytes to text, structure and chunks. Pure: no input or output, no clock.
 //!
-//! `media` says what a file is or why it is skipped, `text` makes text of it, `syntax` finds symbols, `chunk` cuts.
+//! `media` says what a file is or why it is skipped, `text` makes text of it; `syntax` (by way of `language`, `grammar`
+//! and `names`), `headings` and `lines` find where it may be cut and what those places are called (`layout`); `chunk`
+//! cuts.
 
-use crate::base::tokens::TokenCounter;
-use crate::model::{Chunk, DocumentKind, Lines, Role, Span};
+use crate::base::tokens::{TokenCounter, TokenMap};
+use crate::model::{DocumentKind, Lines, Role, Span};
 
 pub mod chunk;
+pub mod grammar;
 pub mod headings;
 pub mod language;
+pub mod layout;
+pub mod lines;
 pub mod media;
+pub mod names;
+mod path_rules;
 pub mod syntax;
 pub mod text;
 
+use language::Grammar;
+use layout::Layout;
+
 /// Version of everything in this module that shapes chunks; part of the manifests, so that a change re-chunks.
-pub const CHUNKER_VERSION: u32 = 1;
+pub const CHUNKER_VERSION: u32 = 2;
 
 /// What a file is, decided from its name and its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +96,9 @@ pub struct ChunkSizes {
 
 /// Cuts `bytes`, already known to be `media`, into chunks.
 ///
+/// Pieces are in order and don't overlap, begin and end at characters, hold at most [`ChunkSizes::tokens_max`] tokens
+/// (a single character apart), aren't blank, and together hold every character of the text that isn't white space.
+///
 /// # Errors
 /// The reason to skip it.
 pub fn parse(
@@ -95,11 +108,51 @@ pub fn parse(
     sizes: ChunkSizes,
     counter: &dyn TokenCounter,
 ) -> Result<Parsed, Skip> {
-    let _ = (path, bytes, media, sizes, counter);
-    Err(Skip::Empty)
+    let source = media::text_of(bytes)?;
+    let text = match media.kind {
+        DocumentKind::Html => text::html_to_markdown(source),
+        DocumentKind::Markdown if path.ends_with(".ipynb") => {
+            text::notebook_to_markdown(source).unwrap_or_else(|| source.to_owned())
+        }
+        _ => source.to_owned(),
+    };
+    if text.trim_start().is_empty() {
+        return Err(Skip::Empty);
+    }
+    let map = TokenMap::new(counter, &text);
+    let mut layout = lay_out(path, &text, media, sizes.tokens_max, &map);
+    let title = layout.title.take();
+    let pieces = chunk::cut(&text, &layout, sizes.tokens_max, &map, counter);
+    Ok(Parsed { title, text, pieces })
 }
 
-/// What is embedded before a chunk's text: path, title and breadcrumb, cut to `tokens_max`.
+fn lay_out(path: &str, text: &str, media: &Media, tokens_max: usize, map: &TokenMap) -> Layout {
+    match media.kind {
+        DocumentKind::Code => {
+            let grammar = media.language.and_then(|language| Grammar::of(language, path));
+            let oversize = |start, end| map.count(start, end) > tokens_max;
+            let found = grammar.and_then(|grammar| syntax::analyse(text, grammar, &oversize));
+            match found {
+                Some(found) => Layout { breaks: found.breaks, symbols: found.symbols, ..Layout::default() },
+                None => lines::indented(text),
+            }
+        }
+        DocumentKind::Markdown => match media.media_type {
+            "text/x-rst" => headings::rst(text),
+            "text/asciidoc" => headings::marked(text, '='),
+            "text/org" => headings::marked(text, '*'),
+            _ => headings::markdown(text),
+        },
+        DocumentKind::Html | DocumentKind::Memory => headings::markdown(text),
+        DocumentKind::Data => lines::indented(text),
+        DocumentKind::Text => lines::plain(text),
+    }
+}
+
+/// What is embedded before a chunk's text: path, title and breadcrumb, a line each, cut to `tokens_max`.
+///
+/// What is most specific stays longest: the last breadcrumb, then the file name, the other breadcrumbs from the inside
+/// out, the title, and the directories from the inside out.
 pub fn header(
     path: &str,
     title: Option<&str>,
@@ -107,9 +160,42 @@ pub fn header(
     tokens_max: usize,
     counter: &dyn TokenCounter,
 ) -> String {
-    let _ = (path, title, breadcrumb, tokens_max, counter);
-    String::new()
+    let directories: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let crumbs: Vec<&str> = breadcrumb.split(" > ").filter(|part| !part.is_empty()).collect();
+    let title = title.map(str::trim).filter(|title| !title.is_empty() && !breadcrumb.starts_with(*title));
+    let join = |directories: &[&str], title: Option<&str>, crumbs: &[&str]| {
+        let lines = [directories.join("/"), title.unwrap_or_default().to_owned(), crumbs.join(" > ")];
+        lines.into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+    };
+    let (mut first_directory, mut first_crumb, mut shown_title) = (0, 0, title);
+    loop {
+        let text = join(&directories[first_directory..], shown_title, &crumbs[first_crumb..]);
+        if counter.count(&text) <= tokens_max {
+            return text;
+        }
+        if first_directory + 1 < directories.len() {
+            first_directory += 1;
+        } else if shown_title.is_some() && !crumbs.is_empty() {
+            shown_title = None;
+        } else if first_crumb + 1 < crumbs.len() {
+            first_crumb += 1;
+        } else if first_directory < directories.len() && first_crumb < crumbs.len() {
+            first_directory += 1;
+        } else {
+            return clip(&text, tokens_max, counter);
+        }
+    }
 }
 
-#[allow(unused)]
-type Unused = Chunk;
+/// The longest run of whole words from the start of `text` within `tokens_max`.
+fn clip(text: &str, tokens_max: usize, counter: &dyn TokenCounter) -> String {
+    let map = TokenMap::new(counter, text);
+    let mut end = text.floor_char_boundary(map.reach(0, tokens_max).unwrap_or(text.len()));
+    while end > 0 && counter.count(&text[..end]) > tokens_max {
+        end = text.floor_char_boundary(end - 1);
+    }
+    text[..end].trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,106 @@
-//! (in the making)
+//! Makes text of what isn't plain text yet: HTML and notebooks.
+
+use std::cell::RefCell;
+
+use htmd::element_handler::{HandlerResult, Handlers};
+use htmd::{Element, HtmlToMarkdown};
+
+/// Tags nested deeper than this are not given to the converter, which recurses: it would end the thread's stack.
+const HTML_DEPTH_MAX: usize = 256;
+
+thread_local! {
+    static CONVERTER: RefCell<Option<HtmlToMarkdown>> = const { RefCell::new(None) };
+}
+
+/// HTML as Markdown: without scripts, styles and navigation, and with links reduced to their texts, because addresses
+/// cost tokens and say little.
+pub fn html_to_markdown(html: &str) -> String {
+    if depth_of(html) > HTML_DEPTH_MAX {
+        return without_tags(html);
+    }
+    let converted = CONVERTER.with_borrow_mut(|slot| slot.get_or_insert_with(converter).convert(html));
+    match converted {
+        Ok(markdown) if !markdown.trim().is_empty() => markdown,
+        _ => without_tags(html),
+    }
+}
+
+fn converter() -> HtmlToMarkdown {
+    let inner = |handlers: &dyn Handlers, element: Element<'_>| -> Option<HandlerResult> {
+        Some(handlers.walk_children(element.node))
+    };
+    let dropped = [
+        "script",
+        "style",
+        "nav",
+        "noscript",
+        "svg",
+        "iframe",
+        "template",
+        "img",
+        "button",
+        "form",
+        "footer",
+        "title",
+        "rustdoc-toolbar",
+        "rustdoc-topbar",
+    ];
+    HtmlToMarkdown::builder().skip_tags(dropped.to_vec()).add_handler(vec!["a"], inner).build()
+}
+
+/// How deep tags nest at most, roughly: end tags that may be left out are not counted.
+fn depth_of(html: &str) -> usize {
+    const FLAT: &[&str] = &[
+        "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr", "p",
+        "li", "td", "tr", "th", "dt", "dd", "option", "thead", "tbody", "tfoot", "colgroup", "body", "html", "head",
+    ];
+    let (mut depth, mut deepest) = (0_usize, 0_usize);
+    let bytes = html.as_bytes();
+    for (at, _) in html.match_indices('<') {
+        let closing = bytes.get(at + 1) == Some(&b'/');
+        let rest = &bytes[(at + 1 + usize::from(closing)).min(bytes.len())..];
+        let length = rest.iter().take(32).take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'-').count();
+        let name = &rest[..length];
+        if name.is_empty() || FLAT.iter().any(|flat| name.eq_ignore_ascii_case(flat.as_bytes())) {
+            continue;
+        }
+        depth = if closing { depth.saturating_sub(1) } else { depth + 1 };
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+/// The text between the tags, for HTML that is too broken to convert.
+fn without_tags(html: &str) -> String {
+    let mut out = String::with_capacity(html.len() / 2);
+    let mut rest = html;
+    while let Some(open) = rest.find('<') {
+        out.push_str(&rest[..open]);
+        out.push(' ');
+        rest = rest[open..].find('>').map_or("", |close| &rest[open + close + 1..]);
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The cells of a Jupyter notebook as Markdown, without their outputs; `None` if it isn't one.
+pub fn notebook_to_markdown(json: &str) -> Option<String> {
+    let notebook: serde_json::Value = serde_json::from_str(json).ok()?;
+    let language = notebook.pointer("/metadata/kernelspec/language").and_then(|name| name.as_str()).unwrap_or("python");
+    let mut out = String::new();
+    for cell in notebook.get("cells")?.as_array()? {
+        let source = match cell.get("source") {
+            Some(serde_json::Value::String(source)) => source.clone(),
+            Some(serde_json::Value::Array(lines)) => lines.iter().filter_map(|line| line.as_str()).collect(),
+            _ => continue,
+        };
+        if source.trim().is_empty() {
+            continue;
+        }
+        match cell.get("cell_type").and_then(|kind| kind.as_str()) {
+            Some("code") => out.push_str(&format!("```{language}\n{}\n```\n\n", source.trim_end())),
+            _ => out.push_str(&format!("{}\n\n", source.trim_end())),
+        }
+    }
+    Some(out)
+}

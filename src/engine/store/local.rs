@@ -1,1 +1,364 @@
-//! (in the making)
+//! Directories and files of the server's machine as sources.
+//!
+//! Listing respects `.gitignore` (in a git repository or not) and leaves out hidden files but for those that describe
+//! how a project is built and checked. Symbolic links are never followed below the root: what they point to inside of
+//! the root is listed under its own name, and what is outside isn't part of the source.
+
+use std::fs::{File, Metadata};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use ignore::{DirEntry, WalkBuilder};
+
+use super::uri::{file_uri, path_of_uri};
+use super::{LeftOut, ListOptions, Listing, Object, Store};
+use crate::base::Timestamp;
+use crate::base::error::{Error, Kind, Result};
+
+/// Hidden names that are listed all the same: they say how a project is built, checked and configured.
+const HIDDEN_KEPT: &[&str] = &[
+    ".github",
+    ".gitlab",
+    ".gitlab-ci.yml",
+    ".circleci",
+    ".travis.yml",
+    ".cirrus.yml",
+    ".buildkite",
+    ".drone.yml",
+    ".woodpecker",
+    ".woodpecker.yml",
+    ".forgejo",
+    ".gitea",
+    ".azure-pipelines.yml",
+    ".pre-commit-config.yaml",
+    ".goreleaser.yml",
+    ".goreleaser.yaml",
+    ".cargo",
+    ".config",
+    ".devcontainer",
+    ".editorconfig",
+    ".env.example",
+    ".env.sample",
+    ".golangci.yml",
+    ".golangci.yaml",
+    ".readthedocs.yaml",
+    ".readthedocs.yml",
+    ".cursorrules",
+    ".cursor",
+    ".claude",
+    ".changeset",
+];
+
+/// Files and directories of this machine. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct LocalStore {
+    /// Canonical; empty: everywhere.
+    allowed_roots: Vec<PathBuf>,
+}
+
+impl LocalStore {
+    /// A store that serves only what lies under one of `allowed_roots`; everything if there are none.
+    ///
+    /// A root that doesn't exist is kept as it is written: nothing is under it until it does.
+    pub fn new(allowed_roots: Vec<PathBuf>) -> Self {
+        let canonical = |root: PathBuf| root.canonicalize().unwrap_or(root);
+        Self { allowed_roots: allowed_roots.into_iter().map(canonical).collect() }
+    }
+
+    fn check_allowed(&self, path: &Path) -> Result<()> {
+        if self.allowed_roots.is_empty() || self.allowed_roots.iter().any(|root| path.starts_with(root)) {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::Denied,
+            format!("{} is outside of the directories that this server may read: add it to them", path.display()),
+        ))
+    }
+
+    /// The canonical path of a source, after all checks.
+    fn open_root(&self, source: &str) -> Result<(PathBuf, Metadata)> {
+        let path = path_of_address(source)?;
+        let root = path.canonicalize().map_err(|cause| missing(&path, cause))?;
+        self.check_allowed(&root)?;
+        let metadata = std::fs::metadata(&root).map_err(|cause| missing(&root, cause))?;
+        if !(metadata.is_dir() || metadata.is_file()) {
+            return Err(Error::invalid(
+                "source",
+                format!("{} is neither a directory nor a regular file", root.display()),
+            ));
+        }
+        Ok((root, metadata))
+    }
+}
+
+/// The path that an address (a `file://` URI or an absolute path) names.
+fn path_of_address(address: &str) -> Result<PathBuf> {
+    let path = match path_of_uri(address) {
+        Some(path) => path,
+        None if address.contains("://") => {
+            return Err(Error::invalid("source", format!("{address:?} is not a file:// URI with an absolute path")));
+        }
+        None => PathBuf::from(address),
+    };
+    if !path.is_absolute() {
+        return Err(Error::invalid(
+            "source",
+            format!("{address:?} is not an absolute path: the server doesn't know which directory it is relative to"),
+        ));
+    }
+    Ok(path)
+}
+
+fn missing(path: &Path, cause: std::io::Error) -> Error {
+    let shown = path.display();
+    match cause.kind() {
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => Error::not_found(format!(
+            "{shown} does not exist on the server's machine: check the path, and where the server runs"
+        )),
+        std::io::ErrorKind::PermissionDenied => {
+            Error::new(Kind::Denied, format!("{shown} may not be read by the server: check its permissions"))
+        }
+        _ => Error::new(Kind::Unavailable, format!("{shown} cannot be read")),
+    }
+    .caused_by(cause)
+}
+
+impl Store for LocalStore {
+    fn resolve(&self, address: &str) -> Result<String> {
+        let (root, _) = self.open_root(address)?;
+        Ok(file_uri(&root))
+    }
+
+    fn list(&self, source: &str, options: &ListOptions) -> Result<Listing> {
+        let globs = Globs::new(options)?;
+        let (root, metadata) = self.open_root(source)?;
+        if metadata.is_dir() { Ok(Lister { root: &root, globs }.list()) } else { list_file(&root, &metadata) }
+    }
+
+    fn read(&self, object: &Object, bytes_max: u64) -> Result<Vec<u8>> {
+        let path = &object.location;
+        // A part of the path may have become a link since it was listed.
+        let real = path.canonicalize().map_err(|cause| missing(path, cause))?;
+        if real != *path {
+            return Err(Error::new(
+                Kind::Denied,
+                format!("{} now leads through a link to {}", path.display(), real.display()),
+            ));
+        }
+        self.check_allowed(&real)?;
+        let metadata = std::fs::metadata(path).map_err(|cause| missing(path, cause))?;
+        if !metadata.is_file() {
+            return Err(Error::not_found(format!("{} is no longer a regular file", path.display())));
+        }
+        let over = |bytes: u64| {
+            Error::limit("bytes", format!("{} has {bytes} bytes, over the limit of {bytes_max}", path.display()))
+        };
+        if metadata.len() > bytes_max {
+            return Err(over(metadata.len()));
+        }
+        let file = File::open(path).map_err(|cause| missing(path, cause))?;
+        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
+        // It may have grown since.
+        let read =
+            file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(|cause| missing(path, cause))?;
+        if read as u64 > bytes_max { Err(over(read as u64)) } else { Ok(bytes) }
+    }
+
+    fn stat(&self, uri: &str) -> Result<Option<(u64, Option<Timestamp>)>> {
+        let path = path_of_address(uri)?;
+        match path.canonicalize().and_then(|real| std::fs::metadata(&real).map(|metadata| (real, metadata))) {
+            Ok((real, metadata)) => {
+                self.check_allowed(&real)?;
+                // A link where a file was is not that file.
+                Ok((real == path && metadata.is_file()).then(|| (metadata.len(), modified(&metadata))))
+            }
+            Err(cause) if matches!(cause.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+                Ok(None)
+            }
+            Err(cause) => Err(missing(&path, cause)),
+        }
+    }
+}
+
+fn modified(metadata: &Metadata) -> Option<Timestamp> {
+    metadata.modified().ok().map(Timestamp::from_system)
+}
+
+fn list_file(file: &Path, metadata: &Metadata) -> Result<Listing> {
+    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut listing = Listing::default();
+    match File::open(file) {
+        Ok(_) => listing.objects.push(Object {
+            location: file.to_owned(),
+            path: name,
+            uri: file_uri(file),
+            bytes: metadata.len(),
+            modified_at: modified(metadata),
+        }),
+        Err(_) => listing.left_out.push(LeftOut { path: name, reason: NOT_READABLE.to_owned(), failed: true }),
+    }
+    Ok(listing)
+}
+
+const NOT_READABLE: &str = "not readable";
+
+/// Include and exclude globs. A glob without a slash matches a name at any depth, one with a slash a path from the
+/// root; what matches a directory goes for all below it.
+struct Globs {
+    include: Option<GlobSet>,
+    exclude: Option<GlobSet>,
+}
+
+impl Globs {
+    fn new(options: &ListOptions) -> Result<Self> {
+        Ok(Self { include: globs("include", &options.include)?, exclude: globs("exclude", &options.exclude)? })
+    }
+
+    fn excludes(&self, path: &str) -> bool {
+        self.exclude.as_ref().is_some_and(|set| set.is_match(path))
+    }
+
+    fn includes(&self, path: &str) -> bool {
+        self.include.as_ref().is_none_or(|set| set.is_match(path))
+    }
+}
+
+fn globs(field: &'static str, patterns: &[String]) -> Result<Option<GlobSet>> {
+    if patterns.is_empty() {
+        return Ok(None);
+    }
+    let invalid = |pattern: &str, why: &str| Error::invalid(field, format!("{pattern:?} is not a valid glob: {why}"));
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        let trimmed = pattern.trim_end_matches('/');
+        let anchored = trimmed.strip_prefix("./").or(trimmed.strip_prefix('/')).unwrap_or(trimmed);
+        if anchored.is_empty() {
+            return Err(invalid(pattern, "it is empty"));
+        }
+        let rooted = anchored.len() < trimmed.len() || anchored.contains('/');
+        let own = if rooted { anchored.to_owned() } else { format!("**/{anchored}") };
+        for glob in [own.clone(), format!("{own}/**")] {
+            let glob = GlobBuilder::new(&glob).literal_separator(true).build();
+            // The glob in globset's message is the rewritten one; the caller knows only theirs.
+            set.add(glob.map_err(|cause| invalid(pattern, &cause.kind().to_string()))?);
+        }
+    }
+    set.build().map(Some).map_err(|cause| invalid(&patterns.join(" "), &cause.kind().to_string()))
+}
+
+struct Lister<'a> {
+    root: &'a Path,
+    globs: Globs,
+}
+
+impl Lister<'_> {
+    fn list(self) -> Listing {
+        let mut listing = Listing::default();
+        let root = self.root.to_owned();
+        let globs = std::sync::Arc::new(self.globs);
+        let pruning = std::sync::Arc::clone(&globs);
+        let pruned_root = root.clone();
+        let mut walk = WalkBuilder::new(&root);
+        walk.hidden(false)
+            .follow_links(false)
+            .require_git(false)
+            .git_global(false)
+            // Rules above the root count inside of a repository, but a stray ~/.gitignore doesn't.
+            .parents(is_in_repository(&root))
+            .filter_entry(move |entry| {
+                is_kept(entry) && !(entry.depth() > 0 && pruning.excludes(&relative(&pruned_root, entry.path())))
+            });
+        for entry in walk.build() {
+            match entry {
+                Ok(entry) => add(&mut listing, &root, &globs, &entry),
+                Err(error) => listing.left_out.push(failure(&root, &error)),
+            }
+        }
+        listing.objects.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        listing.left_out.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        listing
+    }
+}
+
+fn is_in_repository(root: &Path) -> bool {
+    root.ancestors().any(|above| above.join(".git").exists())
+}
+
+fn is_kept(entry: &DirEntry) -> bool {
+    let name = entry.file_name().as_encoded_bytes();
+    entry.depth() == 0
+        || !name.starts_with(b".")
+        || entry.file_name().to_str().is_some_and(|name| HIDDEN_KEPT.contains(&name))
+}
+
+fn add(listing: &mut Listing, root: &Path, globs: &Globs, entry: &DirEntry) {
+    let Some(kind) = entry.file_type().filter(|kind| !kind.is_dir()) else { return };
+    let path = relative(root, entry.path());
+    if !globs.includes(&path) {
+        return;
+    }
+    let mut leave_out = |reason: &str, failed| {
+        listing.left_out.push(LeftOut { path: path.clone(), reason: reason.to_owned(), failed });
+    };
+    if kind.is_symlink() {
+        return leave_out(link_reason(root, entry.path()), false);
+    }
+    if !kind.is_file() {
+        return leave_out("not a regular file", false);
+    }
+    // Opening is the only way to know whether it can be read; it costs about as much as the stat, and saves both for
+    // what can't.
+    let metadata = File::open(entry.path()).and_then(|file| file.metadata());
+    match metadata {
+        Ok(metadata) => listing.objects.push(Object {
+            location: entry.path().to_owned(),
+            uri: file_uri(entry.path()),
+            bytes: metadata.len(),
+            modified_at: modified(&metadata),
+            path,
+        }),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {}
+        Err(_) => leave_out(NOT_READABLE, true),
+    }
+}
+
+fn link_reason(root: &Path, link: &Path) -> &'static str {
+    match link.canonicalize() {
+        Ok(target) if link.starts_with(&target) => "link loop",
+        Ok(target) if target.starts_with(root) => "link within the root",
+        Ok(_) => "link out of the root",
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => "broken link",
+        // ELOOP, or a directory that may not be entered.
+        Err(_) => "link that leads nowhere",
+    }
+}
+
+/// What became of something that the walk stumbled over.
+fn failure(root: &Path, error: &ignore::Error) -> LeftOut {
+    let mut path = None;
+    let mut inner = error;
+    loop {
+        match inner {
+            ignore::Error::WithPath { path: at, err } => {
+                path = Some(relative(root, at));
+                inner = err;
+            }
+            ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => inner = err,
+            _ => break,
+        }
+    }
+    let reason = match inner {
+        ignore::Error::Glob { .. } => "ignore rule that is not a valid glob",
+        _ => NOT_READABLE,
+    };
+    LeftOut { path: path.unwrap_or_default(), reason: reason.to_owned(), failed: true }
+}
+
+fn relative(root: &Path, path: &Path) -> String {
+    path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+#[path = "local_tests.rs"]
+mod tests;

@@ -11,6 +11,7 @@ use crate::base::Timestamp;
 use crate::base::error::Result;
 
 pub mod local;
+pub mod uri;
 
 /// One object of a source.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,8 +1,77 @@
-//! (in the making)
+//! OpenAI's encodings, from `tiktoken-rs`, whose vocabularies are inside the crate.
+
+use std::sync::Arc;
+
+use tiktoken_rs::CoreBPE;
+use tiktoken_rs::tokenizer::{Tokenizer, get_tokenizer};
+
 use crate::base::error::{Error, Result};
 use crate::base::tokens::TokenCounter;
-use std::sync::Arc;
+
+/// The encodings by name, for callers that name one instead of a model.
+const ENCODINGS: [(&str, Tokenizer); 5] = [
+    ("o200k_base", Tokenizer::O200kBase),
+    ("o200k_harmony", Tokenizer::O200kHarmony),
+    ("cl100k_base", Tokenizer::Cl100kBase),
+    ("p50k_base", Tokenizer::P50kBase),
+    ("r50k_base", Tokenizer::R50kBase),
+];
+
+/// The encoding used when the caller names no model: that of the current OpenAI models.
+pub const DEFAULT: &str = "o200k_base";
+
+struct Bpe(&'static CoreBPE);
+
+impl TokenCounter for Bpe {
+    fn count(&self, text: &str) -> usize {
+        self.0.count_ordinary(text)
+    }
+
+    fn starts(&self, text: &str) -> Vec<u32> {
+        let mut at = 0;
+        let starts = self.0.encode_ordinary(text).into_iter().map(|token| {
+            let start = at;
+            at += self.0.decode_bytes(&[token]).map_or(0, |bytes| bytes.len());
+            start as u32
+        });
+        starts.collect()
+    }
+}
+
 /// The counter for an OpenAI model or encoding name.
+///
+/// # Errors
+/// Invalid for any other name, listing the encodings.
 pub fn counter(model: &str) -> Result<Arc<dyn TokenCounter>> {
-    Err(Error::invalid("model", format!("no tokenizer is known for model {model:?}")))
+    let by_name = ENCODINGS.iter().find(|(name, _)| *name == model).map(|(_, encoding)| *encoding);
+    let unknown = || {
+        let known = ENCODINGS.map(|(name, _)| name).join(", ");
+        Error::invalid(
+            "model",
+            format!(
+                "no tokenizer is known for model {model:?}: name an OpenAI model, an encoding ({known}), or \"local\""
+            ),
+        )
+    };
+    let encoding = by_name.or_else(|| get_tokenizer(model)).ok_or_else(unknown)?;
+    let bpe = tiktoken_rs::bpe_for_tokenizer(encoding)
+        .map_err(|cause| Error::internal(format!("the vocabulary of {model:?} cannot be loaded")).caused_by(cause))?;
+    Ok(Arc::new(Bpe(bpe)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_match_the_encoding_and_unknown_models_are_refused() {
+        let gpt4o = counter("gpt-4o").unwrap();
+        assert_eq!(gpt4o.count("hello world"), 2);
+        assert_eq!(gpt4o.count("<|endoftext|>"), counter("o200k_base").unwrap().count("<|endoftext|>"));
+        assert!(gpt4o.count("<|endoftext|>") > 1, "text is data: special tokens in it are not special");
+        let text = "fn größe() -> 漢字 { 1 }";
+        assert_eq!(gpt4o.starts(text).len(), gpt4o.count(text));
+        let refused = counter("no-such-model").err().unwrap();
+        assert!(refused.message().contains("no-such-model") && refused.message().contains("o200k_base"));
+    }
 }

@@ -48,7 +48,8 @@ async fn an_index_of_another_version_is_built_again() {
 
 #[tokio::test]
 async fn a_damaged_index_is_built_again() {
-    let damage: [(&str, fn(&Path)); 4] = [
+    type Damage = fn(&Path);
+    let damage: [(&str, Damage); 4] = [
         ("no manifest", |dir| std::fs::remove_file(dir.join(MANIFEST)).unwrap()),
         ("no meta", |dir| std::fs::remove_file(dir.join("meta.json")).unwrap()),
         ("half a meta", |dir| std::fs::write(dir.join("meta.json"), "{\"index_set").unwrap()),

@@ -275,8 +275,12 @@ impl Drop for Shard {
         let edge = self.edge.take();
         // It flushes when dropped and panics if that fails. What the caller needs durable it has flushed itself.
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(edge))) {
+            // The first line: the rest is a dump of the lock or the error's insides.
             let cause = panic_text(panic.as_ref());
-            tracing::warn!(cause, "the vector index was not flushed when it was closed");
+            tracing::warn!(
+                cause = cause.lines().next().unwrap_or_default(),
+                "the vector index was not flushed when it was closed"
+            );
         }
     }
 }

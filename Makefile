@@ -1,0 +1,48 @@
+# hivemem: `make help` lists the targets.
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+HIVEMEM := $(TARGET_DIR)/release/hivemem
+PYTHON ?= python3
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test lint bench eval clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Fetch ONNX Runtime and the embedding model into the cache (once)
+	@$(PYTHON) scripts/setup.py
+
+build: ## Build the release binary
+	cargo build --release
+
+demo: setup build ## Start a server, ingest two repositories, show searches and a context pack
+	@scripts/demo.sh
+
+test: setup ## Run all tests
+	cargo test --workspace
+
+lint: ## Check formatting and clippy, warnings denied
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+bench: setup ## Run the benchmarks
+	cargo bench --workspace
+
+# One set per directory in EVAL (several may be given, or a pattern: EVAL='sets/*'). What kind of set it is shows in its
+# files, unless KIND=retrieval|routing|memory|code says it.
+eval: setup build ## Measure quality and latency on labelled sets: EVAL=DIR… [KIND=…]
+	@test -n "$(EVAL)" || { echo "which sets? make eval EVAL=DIR [KIND=retrieval|routing|memory|code]" >&2; exit 2; }
+	@set -e; for set in $(EVAL); do \
+	    if [ -n "$(KIND)" ]; then kind="$(KIND)"; \
+	    elif [ -f "$$set/routes.jsonl" ]; then kind=routing; \
+	    elif [ -d "$$set/repos" ]; then kind=code; \
+	    elif [ -f "$$set/corpus.jsonl" ]; then kind=retrieval; \
+	    elif ls "$$set"/*/corpus.jsonl >/dev/null 2>&1; then kind=memory; \
+	    else echo "skipped $$set: no labelled set in it" >&2; continue; fi; \
+	    echo "== $$set ($$kind)"; \
+	    $(HIVEMEM) eval "$$kind" "$$set"; \
+	done
+
+clean: ## Remove build outputs (the model cache stays)
+	cargo clean

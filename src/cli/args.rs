@@ -1,0 +1,322 @@
+//! The arguments of every command, as people type them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use hivemem_client::proto::SearchMode;
+
+use crate::base::limits::{CONTEXT_TOKENS_MAX, SEARCH_K_MAX};
+
+/// The memory of an agent swarm: ingests code and documents, finds the evidence for a task, packs it into a context.
+#[derive(Debug, Parser)]
+#[command(name = "hivemem", version, disable_help_subcommand = true)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Global {
+    /// Server to talk to
+    #[arg(long, global = true, value_name = "URL", env = "HIVEMEM_SERVER", default_value = "http://127.0.0.1:7411")]
+    pub server: String,
+    /// Namespace to work in
+    #[arg(long, global = true, value_name = "NS", default_value = "default")]
+    pub namespace: String,
+    /// Access token
+    #[arg(long, global = true, value_name = "TOKEN", env = "HIVEMEM_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// Print JSON on stdout
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Data directory to serve, or to open in process where no server listens
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Whether `--server` stands on the command line.
+    #[arg(skip)]
+    pub server_explicit: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run the server
+    Serve(ServeArgs),
+    /// Bring directories and files in
+    Ingest(IngestArgs),
+    /// Store a memory
+    Remember(RememberArgs),
+    /// Delete documents
+    Forget(ForgetArgs),
+    /// Find evidence
+    Search(SearchArgs),
+    /// Gather a context for a task within a token budget
+    Context(ContextArgs),
+    /// Show counts and states
+    Stats,
+    /// Create and list namespaces
+    Namespace {
+        #[command(subcommand)]
+        command: NamespaceCommand,
+    },
+    /// Measure quality and latency on labelled sets
+    Eval {
+        #[command(subcommand)]
+        command: EvalCommand,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Address to listen on, such as 127.0.0.1:7411
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct IngestArgs {
+    /// Directories or files that the server can read; relative ones count from here
+    #[arg(required = true, value_name = "SOURCE")]
+    pub sources: Vec<String>,
+    /// Only paths that match, such as 'src/**/*.rs' (repeatable)
+    #[arg(long, value_name = "GLOB")]
+    pub include: Vec<String>,
+    /// No paths that match (repeatable)
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+    /// Tag for every document (repeatable)
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+    /// Return once lexically searchable; vectors follow
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Read every file, whatever its size and time say
+    #[arg(long)]
+    pub verify: bool,
+    /// Follow changes (not available yet)
+    #[arg(long)]
+    pub watch: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RememberArgs {
+    /// The memory; `-` reads it from stdin
+    #[arg(value_name = "TEXT", allow_hyphen_values = true)]
+    pub text: String,
+    /// Tag (repeatable)
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+    /// Title
+    #[arg(long, value_name = "TITLE")]
+    pub title: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ForgetArgs {
+    /// A URI or path, or prefix:URI, source:SOURCE, tag:TAG, id:DOCUMENT
+    #[arg(value_name = "SELECTOR")]
+    pub selector: String,
+}
+
+/// Which channels answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Mode {
+    /// Words and meaning together
+    Hybrid,
+    /// Meaning alone
+    Dense,
+    /// Words alone
+    Lexical,
+}
+
+impl Mode {
+    /// As the protocol numbers it.
+    pub fn wire(self) -> i32 {
+        let mode = match self {
+            Self::Hybrid => SearchMode::Hybrid,
+            Self::Dense => SearchMode::Dense,
+            Self::Lexical => SearchMode::Lexical,
+        };
+        mode as i32
+    }
+}
+
+/// What a hit has to satisfy.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct FilterArgs {
+    /// Only paths that match, such as 'src/**/*.rs' (repeatable)
+    #[arg(long = "path", value_name = "GLOB")]
+    pub paths: Vec<String>,
+    /// Only this language, such as rust (repeatable)
+    #[arg(long = "lang", value_name = "LANG")]
+    pub languages: Vec<String>,
+    /// Only this kind: code, markdown, html, text, data, memory (repeatable)
+    #[arg(long = "kind", value_name = "KIND")]
+    pub kinds: Vec<String>,
+    /// Only documents with this tag (repeatable)
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+    /// Only this source, as given to ingest (repeatable)
+    #[arg(long = "source", value_name = "SOURCE")]
+    pub sources: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SearchArgs {
+    /// A question, a phrase, a symbol
+    #[arg(value_name = "QUERY", allow_hyphen_values = true)]
+    pub query: String,
+    /// Hits wanted
+    #[arg(short, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=i64::from(SEARCH_K_MAX)))]
+    pub k: u32,
+    /// Channels to ask
+    #[arg(long, value_enum, default_value_t = Mode::Hybrid)]
+    pub mode: Mode,
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// At most N hits of one document; 0: no limit
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub per_document: u32,
+    /// Show what each score is made of
+    #[arg(long)]
+    pub explain: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ContextArgs {
+    /// What the agent is about to do
+    #[arg(value_name = "TASK", allow_hyphen_values = true)]
+    pub task: String,
+    /// Most tokens of the context (the server's default where absent)
+    #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u32).range(1..=i64::from(CONTEXT_TOKENS_MAX)))]
+    pub budget: Option<u32>,
+    /// Whose tokenizer counts: an OpenAI model or encoding, or `local`
+    #[arg(long, value_name = "NAME", default_value = "")]
+    pub model: String,
+    #[command(flatten)]
+    pub filter: FilterArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum NamespaceCommand {
+    /// Create a namespace
+    Create {
+        /// Its name
+        name: String,
+    },
+    /// List namespaces
+    Ls,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum EvalCommand {
+    /// Documents for queries; by characters where a set has spans.jsonl
+    Retrieval(EvalArgs),
+    /// Conversations, one namespace each; adversarial queries apart
+    Memory(EvalArgs),
+    /// Files of source trees for queries
+    Code(EvalArgs),
+}
+
+/// What every eval takes.
+#[derive(Debug, Clone, Args)]
+pub(super) struct EvalArgs {
+    /// Folders with labelled sets
+    #[arg(required = true, value_name = "SETDIR")]
+    pub sets: Vec<PathBuf>,
+    /// Keep the data directory here (it must be new or empty)
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+    /// Write what was returned to FILE as JSON lines
+    #[arg(long, value_name = "FILE")]
+    pub results: Option<PathBuf>,
+    /// Only the first N queries of each part, for a quick look
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Channels to ask, for experiments: the figures are for hybrid
+    #[arg(long, alias = "channels", value_enum, hide = true)]
+    pub mode: Option<Mode>,
+    /// Most hits of one document, for experiments
+    #[arg(long, value_name = "N", hide = true)]
+    pub per_document: Option<u32>,
+    /// Configuration of the server in process, for experiments: the figures are for defaults
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub config: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once("hivemem").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_stand_before_or_after_the_command() {
+        for line in ["--json --namespace ns --data-dir /d stats", "stats --namespace ns --data-dir /d --json"] {
+            let cli = parse(line).unwrap();
+            assert_eq!(cli.global.namespace, "ns");
+            assert!(cli.global.json);
+            assert_eq!(cli.global.data_dir.as_deref(), Some(std::path::Path::new("/d")));
+        }
+    }
+
+    #[test]
+    fn an_explicit_server_is_told_from_the_default() {
+        for (line, explicit) in
+            [("stats", false), ("stats --server http://h:1", true), ("--server http://h:1 stats", true)]
+        {
+            let matches = Cli::command().get_matches_from(std::iter::once("hivemem").chain(line.split_whitespace()));
+            let source = matches.value_source("server");
+            assert_eq!(source == Some(clap::parser::ValueSource::CommandLine), explicit, "{line}: {source:?}");
+        }
+    }
+
+    #[test]
+    fn wrong_usage_is_refused_with_exit_code_2() {
+        for line in [
+            "",
+            "nonsense",
+            "ingest",
+            "search",
+            "search q -k 0",
+            "search q -k 1001",
+            "search q --mode telepathy",
+            "context t --budget 0",
+            "context t --budget many",
+            "eval retrieval",
+            "eval telepathy x",
+            "namespace create",
+            "remember",
+            "forget",
+        ] {
+            let error = parse(line).err().unwrap_or_else(|| panic!("{line:?} was accepted"));
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+        assert_eq!(parse("--help").err().unwrap().exit_code(), 0);
+    }
+
+    #[test]
+    fn search_takes_its_filters_repeatedly() {
+        let Command::Search(args) =
+            parse("search q -k 3 --path a --path b --lang rust --mode lexical").unwrap().command
+        else {
+            panic!("not a search");
+        };
+        assert_eq!((args.k, args.mode), (3, Mode::Lexical));
+        assert_eq!(args.filter.paths, ["a", "b"]);
+        assert_eq!(args.filter.languages, ["rust"]);
+    }
+}

@@ -1,0 +1,330 @@
+//! Reading labelled sets; a broken line is an error that names file and line.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::super::failure::Failure;
+use super::metrics::{Span, Target};
+
+/// A document of a set.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(super) struct Document {
+    /// Its id in the set.
+    pub id: String,
+    /// Its title, may be empty.
+    #[serde(default)]
+    pub title: String,
+    /// Its text.
+    pub text: String,
+    #[serde(flatten)]
+    extra: BTreeMap<String, Value>,
+}
+
+impl Document {
+    /// The other fields of its line that are plain values.
+    pub fn metadata(&self) -> HashMap<String, String> {
+        let plain = |value: &Value| match value {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            Value::Bool(flag) => Some(flag.to_string()),
+            _ => None,
+        };
+        self.extra.iter().filter_map(|(key, value)| Some((key.clone(), plain(value)?))).collect()
+    }
+}
+
+/// A query with what it wants.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Query {
+    /// Its id in the set.
+    pub id: String,
+    /// The question.
+    pub text: String,
+    /// Whether its category is "adversarial".
+    pub adversarial: bool,
+    /// Documents and their relevance.
+    pub gains: HashMap<String, u32>,
+    /// Wanted characters; empty if the set has none.
+    pub spans: Vec<Span>,
+}
+
+/// A retrieval set. Only queries that want something are in it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct RetrievalSet {
+    /// The folder's name.
+    pub name: String,
+    /// The corpus.
+    pub documents: Vec<Document>,
+    /// The queries.
+    pub queries: Vec<Query>,
+    /// Whether it is scored by characters.
+    pub by_spans: bool,
+}
+
+/// A query over a source tree.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct CodeQuery {
+    /// Its id in the set.
+    pub id: String,
+    /// The question.
+    pub text: String,
+    /// What it wants.
+    pub targets: Vec<Target>,
+}
+
+/// A source tree and its queries.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct CodeRepo {
+    /// The tree's name.
+    pub name: String,
+    /// Where it lies.
+    pub root: PathBuf,
+    /// The queries.
+    pub queries: Vec<CodeQuery>,
+}
+
+/// The last part of a folder's path.
+pub(super) fn set_name(dir: &Path) -> String {
+    let whole = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    whole.file_name().map_or_else(|| "set".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+/// Reads a retrieval set.
+pub(super) fn read_retrieval(dir: &Path) -> Result<RetrievalSet, Failure> {
+    #[derive(Deserialize)]
+    struct Line {
+        id: String,
+        text: String,
+        category_name: Option<String>,
+    }
+    let documents: Vec<Document> = read_lines(&dir.join("corpus.jsonl"))?;
+    let mut gains = read_qrels(&dir.join("qrels.tsv"))?;
+    let spans_file = dir.join("spans.jsonl");
+    let by_spans = spans_file.is_file();
+    let mut spans = if by_spans { read_spans(&spans_file)? } else { HashMap::new() };
+    let lines: Vec<Line> = read_lines(&dir.join("queries.jsonl"))?;
+    let queries: Vec<Query> = lines
+        .into_iter()
+        .map(|line| Query {
+            gains: gains.remove(&line.id).unwrap_or_default(),
+            spans: spans.remove(&line.id).unwrap_or_default(),
+            adversarial: line.category_name.as_deref() == Some("adversarial"),
+            id: line.id,
+            text: line.text,
+        })
+        .filter(|query| if by_spans { !query.spans.is_empty() } else { query.gains.values().any(|gain| *gain > 0) })
+        .collect();
+    if documents.is_empty() || queries.is_empty() {
+        return Err(Failure::failed(format!(
+            "{}: {} documents and {} queries with a label; there is nothing to measure",
+            dir.display(),
+            documents.len(),
+            queries.len()
+        )));
+    }
+    Ok(RetrievalSet { name: set_name(dir), documents, queries, by_spans })
+}
+
+/// The folders of retrieval sets in a memory set: itself, or those below it by name.
+pub(super) fn memory_parts(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
+    if dir.join("corpus.jsonl").is_file() {
+        return Ok(vec![dir.to_owned()]);
+    }
+    let entries = std::fs::read_dir(dir).map_err(|cause| unreadable(dir, &cause))?;
+    let mut parts: Vec<PathBuf> =
+        entries.flatten().map(|entry| entry.path()).filter(|path| path.join("corpus.jsonl").is_file()).collect();
+    parts.sort();
+    if parts.is_empty() {
+        return Err(Failure::failed(format!(
+            "{}: neither it nor a folder in it has a corpus.jsonl; give a memory set",
+            dir.display()
+        )));
+    }
+    Ok(parts)
+}
+
+/// Reads a code set: its trees in the order of the queries.
+pub(super) fn read_code(dir: &Path) -> Result<Vec<CodeRepo>, Failure> {
+    #[derive(Deserialize)]
+    struct Line {
+        repo: String,
+        id: String,
+        query: String,
+        relevant: Vec<Relevant>,
+    }
+    #[derive(Deserialize)]
+    struct Relevant {
+        path: String,
+        start: Option<u32>,
+        end: Option<u32>,
+    }
+    let lines: Vec<Line> = read_lines(&dir.join("queries.jsonl"))?;
+    let mut repos: Vec<CodeRepo> = Vec::new();
+    for line in lines.into_iter().filter(|line| !line.relevant.is_empty()) {
+        let targets = line
+            .relevant
+            .into_iter()
+            .map(|label| Target { path: label.path, lines: label.start.zip(label.end) })
+            .collect();
+        let query = CodeQuery { id: line.id, text: line.query, targets };
+        match repos.iter_mut().find(|repo| repo.name == line.repo) {
+            Some(repo) => repo.queries.push(query),
+            None => {
+                let root = dir.join("repos").join(&line.repo);
+                repos.push(CodeRepo { name: line.repo, root, queries: vec![query] });
+            }
+        }
+    }
+    if repos.is_empty() {
+        return Err(Failure::failed(format!("{}: no query with a label; there is nothing to measure", dir.display())));
+    }
+    if let Some(missing) = repos.iter().find(|repo| !repo.root.is_dir()) {
+        return Err(Failure::failed(format!(
+            "{} is no directory; lay the trees out with the set's prepare.py OUT and give OUT",
+            missing.root.display()
+        )));
+    }
+    Ok(repos)
+}
+
+fn unreadable(path: &Path, cause: &std::io::Error) -> Failure {
+    Failure::failed(format!("{} can't be read: {cause}; give the folder of a labelled set", path.display()))
+}
+
+fn read_text(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|cause| unreadable(path, &cause))
+}
+
+fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, Failure> {
+    let text = read_text(path)?;
+    let numbered = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    numbered
+        .map(|(index, line)| {
+            serde_json::from_str(line)
+                .map_err(|cause| Failure::failed(format!("{} line {}: {cause}", path.display(), index + 1)))
+        })
+        .collect()
+}
+
+/// Query, document and relevance by tabs; the first line is a head.
+fn read_qrels(path: &Path) -> Result<HashMap<String, HashMap<String, u32>>, Failure> {
+    let text = read_text(path)?;
+    let mut gains: HashMap<String, HashMap<String, u32>> = HashMap::new();
+    for (index, line) in text.lines().enumerate().skip(1).filter(|(_, line)| !line.trim().is_empty()) {
+        let broken =
+            || Failure::failed(format!("{} line {}: not query, document, relevance", path.display(), index + 1));
+        let mut fields = line.split('\t').map(str::trim);
+        let (Some(query), Some(doc), Some(relevance)) = (fields.next(), fields.next(), fields.next()) else {
+            return Err(broken());
+        };
+        // Negative grades (spam, in some TREC tracks) gain nothing.
+        let relevance = relevance.parse::<i64>().map_err(|_| broken())?.max(0);
+        let gain = u32::try_from(relevance).map_err(|_| broken())?;
+        let known = gains.entry(query.to_owned()).or_default().entry(doc.to_owned()).or_default();
+        *known = gain.max(*known);
+    }
+    Ok(gains)
+}
+
+fn read_spans(path: &Path) -> Result<HashMap<String, Vec<Span>>, Failure> {
+    #[derive(Deserialize)]
+    struct Line {
+        query: String,
+        doc: String,
+        start: usize,
+        end: usize,
+    }
+    let lines: Vec<Line> = read_lines(path)?;
+    let mut spans: HashMap<String, Vec<Span>> = HashMap::new();
+    for line in lines {
+        spans.entry(line.query).or_default().push(Span { doc: line.doc, start: line.start, end: line.end });
+    }
+    Ok(spans)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        dir
+    }
+
+    const CORPUS: &str = "{\"id\":\"a\",\"title\":\"t\",\"text\":\"x\",\"session\":1,\"who\":\"me\",\"list\":[1]}\n\n";
+
+    #[test]
+    fn a_retrieval_set_keeps_what_is_labelled_and_plain_extra_fields() {
+        let dir = set(&[
+            ("corpus.jsonl", CORPUS),
+            (
+                "queries.jsonl",
+                "{\"id\":\"q1\",\"text\":\"?\",\"category_name\":\"adversarial\"}\n{\"id\":\"q2\",\"text\":\"?\"}\n{\"id\":\"q3\",\"text\":\"?\"}\n",
+            ),
+            ("qrels.tsv", "query-id\tcorpus-id\tscore\nq1\ta\t2\nq1\tb\t-1\nq2\ta\t0\n"),
+        ]);
+        let set = read_retrieval(dir.path()).unwrap();
+        assert_eq!(
+            set.documents[0].metadata(),
+            HashMap::from([("session".into(), "1".into()), ("who".into(), "me".into())])
+        );
+        assert_eq!(set.queries.len(), 1, "q2 has no positive label and q3 none at all");
+        assert!(set.queries[0].adversarial && !set.by_spans);
+        assert_eq!(set.queries[0].gains, HashMap::from([("a".into(), 2), ("b".into(), 0)]));
+    }
+
+    #[test]
+    fn spans_make_a_set_scored_by_characters() {
+        let dir = set(&[
+            ("corpus.jsonl", CORPUS),
+            ("queries.jsonl", "{\"id\":\"q1\",\"text\":\"?\"}\n{\"id\":\"q2\",\"text\":\"?\"}\n"),
+            ("qrels.tsv", "head\nq1\ta\t1\nq2\ta\t1\n"),
+            ("spans.jsonl", "{\"query\":\"q2\",\"doc\":\"a\",\"start\":3,\"end\":9,\"text\":\"…\"}\n"),
+        ]);
+        let set = read_retrieval(dir.path()).unwrap();
+        assert!(set.by_spans);
+        assert_eq!(set.queries.len(), 1);
+        assert_eq!(set.queries[0].spans, [Span { doc: "a".into(), start: 3, end: 9 }]);
+    }
+
+    #[test]
+    fn a_broken_line_is_named() {
+        let dir = set(&[("corpus.jsonl", "{\"id\":\"a\",\"text\":\"x\"}\n{oops}\n")]);
+        let message = read_retrieval(dir.path()).unwrap_err().to_string();
+        assert!(message.contains("corpus.jsonl line 2"), "{message}");
+        let dir = set(&[("corpus.jsonl", CORPUS), ("qrels.tsv", "head\nq1\ta\n")]);
+        let message = read_retrieval(dir.path()).unwrap_err().to_string();
+        assert!(message.contains("qrels.tsv line 2"), "{message}");
+        let message = read_retrieval(Path::new("/no/such/set")).unwrap_err().to_string();
+        assert!(message.contains("/no/such/set/corpus.jsonl"), "{message}");
+    }
+
+    #[test]
+    fn a_memory_set_is_one_set_or_a_folder_of_them() {
+        let dir = set(&[("b/corpus.jsonl", ""), ("a/corpus.jsonl", ""), ("c/other", ""), ("meta.json", "{}")]);
+        let parts = memory_parts(dir.path()).unwrap();
+        assert_eq!(parts, [dir.path().join("a"), dir.path().join("b")]);
+        assert_eq!(memory_parts(&parts[0]).unwrap(), [parts[0].clone()]);
+        assert!(memory_parts(&dir.path().join("c")).unwrap_err().to_string().contains("corpus.jsonl"));
+    }
+
+    #[test]
+    fn a_code_set_needs_its_trees() {
+        let line = r#"{"repo":"r","id":"1","query":"?","relevant":[{"path":"a.py","start":null,"end":null},{"path":"b.py","start":2,"end":5}]}"#;
+        let dir = set(&[("queries.jsonl", line)]);
+        assert!(read_code(dir.path()).unwrap_err().to_string().contains("prepare.py"));
+        std::fs::create_dir_all(dir.path().join("repos/r")).unwrap();
+        let repos = read_code(dir.path()).unwrap();
+        assert_eq!(repos[0].queries[0].targets[0].lines, None);
+        assert_eq!(repos[0].queries[0].targets[1].lines, Some((2, 5)));
+    }
+}

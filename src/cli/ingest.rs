@@ -1,0 +1,247 @@
+//! `hivemem ingest`: one source after the other, with a bar, a summary and an honest exit code.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use hivemem_client::Client;
+use hivemem_client::proto::{FileIssue, IngestReport, IngestSourceRequest};
+use serde_json::{Value, json};
+
+use super::args::{Global, IngestArgs};
+use super::failure::Failure;
+use super::output;
+use super::progress::IngestBar;
+use super::render::{bytes, count, plural, printable};
+use super::session::Session;
+
+/// Skipped or failed files listed in the summary before it only counts.
+const ISSUES_SHOWN: usize = 5;
+
+/// Runs the command.
+pub(super) async fn run(args: IngestArgs, global: &Global) -> Result<(), Failure> {
+    if args.watch {
+        return Err(Failure::usage("--watch is not available yet; run `hivemem ingest` again to pick up changes"));
+    }
+    let sources = args.sources.iter().map(|source| absolute_source(source)).collect::<Result<Vec<_>, _>>()?;
+    let session = Session::open(global).await?;
+    let mut failed = None;
+    for (number, source) in sources.iter().enumerate() {
+        if let Err(failure) = one(&session.client, source, &args, global.json).await {
+            // The last failure is printed by the caller; all of them have to be seen.
+            if number + 1 < sources.len() {
+                failure.print();
+            }
+            failed = Some((number, failure));
+        }
+    }
+    let outcome = match failed {
+        Some((number, failure)) if number + 1 == sources.len() => Err(failure),
+        Some(_) => Err(Failure::failed("not every source was ingested, see above")),
+        None => Ok(()),
+    };
+    session.close(outcome).await
+}
+
+async fn one(client: &Client, source: &str, args: &IngestArgs, as_json: bool) -> Result<(), Failure> {
+    let request = IngestSourceRequest {
+        source: source.to_owned(),
+        include: args.include.clone(),
+        exclude: args.exclude.clone(),
+        tags: args.tags.clone(),
+        no_wait: args.no_wait,
+        verify: args.verify,
+        ..IngestSourceRequest::default()
+    };
+    let mut bar = IngestBar::new(Path::new(source).file_name().and_then(|name| name.to_str()).unwrap_or(source));
+    let outcome = match client.ingest_source(request).await {
+        Ok(progress) => progress.finish(|progress| bar.observe(progress)).await,
+        Err(error) => Err(error),
+    };
+    bar.clear();
+    // A source that can't be read is a failure of this run, not wrong usage, whatever code the server gives it.
+    let report = outcome.map_err(|error| Failure::failed(error.to_string()).about(source))?;
+    if as_json {
+        output::print_json(&report_json(&report))?;
+    } else {
+        output::print(&report_text(&report))?;
+    }
+    nothing_read(&report).map_or(Ok(()), |failure| Err(failure.about(source)))
+}
+
+/// A failure if files were there and not one of them could be read.
+fn nothing_read(report: &IngestReport) -> Option<Failure> {
+    let skipped: u64 = total(&report.skipped_by_reason, &report.skipped);
+    let failed: u64 = total(&report.failed_by_reason, &report.failed);
+    let read = report.added + report.updated + report.unchanged;
+    (read == 0 && skipped + failed > 0).then(|| {
+        let reasons = reasons(&report.failed_by_reason).into_iter().chain(reasons(&report.skipped_by_reason));
+        let reasons: Vec<String> = reasons.map(|(reason, number)| format!("{reason}: {}", count(number))).collect();
+        Failure::failed(format!(
+            "nothing could be read ({}); check the path, its permissions, and --include and --exclude",
+            reasons.join(", ")
+        ))
+    })
+}
+
+/// Files with an issue: the counts by reason cover all of them, the list only the first.
+fn total(by_reason: &std::collections::HashMap<String, u64>, listed: &[FileIssue]) -> u64 {
+    by_reason.values().sum::<u64>().max(listed.len() as u64)
+}
+
+/// Reasons, the most frequent first.
+fn reasons(by_reason: &std::collections::HashMap<String, u64>) -> Vec<(String, u64)> {
+    let mut reasons: Vec<(String, u64)> = by_reason.iter().map(|(reason, number)| (reason.clone(), *number)).collect();
+    reasons.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    reasons
+}
+
+fn seconds(report: &IngestReport) -> f64 {
+    report.elapsed.map_or(0.0, |elapsed| elapsed.seconds as f64 + f64::from(elapsed.nanos) / 1e9)
+}
+
+fn report_text(report: &IngestReport) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "{}", printable(&report.source));
+    let _ = writeln!(out, "  files    {} ({}) in {:.1} s", count(report.files), bytes(report.bytes), seconds(report));
+    let _ = writeln!(
+        out,
+        "           {} added, {} updated, {} unchanged, {} removed",
+        count(report.added),
+        count(report.updated),
+        count(report.unchanged),
+        count(report.removed)
+    );
+    let _ = writeln!(
+        out,
+        "  chunks   {} ({} embedded, {} from the cache)",
+        count(report.chunks),
+        count(report.embedded),
+        count(report.embeddings_cached)
+    );
+    issues_text(&mut out, "skipped", &report.skipped_by_reason, &report.skipped);
+    issues_text(&mut out, "failed ", &report.failed_by_reason, &report.failed);
+    out
+}
+
+fn issues_text(out: &mut String, what: &str, by_reason: &std::collections::HashMap<String, u64>, listed: &[FileIssue]) {
+    let total = total(by_reason, listed);
+    if total == 0 {
+        return;
+    }
+    let reasons: Vec<String> =
+        reasons(by_reason).into_iter().map(|(reason, number)| format!("{reason} {}", count(number))).collect();
+    let _ = writeln!(out, "  {what}  {}: {}", plural(total, "file"), reasons.join(", "));
+    for issue in listed.iter().take(ISSUES_SHOWN) {
+        let _ = writeln!(out, "           {}: {}", printable(&issue.path), printable(&issue.reason));
+    }
+    let beyond = total - listed.len().min(ISSUES_SHOWN) as u64;
+    if beyond > 0 {
+        let _ = writeln!(out, "           and {} more", count(beyond));
+    }
+}
+
+fn report_json(report: &IngestReport) -> Value {
+    let issues = |listed: &[FileIssue]| -> Vec<Value> {
+        listed.iter().map(|issue| json!({"path": issue.path, "reason": issue.reason})).collect()
+    };
+    json!({
+        "source": report.source,
+        "files": report.files,
+        "bytes": report.bytes,
+        "chunks": report.chunks,
+        "added": report.added,
+        "updated": report.updated,
+        "unchanged": report.unchanged,
+        "removed": report.removed,
+        "embedded": report.embedded,
+        "embeddings_cached": report.embeddings_cached,
+        "lsn": report.lsn,
+        "seconds": (seconds(report) * 1e3).round() / 1e3,
+        "skipped": total(&report.skipped_by_reason, &report.skipped),
+        "skipped_by_reason": report.skipped_by_reason.iter().collect::<BTreeMap<_, _>>(),
+        "skipped_files": issues(&report.skipped),
+        "failed": total(&report.failed_by_reason, &report.failed),
+        "failed_by_reason": report.failed_by_reason.iter().collect::<BTreeMap<_, _>>(),
+        "failed_files": issues(&report.failed),
+    })
+}
+
+/// A source as the server needs it: an address with a scheme as it is, a path from the root (the server's working
+/// directory is not this one).
+pub(super) fn absolute_source(source: &str) -> Result<String, Failure> {
+    let scheme = source.split_once(':').map_or("", |(scheme, _)| scheme);
+    if source.contains("://") || (scheme == "inline" || scheme == "memory") {
+        return Ok(source.to_owned());
+    }
+    let path = absolute_path(Path::new(source))?;
+    path.into_os_string().into_string().map_err(|path| Failure::usage(format!("path {path:?} is not UTF-8 text")))
+}
+
+/// A path from the root, without looking at the disk: the server may be elsewhere.
+pub(super) fn absolute_path(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path)
+        .map_err(|cause| Failure::usage(format!("path {:?} can't be used: {cause}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> IngestReport {
+        IngestReport {
+            source: "file:///repo".into(),
+            files: 12,
+            bytes: 3_500_000,
+            chunks: 1_234,
+            added: 10,
+            unchanged: 2,
+            embedded: 1_000,
+            embeddings_cached: 234,
+            skipped: (0..7).map(|n| FileIssue { path: format!("p{n}"), reason: "binary".into() }).collect(),
+            skipped_by_reason: [("binary".to_owned(), 40), ("minified".to_owned(), 2)].into(),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn the_summary_counts_everything_and_lists_a_few() {
+        let text = report_text(&report());
+        for part in [
+            "files    12 (3.34 MiB)",
+            "10 added, 0 updated, 2 unchanged, 0 removed",
+            "chunks   1,234 (1,000 embedded, 234 from the cache)",
+            "skipped  42 files: binary 40, minified 2",
+            "p4: binary",
+            "and 37 more",
+        ] {
+            assert!(text.contains(part), "{part:?} is missing in\n{text}");
+        }
+        assert!(!text.contains("p5"), "{text}");
+        assert!(!text.contains("failed"), "{text}");
+        let value = report_json(&report());
+        assert_eq!((&value["skipped"], &value["failed"]), (&json!(42), &json!(0)));
+        assert_eq!(value["skipped_by_reason"]["minified"], 2);
+    }
+
+    #[test]
+    fn only_an_ingest_that_read_nothing_of_what_was_there_fails() {
+        assert!(nothing_read(&report()).is_none());
+        assert!(nothing_read(&IngestReport::default()).is_none(), "an empty directory is no failure");
+        let unread = IngestReport { added: 0, unchanged: 0, ..report() };
+        let failure = nothing_read(&unread).unwrap();
+        assert_eq!(failure.exit_code(), 1);
+        assert!(failure.to_string().contains("binary: 40, minified: 2"), "{failure}");
+    }
+
+    #[test]
+    fn paths_become_absolute_and_addresses_stay() {
+        assert_eq!(absolute_source("https://h/x").unwrap(), "https://h/x");
+        assert_eq!(absolute_source("inline:").unwrap(), "inline:");
+        assert_eq!(absolute_source("/a/b").unwrap(), "/a/b");
+        let here = absolute_source(".").unwrap();
+        assert!(here.starts_with('/') && !here.ends_with('.'), "{here}");
+        assert_eq!(absolute_source("x").unwrap(), format!("{here}/x"));
+        assert_eq!(absolute_source("").unwrap_err().exit_code(), 2);
+    }
+}

@@ -1,0 +1,140 @@
+//! Removing documents.
+
+use sqlx::SqliteConnection;
+
+use super::bulk::{Bound, Columns, for_each, json_hex};
+use super::connect::{Connections, begin_write, commit};
+use super::fault::Doing;
+use super::log::head;
+use super::names::{Delta, require_namespace, shift_counters};
+use super::vectors::{drop_orphans, note_orphans};
+use super::write::{remove_contents, spare};
+use crate::base::error::Result;
+use crate::engine::catalog::{Selector, WriteOutcome};
+use crate::model::{Namespace, Operation};
+
+/// See `Catalog::remove`; gives the URIs of what was removed, in order.
+pub(super) async fn remove(
+    connections: &Connections,
+    namespace: &Namespace,
+    selector: &Selector,
+) -> Result<(WriteOutcome, Vec<String>)> {
+    let mut writer = connections.writer().await;
+    let mut transaction = begin_write(&mut writer).await?;
+    let owner = require_namespace(&mut transaction, namespace).await?;
+    doom(&mut transaction, owner, selector).await?;
+    let (delta, uris) = doomed(&mut transaction).await?;
+    if uris.is_empty() {
+        let lsn = head(&mut transaction).await?;
+        return Ok((WriteOutcome { lsn, ..WriteOutcome::default() }, uris));
+    }
+
+    sqlx::query(
+        "INSERT INTO oplog (namespace, document, operation) SELECT ?1, id, ?2 FROM documents \
+         WHERE key IN (SELECT document FROM temp.doomed) ORDER BY uri",
+    )
+    .bind(owner)
+    .bind(Operation::Delete.as_str())
+    .execute(&mut *transaction)
+    .await
+    .doing("log a removal")?;
+    note_orphans(&mut transaction).await?;
+    remove_contents(&mut transaction).await?;
+    sqlx::query("DELETE FROM documents WHERE key IN (SELECT document FROM temp.doomed)")
+        .execute(&mut *transaction)
+        .await
+        .doing("remove documents")?;
+    spare(&mut transaction).await?;
+    drop_orphans(&mut transaction).await?;
+    shift_counters(&mut transaction, owner, delta).await?;
+    let outcome =
+        WriteOutcome { lsn: head(&mut transaction).await?, removed: uris.len() as u64, ..WriteOutcome::default() };
+    commit(transaction).await?;
+    Ok((outcome, uris))
+}
+
+/// Fills `temp.doomed` with the keys of what `selector` chooses.
+async fn doom(connection: &mut SqliteConnection, owner: i64, selector: &Selector) -> Result<()> {
+    let query = match selector {
+        Selector::Documents(ids) => sqlx::query(
+            "INSERT INTO temp.doomed SELECT key FROM documents \
+             WHERE namespace = ?1 AND id IN (SELECT unhex(value) FROM json_each(?2))",
+        )
+        .bind(owner)
+        .bind(json_hex(ids.iter().map(|id| id.as_bytes().as_slice()))),
+        Selector::Source(source) => sqlx::query(
+            "INSERT INTO temp.doomed SELECT document.key FROM sources AS source \
+             JOIN documents AS document ON document.source = source.key \
+             WHERE source.namespace = ?1 AND document.namespace = ?1 AND source.id = ?2",
+        )
+        .bind(owner)
+        .bind(source.as_bytes().as_slice()),
+        Selector::Uri(uri) => {
+            sqlx::query("INSERT INTO temp.doomed SELECT key FROM documents WHERE namespace = ?1 AND uri = ?2")
+                .bind(owner)
+                .bind(uri)
+        }
+        Selector::UriPrefix(prefix) => match after_prefix(prefix) {
+            // A range, not LIKE: it uses the index, and `%` and `_` are letters like any other.
+            Some(end) => sqlx::query(
+                "INSERT INTO temp.doomed SELECT key FROM documents WHERE namespace = ?1 AND uri >= ?2 AND uri < ?3",
+            )
+            .bind(owner)
+            .bind(prefix)
+            .bind(end),
+            None => sqlx::query("INSERT INTO temp.doomed SELECT key FROM documents WHERE namespace = ?1 AND uri >= ?2")
+                .bind(owner)
+                .bind(prefix),
+        },
+        Selector::Tag(tag) => sqlx::query(
+            "INSERT INTO temp.doomed SELECT document.key FROM tags \
+             JOIN documents AS document ON document.key = tags.document WHERE namespace = ?1 AND tag = ?2",
+        )
+        .bind(owner)
+        .bind(tag),
+    };
+    query.execute(connection).await.doing("choose what to remove").map(|_| ())
+}
+
+/// The smallest text above everything that begins with `prefix`, by bytes, which for UTF-8 is by code points. `None`
+/// if there is none.
+fn after_prefix(prefix: &str) -> Option<String> {
+    let mut end = prefix.to_owned();
+    while let Some(last) = end.pop() {
+        // The range steps over the surrogates, which are no characters.
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            end.push(next);
+            return Some(end);
+        }
+    }
+    None
+}
+
+/// What the removal of `temp.doomed` takes from the counters, and the URIs.
+async fn doomed(connection: &mut SqliteConnection) -> Result<(Delta, Vec<String>)> {
+    let query: Bound<'_> = sqlx::query(
+        "SELECT uri, chunks, bytes, tokens FROM documents WHERE key IN (SELECT document FROM temp.doomed) ORDER BY uri",
+    );
+    let mut delta = Delta::default();
+    let mut uris = Vec::new();
+    for_each(connection, query, |row| {
+        uris.push(row.at(0)?);
+        delta.take(1, row.unsigned(1)?, row.unsigned(2)?, row.unsigned(3)?)
+    })
+    .await?;
+    Ok((delta, uris))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_prefix_is_just_above_all_it_covers() {
+        assert_eq!(after_prefix("a/b").as_deref(), Some("a/c"));
+        assert_eq!(after_prefix("\u{d7ff}").as_deref(), Some("\u{e000}"), "no surrogates in between");
+        assert_eq!(after_prefix("x\u{10ffff}").as_deref(), Some("y"));
+        assert_eq!(after_prefix("\u{10ffff}"), None);
+        assert_eq!(after_prefix(""), None);
+    }
+}

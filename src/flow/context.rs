@@ -1,0 +1,68 @@
+//! A ready context for a task: search wide, then pack within the exact budget of the target model's tokenizer.
+
+use super::Engines;
+use super::access::Grant;
+use super::apply::Projector;
+use super::recall::{self, FilterRequest, Missing, Mode};
+use crate::base::Lsn;
+use crate::base::error::{Error, Result};
+use crate::base::limits::CONTEXT_TOKENS_MAX;
+use crate::engine::tokens::{self, openai};
+use crate::rank::packing::{self, Pack};
+
+/// Candidates looked at per thousand tokens of budget: chunks have some 150 tokens, so this is three times what fits.
+const CANDIDATES_PER_KILOTOKEN: u32 = 20;
+const CANDIDATES_RANGE: (u32, u32) = (30, 300);
+
+/// What to gather.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// The task.
+    pub task: String,
+    /// Most tokens.
+    pub budget_tokens: u32,
+    /// Whose tokens; empty: the current OpenAI encoding.
+    pub model: String,
+    /// Restrictions.
+    pub filter: FilterRequest,
+}
+
+/// A pack with what is missing from it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gathered {
+    /// The pack.
+    pub pack: Pack,
+    /// Name of the tokenizer that counted.
+    pub tokenizer: String,
+    /// What could not be searched.
+    pub missing: Vec<Missing>,
+    /// Position that the search reflects.
+    pub lsn: Lsn,
+}
+
+/// Gathers the context for `request`.
+///
+/// # Errors
+/// Those of a search; invalid for an unknown model; over the limit for the budget.
+pub async fn gather(engines: &Engines, projector: &Projector, grant: &Grant, request: &Request) -> Result<Gathered> {
+    if request.budget_tokens == 0 || request.budget_tokens > CONTEXT_TOKENS_MAX {
+        return Err(Error::limit(
+            "budget_tokens",
+            format!("the budget is {} tokens, it must be 1 to {CONTEXT_TOKENS_MAX}", request.budget_tokens),
+        ));
+    }
+    let model = if request.model.is_empty() { openai::DEFAULT } else { request.model.as_str() };
+    let counter = tokens::counter_for(model, &engines.embedder.model().name, &engines.embedder.counter())?;
+    let (least, most) = CANDIDATES_RANGE;
+    let search = recall::Request {
+        query: request.task.clone(),
+        k: (request.budget_tokens / 1_000 * CANDIDATES_PER_KILOTOKEN).clamp(least, most),
+        mode: Mode::Hybrid,
+        filter: request.filter.clone(),
+        per_document_max: 0,
+    };
+    let answer = recall::search(engines, projector, grant, &search).await?;
+    let (hits, budget) = (answer.hits, request.budget_tokens as usize);
+    let pack = engines.door.run(move || Ok(packing::pack(&hits, budget, &*counter))).await?;
+    Ok(Gathered { pack, tokenizer: model.to_owned(), missing: answer.missing, lsn: answer.lsn })
+}

@@ -1,0 +1,474 @@
+//! Syncs a source into the ground state: list, compare, read what changed, parse in parallel, write in batches, retire
+//! what is gone. The projections follow by themselves ([`super::apply`]).
+//!
+//! A stored version is replaced only by a new version that parsed; a file that cannot be read this time keeps the old.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::mpsc;
+
+use super::Engines;
+use super::access::Grant;
+use super::apply::Projector;
+use super::build::{self, Facts};
+use crate::base::error::Result;
+use crate::base::limits::{BATCH_BYTES_MAX, BATCH_DOCUMENTS_MAX, DOCUMENT_BYTES_MAX};
+use crate::base::tokens::TokenCounter;
+use crate::base::{ContentHash, DocumentId, Lsn, SourceId};
+use crate::engine::catalog::{DocumentState, Selector, WriteOutcome};
+use crate::engine::parse::{ChunkSizes, media};
+use crate::engine::store::{ListOptions, Object};
+use crate::model::{DocumentWrite, Namespace};
+
+/// A file whose time is this close to the time it was indexed at may have changed since without its time showing it
+/// (file systems keep times by the tick, editors write twice); it is hashed instead of trusted.
+const RACY_MICROS: i64 = 2_000_000;
+
+/// Files named one by one in a report; the rest is only counted.
+const ISSUES_LISTED_MAX: usize = 1_000;
+
+/// What to sync.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// Path or URI.
+    pub source: String,
+    /// What to list.
+    pub options: ListOptions,
+    /// Labels for every document.
+    pub tags: Vec<String>,
+    /// Return once lexically searchable.
+    pub no_wait: bool,
+    /// Hash every file.
+    pub verify: bool,
+}
+
+/// What a sync is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Listing the source.
+    Listing,
+    /// Reading, parsing and storing.
+    Reading,
+    /// Everything is stored and searchable by words; vectors are being made.
+    Embedding,
+}
+
+/// Counts so far; sent often, never waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// What is going on.
+    pub phase: Phase,
+    /// Files to look at.
+    pub files_total: u64,
+    /// Files looked at.
+    pub files_done: u64,
+    /// Bytes read.
+    pub bytes_done: u64,
+    /// Chunks written.
+    pub chunks: u64,
+    /// Chunks whose vector is made or was known, of those written.
+    pub chunks_embedded: u64,
+}
+
+/// One file that was left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issue {
+    /// Its path.
+    pub path: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A list of issues with counts by reason.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Issues {
+    /// The first ones.
+    pub listed: Vec<Issue>,
+    /// All of them, counted.
+    pub by_reason: BTreeMap<String, u64>,
+}
+
+impl Issues {
+    /// Adds one.
+    pub fn add(&mut self, path: String, reason: String) {
+        *self.by_reason.entry(reason.clone()).or_default() += 1;
+        if self.listed.len() < ISSUES_LISTED_MAX {
+            self.listed.push(Issue { path, reason });
+        }
+    }
+}
+
+/// What a sync did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Canonical URI of the source.
+    pub source: String,
+    /// Files looked at.
+    pub files: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Chunks written.
+    pub chunks: u64,
+    /// What the catalogue did.
+    pub outcome: WriteOutcome,
+    /// Chunks embedded and taken from the cache, if it was waited for.
+    pub embedded: u64,
+    /// See `embedded`.
+    pub cached: u64,
+    /// Left out on purpose.
+    pub skipped: Issues,
+    /// Not readable.
+    pub failed: Issues,
+}
+
+/// Where progress goes. Dropping the receiver does not stop the work.
+pub type ProgressSink = mpsc::Sender<Progress>;
+
+/// Syncs the source that `request` names.
+///
+/// # Errors
+/// Those of the store and the catalogue; single files that fail are reported instead.
+pub async fn ingest(
+    engines: &Engines,
+    projector: &Projector,
+    grant: &Grant,
+    request: &Request,
+    progress: &ProgressSink,
+) -> Result<Report> {
+    let namespace = grant.namespace();
+    let (uri, listing) = list(engines, request).await?;
+    engines.catalog.create_namespace(namespace, engines.clock.now()).await?;
+    let source = engines.catalog.ensure_source(namespace, &uri, engines.clock.now()).await?;
+    let recipe = engines.recipe(&request.tags);
+    let stored = engines.catalog.source_documents(namespace, source.id).await?;
+    let mut stored: HashMap<String, DocumentState> =
+        stored.into_iter().map(|state| (state.uri.clone(), state)).collect();
+
+    let mut report = Report { source: uri, files: listing.objects.len() as u64, ..Report::default() };
+    let mut kept = Vec::new();
+    for left in listing.left_out {
+        let issues = if left.failed { &mut report.failed } else { &mut report.skipped };
+        kept.extend(left.failed.then(|| left.path.clone()));
+        issues.add(left.path, left.reason);
+    }
+    let mut work = Vec::new();
+    for object in listing.objects {
+        let state = stored.remove(&object.uri);
+        match state {
+            Some(state) if !request.verify && trusted(&object, &state, &recipe) => report.outcome.unchanged += 1,
+            state => work.push((object, state)),
+        }
+    }
+    let before = projector.state();
+    let job = Job {
+        engines: engines.clone(),
+        namespace: namespace.clone(),
+        source: source.id,
+        tags: request.tags.clone(),
+        recipe,
+        work,
+        next: AtomicUsize::new(0),
+    };
+    let looked_at = report.outcome.unchanged;
+    let mut writer = Writer { engines, projector, namespace, report: &mut report, progress, looked_at };
+    writer.run(job).await?;
+    retire(engines, namespace, stored, &kept, &mut report).await?;
+
+    projector.wake();
+    report.outcome.lsn = engines.catalog.head().await?;
+    projector.wait_lexical(report.outcome.lsn).await?;
+    if !request.no_wait {
+        wait_for_vectors(projector, &mut report, progress, (before.embedded, before.cached)).await?;
+    }
+    Ok(report)
+}
+
+async fn list(engines: &Engines, request: &Request) -> Result<(String, crate::engine::store::Listing)> {
+    let store = Arc::clone(&engines.store);
+    let (address, options) = (request.source.clone(), request.options.clone());
+    engines
+        .door
+        .run(move || {
+            let uri = store.resolve(&address)?;
+            let listing = store.list(&uri, &options)?;
+            Ok((uri, listing))
+        })
+        .await
+}
+
+/// Whether size and time say that the stored version is still the file's content.
+fn trusted(object: &Object, state: &DocumentState, recipe: &str) -> bool {
+    let Some(modified_at) = object.modified_at else { return false };
+    state.recipe == recipe
+        && state.bytes == object.bytes
+        && state.modified_at == Some(modified_at)
+        && state.indexed_at.0 - modified_at.0 > RACY_MICROS
+}
+
+/// Removes what is stored of the source but was not listed, except below paths that could not be read this time.
+async fn retire(
+    engines: &Engines,
+    namespace: &Namespace,
+    gone: HashMap<String, DocumentState>,
+    unreadable: &[String],
+    report: &mut Report,
+) -> Result<()> {
+    let below = |uri: &str| unreadable.iter().any(|path| uri.contains(path.as_str()));
+    let mut ids: Vec<DocumentId> = gone.values().filter(|state| !below(&state.uri)).map(|state| state.id).collect();
+    if !ids.is_empty() {
+        ids.sort();
+        let (outcome, _) = engines.catalog.remove(namespace, &Selector::Documents(ids)).await?;
+        report.outcome.removed += outcome.removed;
+    }
+    Ok(())
+}
+
+/// Waits until the vectors of everything in `report` are searchable, telling how many are made.
+pub(super) async fn wait_for_vectors(
+    projector: &Projector,
+    report: &mut Report,
+    progress: &ProgressSink,
+    (embedded, cached): (u64, u64),
+) -> Result<()> {
+    let mut states = projector.watch();
+    let lsn = report.outcome.lsn;
+    let done = projector.wait_vector(lsn);
+    tokio::pin!(done);
+    loop {
+        let finished = tokio::select! {
+            finished = &mut done => Some(finished),
+            changed = states.changed() => if changed.is_err() { Some(Ok(())) } else { None },
+        };
+        let state = states.borrow_and_update().clone();
+        // Counters are the server's: with two ingests at once each sees both; the bound keeps the bar honest.
+        (report.embedded, report.cached) = (state.embedded - embedded, state.cached - cached);
+        let made = (report.embedded + report.cached).min(report.chunks);
+        let _ = progress.try_send(Progress {
+            phase: Phase::Embedding,
+            files_total: report.files,
+            files_done: report.files,
+            bytes_done: report.bytes,
+            chunks: report.chunks,
+            chunks_embedded: made,
+        });
+        if let Some(finished) = finished {
+            return finished;
+        }
+    }
+}
+
+/// Everything that the parsing threads share.
+struct Job {
+    engines: Engines,
+    namespace: Namespace,
+    source: SourceId,
+    tags: Vec<String>,
+    recipe: String,
+    work: Vec<(Object, Option<DocumentState>)>,
+    next: AtomicUsize,
+}
+
+/// What became of one file.
+enum Outcome {
+    Written(Box<DocumentWrite>),
+    /// Same bytes as stored; new size and time.
+    Same(DocumentState),
+    Skipped(String, Option<DocumentId>),
+    Failed(String),
+}
+
+struct Looked {
+    path: String,
+    bytes: u64,
+    outcome: Outcome,
+}
+
+impl Job {
+    /// One parsing thread: takes files until none is left or the writer is gone.
+    fn parse_all(&self, results: &mpsc::Sender<Looked>) {
+        let counter = self.engines.embedder.counter();
+        while let Some((object, state)) = self.work.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+            let (bytes, outcome) = self.look(object, state.as_ref(), &*counter);
+            if results.blocking_send(Looked { path: object.path.clone(), bytes, outcome }).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn look(&self, object: &Object, state: Option<&DocumentState>, counter: &dyn TokenCounter) -> (u64, Outcome) {
+        let stored = state.map(|state| state.id);
+        if let Some(skip) = media::skip_by_path(&object.path, object.bytes) {
+            return (0, Outcome::Skipped(skip.as_str().to_owned(), stored));
+        }
+        let bytes = match self.engines.store.read(object, DOCUMENT_BYTES_MAX) {
+            Ok(bytes) => bytes,
+            Err(error) => return (0, Outcome::Failed(error.message().to_owned())),
+        };
+        let content = ContentHash::of(&bytes);
+        let read = bytes.len() as u64;
+        if let Some(state) = state.filter(|state| state.content == content && state.recipe == self.recipe) {
+            let same = DocumentState {
+                bytes: object.bytes,
+                modified_at: object.modified_at,
+                indexed_at: self.engines.clock.now(),
+                ..state.clone()
+            };
+            return (read, Outcome::Same(same));
+        }
+        match self.parse(object, &bytes, content, self.engines.sizes, counter) {
+            Ok(write) => (read, Outcome::Written(Box::new(write))),
+            Err(skip) => (read, Outcome::Skipped(skip.as_str().to_owned(), stored)),
+        }
+    }
+
+    fn parse(
+        &self,
+        object: &Object,
+        bytes: &[u8],
+        content: ContentHash,
+        sizes: ChunkSizes,
+        counter: &dyn TokenCounter,
+    ) -> Result<DocumentWrite, crate::engine::parse::Skip> {
+        let media = media::detect(&object.path, bytes)?;
+        let facts = Facts {
+            namespace: self.namespace.clone(),
+            source: self.source,
+            uri: object.uri.clone(),
+            path: object.path.clone(),
+            title: None,
+            modified_at: object.modified_at,
+            tags: self.tags.clone(),
+            metadata: BTreeMap::new(),
+            indexed_at: self.engines.clock.now(),
+        };
+        build::document(facts, &media, bytes, content, sizes, counter)
+    }
+}
+
+/// Collects what the parsing threads produce and writes it in batches.
+struct Writer<'a> {
+    engines: &'a Engines,
+    projector: &'a Projector,
+    namespace: &'a Namespace,
+    report: &'a mut Report,
+    progress: &'a ProgressSink,
+    looked_at: u64,
+}
+
+impl Writer<'_> {
+    async fn run(&mut self, job: Job) -> Result<()> {
+        if job.work.is_empty() {
+            return Ok(());
+        }
+        let recipe = job.recipe.clone();
+        let job = Arc::new(job);
+        let (send, mut results) = mpsc::channel(BATCH_DOCUMENTS_MAX);
+        let threads = std::thread::available_parallelism().map_or(2, usize::from).min(job.work.len());
+        let parsers: Vec<_> = (0..threads)
+            .map(|_| {
+                let (job, send, door) = (Arc::clone(&job), send.clone(), self.engines.door.clone());
+                tokio::spawn(async move {
+                    door.run(move || {
+                        job.parse_all(&send);
+                        Ok(())
+                    })
+                    .await
+                })
+            })
+            .collect();
+        drop(send);
+        let mut batch = Batch::default();
+        while let Some(looked) = results.recv().await {
+            self.take(looked, &mut batch);
+            if batch.is_full() {
+                self.write(std::mem::take(&mut batch), &recipe).await?;
+            }
+        }
+        self.write(batch, &recipe).await?;
+        for parser in parsers {
+            parser
+                .await
+                .map_err(|cause| crate::base::Error::internal("a parsing thread ended early").caused_by(cause))??;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, looked: Looked, batch: &mut Batch) {
+        self.looked_at += 1;
+        self.report.bytes += looked.bytes;
+        match looked.outcome {
+            Outcome::Written(write) => {
+                batch.bytes += write.document.bytes as usize;
+                batch.writes.push(*write);
+            }
+            Outcome::Same(state) => {
+                self.report.outcome.unchanged += 1;
+                batch.same.push(state);
+            }
+            Outcome::Skipped(reason, stored) => {
+                self.report.skipped.add(looked.path, reason);
+                batch.retired.extend(stored);
+            }
+            Outcome::Failed(reason) => self.report.failed.add(looked.path, reason),
+        }
+        if self.looked_at.is_multiple_of(64) {
+            self.tell();
+        }
+    }
+
+    async fn write(&mut self, batch: Batch, recipe: &str) -> Result<()> {
+        let catalog = &self.engines.catalog;
+        if !batch.same.is_empty() {
+            catalog.touch(self.namespace, &batch.same).await?;
+        }
+        if !batch.retired.is_empty() {
+            let (outcome, _) = catalog.remove(self.namespace, &Selector::Documents(batch.retired)).await?;
+            self.report.outcome.removed += outcome.removed;
+        }
+        if !batch.writes.is_empty() {
+            let chunks = batch.writes.iter().map(|write| write.chunks.len() as u64).sum::<u64>();
+            let outcome = catalog.write(self.namespace, recipe, batch.writes).await?;
+            self.report.chunks += chunks;
+            add(&mut self.report.outcome, outcome);
+            self.projector.wake();
+        }
+        self.tell();
+        Ok(())
+    }
+
+    fn tell(&self) {
+        let _ = self.progress.try_send(Progress {
+            phase: Phase::Reading,
+            files_total: self.report.files,
+            files_done: self.looked_at,
+            bytes_done: self.report.bytes,
+            chunks: self.report.chunks,
+            chunks_embedded: 0,
+        });
+    }
+}
+
+/// Adds the counts of one write to a sum.
+pub(super) fn add(sum: &mut WriteOutcome, outcome: WriteOutcome) {
+    sum.lsn = Lsn(sum.lsn.0.max(outcome.lsn.0));
+    sum.added += outcome.added;
+    sum.updated += outcome.updated;
+    sum.unchanged += outcome.unchanged;
+    sum.removed += outcome.removed;
+}
+
+#[derive(Default)]
+struct Batch {
+    writes: Vec<DocumentWrite>,
+    same: Vec<DocumentState>,
+    retired: Vec<DocumentId>,
+    bytes: usize,
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        self.bytes >= BATCH_BYTES_MAX || self.writes.len() + self.same.len() >= BATCH_DOCUMENTS_MAX
+    }
+}

@@ -1,0 +1,263 @@
+//! Stores documents that the caller sends along: inline documents in bulk, and single memories.
+
+use std::collections::BTreeMap;
+
+use super::Engines;
+use super::access::Grant;
+use super::apply::{Projections, Projector};
+use super::build::{self, Facts};
+use super::ingest::{self, Phase, Progress, ProgressSink, Report};
+use crate::base::error::{Error, Result};
+use crate::base::limits::{DOCUMENT_BYTES_MAX, NAME_BYTES_MAX, TAGS_MAX, URI_BYTES_MAX};
+use crate::base::{ContentHash, DocumentId, Lsn, Timestamp};
+use crate::engine::catalog::Source;
+use crate::engine::parse::{Media, media};
+use crate::model::{DocumentKind, DocumentWrite, Role};
+
+/// Source of memories.
+pub const MEMORY_SOURCE: &str = "memory:";
+/// Source of documents whose caller names none.
+pub const INLINE_SOURCE: &str = "inline:";
+
+/// A document that comes with its bytes.
+#[derive(Debug, Clone, Default)]
+pub struct InputDocument {
+    /// Address; see [`Put::add`].
+    pub uri: String,
+    /// Title.
+    pub title: Option<String>,
+    /// Bytes.
+    pub content: Vec<u8>,
+    /// Media type; empty: decided from URI and bytes.
+    pub media_type: String,
+    /// Labels.
+    pub tags: Vec<String>,
+    /// Key-value data.
+    pub metadata: BTreeMap<String, String>,
+    /// Modification time.
+    pub modified_at: Option<Timestamp>,
+}
+
+/// One stream of documents on its way in.
+pub struct Put<'a> {
+    engines: &'a Engines,
+    projector: &'a Projector,
+    grant: &'a Grant,
+    source: Source,
+    report: Report,
+    before: Projections,
+}
+
+impl<'a> Put<'a> {
+    /// Begins a stream into `source` (empty: [`INLINE_SOURCE`]).
+    ///
+    /// # Errors
+    /// Those of the catalogue.
+    pub async fn begin(
+        engines: &'a Engines,
+        projector: &'a Projector,
+        grant: &'a Grant,
+        source: &str,
+    ) -> Result<Put<'a>> {
+        let now = engines.clock.now();
+        let uri = if source.is_empty() { INLINE_SOURCE } else { source };
+        check_uri("source", uri)?;
+        engines.catalog.create_namespace(grant.namespace(), now).await?;
+        let source = engines.catalog.ensure_source(grant.namespace(), uri, now).await?;
+        let report = Report { source: source.uri.clone(), ..Report::default() };
+        Ok(Self { engines, projector, grant, source, report, before: projector.state() })
+    }
+
+    /// Stores one batch in one transaction. A document that can't be parsed is reported and the rest is kept. A URI
+    /// without a scheme is put below the source's.
+    ///
+    /// # Errors
+    /// Invalid or over a limit, naming the document; those of the catalogue.
+    pub async fn add(&mut self, documents: Vec<InputDocument>, progress: &ProgressSink) -> Result<Vec<DocumentId>> {
+        documents.iter().try_for_each(check)?;
+        self.report.files += documents.len() as u64;
+        self.report.bytes += documents.iter().map(|input| input.content.len() as u64).sum::<u64>();
+        let (engines, source, namespace) = (self.engines.clone(), self.source.clone(), self.grant.namespace().clone());
+        let parsed = self.engines.door.run(move || {
+            let counter = engines.embedder.counter();
+            let one = |input: InputDocument| {
+                let uri = full_uri(&source.uri, &input.uri);
+                let path = input.uri.clone();
+                let parsed = media_of(&input).and_then(|media| {
+                    let content = ContentHash::of(&input.content);
+                    let facts = Facts {
+                        namespace: namespace.clone(),
+                        source: source.id,
+                        path: path_of(&input.uri),
+                        uri,
+                        title: input.title.filter(|title| !title.is_empty()),
+                        modified_at: input.modified_at,
+                        tags: input.tags,
+                        metadata: input.metadata,
+                        indexed_at: engines.clock.now(),
+                    };
+                    build::document(facts, &media, &input.content, content, engines.sizes, &*counter)
+                        .map_err(|skip| skip.as_str().to_owned())
+                });
+                parsed.map_err(|reason| (path, reason))
+            };
+            Ok(documents.into_iter().map(one).collect::<Vec<_>>())
+        });
+        let mut writes: Vec<DocumentWrite> = Vec::new();
+        for parsed in parsed.await? {
+            match parsed {
+                Ok(write) => writes.push(write),
+                Err((path, reason)) => self.report.skipped.add(path, reason),
+            }
+        }
+        let ids = writes.iter().map(|write| write.document.id).collect();
+        self.report.chunks += writes.iter().map(|write| write.chunks.len() as u64).sum::<u64>();
+        let recipe = self.engines.recipe(&[]);
+        let outcome = self.engines.catalog.write(self.grant.namespace(), &recipe, writes).await?;
+        ingest::add(&mut self.report.outcome, outcome);
+        self.projector.wake();
+        let _ = progress.try_send(Progress {
+            phase: Phase::Reading,
+            files_total: self.report.files,
+            files_done: self.report.files,
+            bytes_done: self.report.bytes,
+            chunks: self.report.chunks,
+            chunks_embedded: 0,
+        });
+        Ok(ids)
+    }
+
+    /// Waits until everything is lexically searchable.
+    ///
+    /// # Errors
+    /// Unavailable if the index can't follow.
+    pub async fn acknowledge(&mut self) -> Result<()> {
+        self.report.outcome.lsn = self.engines.catalog.head().await?;
+        self.projector.wait_lexical(self.report.outcome.lsn).await
+    }
+
+    /// Ends the stream, waiting for the vectors if asked to.
+    ///
+    /// # Errors
+    /// Unavailable if the index can't follow.
+    pub async fn finish(mut self, wait: bool, progress: &ProgressSink) -> Result<Report> {
+        if wait {
+            let before = (self.before.embedded, self.before.cached);
+            ingest::wait_for_vectors(self.projector, &mut self.report, progress, before).await?;
+        }
+        Ok(self.report)
+    }
+}
+
+fn check(input: &InputDocument) -> Result<()> {
+    check_uri("documents.uri", &input.uri)?;
+    if input.content.len() as u64 > DOCUMENT_BYTES_MAX {
+        return Err(Error::limit(
+            "documents.content",
+            format!(
+                "document {:?} has {} bytes, the limit for one document is {DOCUMENT_BYTES_MAX}: split it",
+                input.uri,
+                input.content.len()
+            ),
+        ));
+    }
+    check_tags(&input.tags)
+}
+
+fn check_uri(field: &'static str, uri: &str) -> Result<()> {
+    if uri.is_empty() || uri.len() > URI_BYTES_MAX || uri.contains(char::is_control) {
+        return Err(Error::invalid(
+            field,
+            format!("{uri:.80?} is no usable URI: give 1 to {URI_BYTES_MAX} bytes without control characters"),
+        ));
+    }
+    Ok(())
+}
+
+/// Checks number and length of tags.
+///
+/// # Errors
+/// Over the limit, naming it.
+pub fn check_tags(tags: &[String]) -> Result<()> {
+    if tags.len() > TAGS_MAX {
+        return Err(Error::limit("tags", format!("{} tags given, the limit is {TAGS_MAX}", tags.len())));
+    }
+    match tags.iter().find(|tag| tag.is_empty() || tag.len() > NAME_BYTES_MAX) {
+        Some(tag) => Err(Error::limit("tags", format!("tag {tag:.40?} is empty or over {NAME_BYTES_MAX} bytes"))),
+        None => Ok(()),
+    }
+}
+
+/// The path that ranking and embedding see: what follows the scheme if it looks like one. An opaque id is no path, and
+/// would only add noise to words and vectors.
+fn path_of(uri: &str) -> String {
+    let rest = uri.split_once("://").map_or(uri, |(_, rest)| rest);
+    if rest.contains(['/', '.']) { rest.to_owned() } else { String::new() }
+}
+
+fn full_uri(source: &str, uri: &str) -> String {
+    let has_scheme = uri.split_once(':').is_some_and(|(scheme, _)| {
+        scheme.len() > 1 && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+    });
+    if has_scheme { uri.to_owned() } else { format!("{source}{uri}") }
+}
+
+fn media_of(input: &InputDocument) -> Result<Media, String> {
+    let given = |kind, media_type| Media { kind, role: Role::Main, media_type, language: None };
+    match input.media_type.as_str() {
+        "" => media::detect(&input.uri, &input.content).map_err(|skip| skip.as_str().to_owned()),
+        "text/markdown" => Ok(given(DocumentKind::Markdown, "text/markdown")),
+        "text/html" => Ok(given(DocumentKind::Html, "text/html")),
+        "text/plain" => Ok(given(DocumentKind::Text, "text/plain")),
+        "text/x-memory" => Ok(given(DocumentKind::Memory, "text/x-memory")),
+        other => Err(format!("media type {other} is not supported")),
+    }
+}
+
+/// What was remembered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remembered {
+    /// Address.
+    pub uri: String,
+    /// Id.
+    pub document: DocumentId,
+    /// Whether it is new.
+    pub created: bool,
+    /// Position.
+    pub lsn: Lsn,
+}
+
+/// Stores one memory and makes it lexically searchable. The same text with the same tags, or the same idempotency key,
+/// is the same memory.
+///
+/// # Errors
+/// Invalid for an empty text or over a limit; those of the engines.
+pub async fn remember(
+    engines: &Engines,
+    projector: &Projector,
+    grant: &Grant,
+    memory: InputDocument,
+    idempotency_key: &str,
+) -> Result<Remembered> {
+    if memory.content.iter().all(u8::is_ascii_whitespace) {
+        return Err(Error::invalid("text", "there is no text to remember: give at least one word"));
+    }
+    let identity = if idempotency_key.is_empty() {
+        let text = String::from_utf8_lossy(&memory.content);
+        format!("text\0{}\0{text}", memory.tags.join("\0"))
+    } else {
+        format!("key\0{idempotency_key}")
+    };
+    let uri = format!("{MEMORY_SOURCE}{}", DocumentId::derive(grant.namespace().as_str(), &identity));
+    let mut put = Put::begin(engines, projector, grant, MEMORY_SOURCE).await?;
+    let (sink, _progress) = tokio::sync::mpsc::channel(1);
+    let memory = InputDocument { uri: uri.clone(), media_type: "text/x-memory".to_owned(), ..memory };
+    let ids = put.add(vec![memory], &sink).await?;
+    put.acknowledge().await?;
+    let report = put.finish(false, &sink).await?;
+    let reason =
+        || report.skipped.listed.first().map_or("it could not be parsed".to_owned(), |issue| issue.reason.clone());
+    let document =
+        *ids.first().ok_or_else(|| Error::invalid("text", format!("this text can't be stored: {}", reason())))?;
+    Ok(Remembered { uri, document, created: report.outcome.added > 0, lsn: report.outcome.lsn })
+}

@@ -1,0 +1,362 @@
+//! Search: from a question to hits that prove themselves.
+//!
+//! The channels run side by side, each over its own index; their lists are fused, the union is read back from the
+//! catalogue (so nothing forgotten can appear), signals are added, and the best k are returned. A channel that fails or
+//! lags is named in the answer; only when no channel is left is it an error.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use globset::{Glob, GlobSet, GlobSetBuilder};
+
+use super::Engines;
+use super::access::Grant;
+use super::apply::Projector;
+use crate::base::error::{Error, Kind, Result};
+use crate::base::limits::{CANDIDATES_MAX, CANDIDATES_MIN, FILTER_DOCUMENTS_MAX, QUERY_BYTES_MAX, SEARCH_K_MAX};
+use crate::base::{ChunkId, Lsn, SourceId, Timestamp};
+use crate::engine::lexical::{LexicalQuery, analyzer};
+use crate::model::{Candidate, Channel, DocumentKind, Filter, Freshness, Hit, Hydrated};
+use crate::rank::fusion::{self, Ranked};
+use crate::rank::signals::{self, QueryView, Scored, Weights};
+use crate::rank::weights;
+
+/// Which channels answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// All of them, fused.
+    #[default]
+    Hybrid,
+    /// Vectors only.
+    Dense,
+    /// Words only.
+    Lexical,
+}
+
+/// What the caller restricts the search to, before names are resolved to ids.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FilterRequest {
+    /// Globs over paths and URIs.
+    pub paths: Vec<String>,
+    /// Languages.
+    pub languages: Vec<String>,
+    /// Kinds by name.
+    pub kinds: Vec<String>,
+    /// Sources by URI or path.
+    pub sources: Vec<String>,
+    /// Tags.
+    pub tags: Vec<String>,
+    /// Modified at or after.
+    pub modified_from: Option<Timestamp>,
+    /// Modified before.
+    pub modified_until: Option<Timestamp>,
+}
+
+/// A search.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Request {
+    /// The question.
+    pub query: String,
+    /// Hits wanted.
+    pub k: u32,
+    /// Channels.
+    pub mode: Mode,
+    /// Restrictions.
+    pub filter: FilterRequest,
+    /// At most this many hits of one document; 0: no limit.
+    pub per_document_max: u32,
+}
+
+/// A part that is missing from an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// Which.
+    pub part: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Time per step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timings {
+    /// Embedding the query.
+    pub embed: Duration,
+    /// Vector search after it.
+    pub dense: Duration,
+    /// Lexical search.
+    pub lexical: Duration,
+    /// Reading the candidates back.
+    pub hydrate: Duration,
+    /// All.
+    pub total: Duration,
+}
+
+/// An answer.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Answer {
+    /// Best first.
+    pub hits: Vec<Hit>,
+    /// What could not be searched.
+    pub missing: Vec<Missing>,
+    /// Position that all searched projections reflect.
+    pub lsn: Lsn,
+    /// Where the time went.
+    pub timings: Timings,
+}
+
+/// Answers `request`.
+///
+/// # Errors
+/// Invalid or over a limit, naming the field; not found for an unknown namespace; unavailable if no channel answers.
+pub async fn search(engines: &Engines, projector: &Projector, grant: &Grant, request: &Request) -> Result<Answer> {
+    let began = Instant::now();
+    check(request)?;
+    require_namespace(engines, grant).await?;
+    let filter = resolve_filter(engines, grant, &request.filter).await?;
+    let limit = (request.k as usize * 3).clamp(CANDIDATES_MIN, CANDIDATES_MAX);
+    let mut answer = Answer::default();
+    let lists = ask_channels(engines, request, &filter, limit, &mut answer).await?;
+    note_lag(engines, projector, request.mode, &mut answer).await?;
+
+    let hydrating = Instant::now();
+    let mut found = hydrate(engines, grant, &lists).await?;
+    answer.timings.hydrate = hydrating.elapsed();
+    let view = QueryView::new(&request.query, analyzer::identifiers(&request.query), &analyzer::terms);
+    let fused = fusion::fuse(&lists, &weights::shares(&view, &lists, &found));
+    let candidates =
+        fused.into_iter().filter_map(|fused| found.remove(&fused.chunk).map(|found| (fused, found))).collect();
+    let scored = signals::score(&view, candidates, &Weights::default(), &analyzer::terms);
+    let best = cut(scored, request);
+    answer.hits = freshness(engines, best).await?;
+    answer.timings.total = began.elapsed();
+    Ok(answer)
+}
+
+fn check(request: &Request) -> Result<()> {
+    if request.query.trim().is_empty() {
+        return Err(Error::invalid("query", "the query is empty: give at least one word"));
+    }
+    if request.query.len() > QUERY_BYTES_MAX {
+        return Err(Error::limit(
+            "query",
+            format!(
+                "the query has {} bytes, the limit is {QUERY_BYTES_MAX}: search for its key sentences",
+                request.query.len()
+            ),
+        ));
+    }
+    if request.k == 0 || request.k > SEARCH_K_MAX {
+        return Err(Error::limit("k", format!("k is {}, it must be 1 to {SEARCH_K_MAX}", request.k)));
+    }
+    Ok(())
+}
+
+/// Fails for a namespace that nobody made: an empty answer would look like knowledge.
+pub(super) async fn require_namespace(engines: &Engines, grant: &Grant) -> Result<()> {
+    if engines.catalog.has_namespace(grant.namespace()).await? {
+        return Ok(());
+    }
+    Err(Error::not_found(format!(
+        "namespace {:?} does not exist: ingest something into it, or see `hivemem namespace ls`",
+        grant.namespace().as_str()
+    )))
+}
+
+/// Turns names into ids; a path glob into the documents that it selects.
+async fn resolve_filter(engines: &Engines, grant: &Grant, request: &FilterRequest) -> Result<Filter> {
+    let namespace = grant.namespace();
+    let mut filter = Filter::all(namespace.clone());
+    for kind in &request.kinds {
+        let known = || DocumentKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
+        let kind = DocumentKind::parse(kind)
+            .ok_or_else(|| Error::invalid("filter.kinds", format!("kind {kind:?} is not one of {}", known())))?;
+        filter.kinds.push(kind);
+    }
+    if !request.sources.is_empty() {
+        let known = engines.catalog.sources(namespace).await?;
+        for wanted in &request.sources {
+            let resolved = engines.store.resolve(wanted).unwrap_or_default();
+            let found: Option<SourceId> =
+                known.iter().find(|source| source.uri == *wanted || source.uri == resolved).map(|source| source.id);
+            filter.sources.push(found.ok_or_else(|| {
+                Error::not_found(format!(
+                    "nothing was ingested from source {wanted:?}: `hivemem stats` lists the sources"
+                ))
+            })?);
+        }
+    }
+    filter.languages = request.languages.iter().map(|language| language.to_lowercase()).collect();
+    filter.tags.clone_from(&request.tags);
+    filter.modified_from = request.modified_from;
+    filter.modified_until = request.modified_until;
+    if !request.paths.is_empty() {
+        let globs = globs(&request.paths)?;
+        let keep = move |path: &str, uri: &str| globs.is_match(path) || globs.is_match(uri);
+        let documents = engines.catalog.documents_where(namespace, &keep, FILTER_DOCUMENTS_MAX + 1).await?;
+        if documents.len() > FILTER_DOCUMENTS_MAX {
+            return Err(Error::limit(
+                "filter.paths",
+                format!("the globs select more than {FILTER_DOCUMENTS_MAX} documents: narrow them or leave them out"),
+            ));
+        }
+        filter.documents = Some(documents);
+    }
+    Ok(filter)
+}
+
+fn globs(patterns: &[String]) -> Result<GlobSet> {
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        let glob = Glob::new(pattern).map_err(|cause| {
+            Error::invalid("filter.paths", format!("{pattern:?} is not a valid glob: {}", cause.kind()))
+        })?;
+        set.add(glob);
+    }
+    set.build().map_err(|cause| Error::invalid("filter.paths", "these globs are too large together").caused_by(cause))
+}
+
+/// Asks the channels of the mode at the same time.
+async fn ask_channels(
+    engines: &Engines,
+    request: &Request,
+    filter: &Filter,
+    limit: usize,
+    answer: &mut Answer,
+) -> Result<Vec<Ranked>> {
+    if filter.documents.as_ref().is_some_and(Vec::is_empty) {
+        return Ok(Vec::new());
+    }
+    let dense = async {
+        if request.mode == Mode::Lexical {
+            return None;
+        }
+        let began = Instant::now();
+        let embedded = engines.embedder.embed_query(&request.query).await;
+        let embed = began.elapsed();
+        let found = match embedded {
+            Ok(vector) => engines.vectors.search(vector, filter, limit).await,
+            Err(error) => Err(error),
+        };
+        Some((found, embed, began.elapsed() - embed))
+    };
+    let lexical = async {
+        if request.mode == Mode::Dense {
+            return None;
+        }
+        let began = Instant::now();
+        let query = LexicalQuery { text: request.query.clone() };
+        let words = engines.lexical.search(&query, filter, limit).await;
+        Some((words, began.elapsed()))
+    };
+    let (dense, lexical) = tokio::join!(dense, lexical);
+    let mut lists = Vec::new();
+    let mut failed = None;
+    let mut take = |channel: Channel, found: Result<Vec<Candidate>>, answer: &mut Answer| match found {
+        Ok(candidates) => lists.push(Ranked { channel, candidates }),
+        Err(error) => {
+            tracing::warn!(channel = channel.as_str(), error = %error.chain(), "a search channel failed");
+            answer.missing.push(Missing { part: channel.as_str().to_owned(), reason: error.message().to_owned() });
+            failed = Some(error);
+        }
+    };
+    if let Some((found, embed, search)) = dense {
+        (answer.timings.embed, answer.timings.dense) = (embed, search);
+        take(Channel::Dense, found, answer);
+    }
+    if let Some((found, took)) = lexical {
+        answer.timings.lexical = took;
+        take(Channel::Lexical, found, answer);
+    }
+    match failed {
+        Some(error) if lists.is_empty() => Err(error),
+        _ => Ok(lists),
+    }
+}
+
+/// Says what the projections do not reflect yet, so that an answer during an ingest does not pass for a full one.
+async fn note_lag(engines: &Engines, projector: &Projector, mode: Mode, answer: &mut Answer) -> Result<()> {
+    let head = engines.catalog.head().await?;
+    let state = projector.state();
+    answer.lsn = head;
+    let mut lag = |channel: Channel, applied: Lsn, problem: Option<&String>| {
+        answer.lsn = answer.lsn.min(applied);
+        if applied < head {
+            let behind = format!("{} changes are not in this index yet", head.0 - applied.0);
+            let reason = problem.map_or(behind.clone(), |problem| format!("{behind}: {problem}"));
+            answer.missing.push(Missing { part: channel.as_str().to_owned(), reason });
+        }
+    };
+    if mode != Mode::Lexical {
+        lag(Channel::Dense, state.vector, state.vector_problem.as_ref());
+    }
+    if mode != Mode::Dense {
+        lag(Channel::Lexical, state.lexical, state.lexical_problem.as_ref());
+    }
+    Ok(())
+}
+
+/// Reads every candidate back; what was forgotten meanwhile is not there any more.
+async fn hydrate(engines: &Engines, grant: &Grant, lists: &[Ranked]) -> Result<HashMap<ChunkId, Hydrated>> {
+    let ids: BTreeSet<ChunkId> =
+        lists.iter().flat_map(|list| &list.candidates).map(|candidate| candidate.chunk).collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let ids: Vec<ChunkId> = ids.into_iter().collect();
+    let found = engines.catalog.hydrate(grant.namespace(), &ids).await?;
+    Ok(found.into_iter().map(|hydrated| (hydrated.chunk.id, hydrated)).collect())
+}
+
+fn cut(scored: Vec<Scored>, request: &Request) -> Vec<Scored> {
+    let mut seen = HashMap::new();
+    let keep = |candidate: &Scored| {
+        let count: &mut u32 = seen.entry(candidate.found.document.id).or_default();
+        *count += 1;
+        request.per_document_max == 0 || *count <= request.per_document_max
+    };
+    scored.into_iter().filter(keep).take(request.k as usize).collect()
+}
+
+/// Looks at the source of each hit: cheap for files, not done for anything else.
+async fn freshness(engines: &Engines, scored: Vec<Scored>) -> Result<Vec<Hit>> {
+    if scored.is_empty() {
+        return Ok(Vec::new());
+    }
+    let store = Arc::clone(&engines.store);
+    engines
+        .door
+        .run(move || {
+            let mut verdicts = HashMap::new();
+            let hits = scored.into_iter().map(|candidate| {
+                let document = Arc::clone(&candidate.found.document);
+                let freshness = *verdicts.entry(document.id).or_insert_with(|| {
+                    if !document.uri.starts_with("file://") {
+                        return Freshness::Unknown;
+                    }
+                    match store.stat(&document.uri) {
+                        Ok(Some((bytes, modified_at)))
+                            if bytes == document.bytes && modified_at == document.modified_at =>
+                        {
+                            Freshness::Fresh
+                        }
+                        Ok(_) => Freshness::Stale,
+                        Err(_) => Freshness::Unknown,
+                    }
+                });
+                let mut parts = candidate.parts;
+                parts.sort_by(|a, b| b.value.total_cmp(&a.value));
+                let channels = candidate.fused.channels.iter().map(|&(channel, raw, _)| (channel, raw)).collect();
+                Hit { found: candidate.found, score: candidate.score, parts, channels, freshness }
+            });
+            Ok(hits.collect())
+        })
+        .await
+        .map_err(|error| {
+            if error.kind() == Kind::Internal {
+                error
+            } else {
+                Error::internal("cannot look at sources").caused_by(error)
+            }
+        })
+}

@@ -1,0 +1,257 @@
+//! `hivemem.v1.Ingest`. Long calls run in a task of their own: if the caller goes away, the work still ends well.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::proto::{self, forget_request::Selector as WireSelector, ingest_progress, ingest_server::Ingest};
+use super::status::status;
+use super::{Context, convert};
+use crate::base::error::{Error, Kind};
+use crate::base::limits::PUT_BATCH_DOCUMENTS_MAX;
+use crate::base::{DocumentId, Result, SourceId};
+use crate::engine::catalog::Selector;
+use crate::engine::store::ListOptions;
+use crate::flow::access::Grant;
+use crate::flow::ingest::{Phase, Progress, ProgressSink, Report};
+use crate::flow::put::{InputDocument, Put};
+use crate::flow::{forget, ingest, put};
+
+/// The service.
+#[derive(Debug)]
+pub struct Service {
+    context: Context,
+}
+
+impl Service {
+    /// Over these engines.
+    pub fn new(context: Context) -> Self {
+        Self { context }
+    }
+}
+
+type Reply = std::result::Result<proto::IngestProgress, Status>;
+
+/// Forwards progress to the caller while `work` runs, then its report.
+fn stream<F>(work: impl FnOnce(ProgressSink) -> F + Send + 'static) -> Response<ReceiverStream<Reply>>
+where
+    F: Future<Output = Result<Report>> + Send + 'static,
+{
+    let (replies, receiver) = mpsc::channel::<Reply>(64);
+    tokio::spawn(async move {
+        let began = Instant::now();
+        let (sink, mut progress) = mpsc::channel(64);
+        let work = tokio::spawn(work(sink));
+        let mut tracker = Tracker { embedding_since: None };
+        while let Some(progress) = progress.recv().await {
+            // A caller that went away or does not read must not stop the work.
+            let _ = replies.try_send(Ok(tracker.message(&progress)));
+        }
+        let reply = match work.await {
+            Ok(Ok(report)) => Ok(last(report, began.elapsed())),
+            Ok(Err(error)) => Err(status(&error)),
+            Err(cause) => Err(status(&Error::internal("the ingest ended early").caused_by(cause))),
+        };
+        let _ = replies.send(reply).await;
+    });
+    Response::new(ReceiverStream::new(receiver))
+}
+
+/// Turns progress into messages, with the time that the rest will take.
+struct Tracker {
+    embedding_since: Option<Instant>,
+}
+
+impl Tracker {
+    fn message(&mut self, progress: &Progress) -> proto::IngestProgress {
+        let (phase, eta) = match progress.phase {
+            Phase::Listing => (ingest_progress::Phase::Listing, None),
+            Phase::Reading => (ingest_progress::Phase::Reading, None),
+            Phase::Embedding => {
+                let since = *self.embedding_since.get_or_insert_with(Instant::now);
+                (ingest_progress::Phase::Embedding, eta(since.elapsed(), progress.chunks_embedded, progress.chunks))
+            }
+        };
+        proto::IngestProgress {
+            phase: phase.into(),
+            files_total: progress.files_total,
+            files_done: progress.files_done,
+            bytes_done: progress.bytes_done,
+            chunks: progress.chunks,
+            chunks_to_embed: progress.chunks,
+            chunks_embedded: progress.chunks_embedded,
+            acknowledged: progress.phase == Phase::Embedding,
+            eta: eta.map(convert::duration),
+            report: None,
+        }
+    }
+}
+
+/// Time for the rest at the speed so far.
+fn eta(elapsed: Duration, done: u64, total: u64) -> Option<Duration> {
+    (done > 0).then(|| elapsed.mul_f64(total.saturating_sub(done) as f64 / done as f64))
+}
+
+fn last(report: Report, elapsed: Duration) -> proto::IngestProgress {
+    proto::IngestProgress {
+        phase: ingest_progress::Phase::Done.into(),
+        files_total: report.files,
+        files_done: report.files,
+        bytes_done: report.bytes,
+        chunks: report.chunks,
+        chunks_to_embed: report.chunks,
+        chunks_embedded: report.embedded + report.cached,
+        acknowledged: true,
+        eta: None,
+        report: Some(convert::report(report, elapsed)),
+    }
+}
+
+fn input(document: proto::InputDocument) -> InputDocument {
+    InputDocument {
+        uri: document.uri,
+        title: Some(document.title).filter(|title| !title.is_empty()),
+        content: document.content,
+        media_type: document.media_type,
+        tags: document.tags,
+        metadata: document.metadata.into_iter().collect(),
+        modified_at: document.modified_at.as_ref().map(convert::from_timestamp),
+    }
+}
+
+/// Stores a whole stream of messages.
+async fn put_all(
+    context: Context,
+    grant: Grant,
+    first: proto::PutDocumentsRequest,
+    mut rest: Streaming<proto::PutDocumentsRequest>,
+    sink: ProgressSink,
+) -> Result<Report> {
+    let wait = !first.no_wait;
+    let mut put = Put::begin(&context.engines, &context.projector, &grant, &first.source).await?;
+    let mut message = Some(first);
+    while let Some(batch) = message {
+        if batch.documents.len() > PUT_BATCH_DOCUMENTS_MAX {
+            return Err(Error::limit(
+                "documents",
+                format!(
+                    "{} documents in one message, the limit is {PUT_BATCH_DOCUMENTS_MAX}: send more messages",
+                    batch.documents.len()
+                ),
+            ));
+        }
+        put.add(batch.documents.into_iter().map(input).collect(), &sink).await?;
+        message = rest.message().await.map_err(|cause| {
+            Error::new(Kind::Deadline, "the stream of documents broke off; what was sent before is stored")
+                .caused_by(cause)
+        })?;
+    }
+    put.acknowledge().await?;
+    put.finish(wait, &sink).await
+}
+
+fn selector(context: &Context, grant: &Grant, selector: Option<WireSelector>) -> Result<Selector> {
+    let missing =
+        || Error::invalid("selector", "nothing is selected: give a uri, uri_prefix, source, document_id or tag");
+    Ok(match selector.ok_or_else(missing)? {
+        WireSelector::Uri(uri) => Selector::Uri(uri),
+        WireSelector::UriPrefix(prefix) if prefix.is_empty() => return Err(missing()),
+        WireSelector::UriPrefix(prefix) => Selector::UriPrefix(prefix),
+        WireSelector::Tag(tag) => Selector::Tag(tag),
+        WireSelector::DocumentId(id) => {
+            let id = DocumentId::parse(&id)
+                .ok_or_else(|| Error::invalid("document_id", format!("{id:?} is not a document id (a UUID)")))?;
+            Selector::Documents(vec![id])
+        }
+        WireSelector::Source(source) => {
+            let uri =
+                if source.contains(':') { source } else { context.engines.store.resolve(&source).unwrap_or(source) };
+            Selector::Source(SourceId::derive(grant.namespace().as_str(), &uri))
+        }
+    })
+}
+
+#[tonic::async_trait]
+impl Ingest for Service {
+    type IngestSourceStream = ReceiverStream<Reply>;
+    type PutDocumentsStream = ReceiverStream<Reply>;
+
+    async fn ingest_source(
+        &self,
+        request: Request<proto::IngestSourceRequest>,
+    ) -> std::result::Result<Response<Self::IngestSourceStream>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let grant = self.context.grant(&metadata, &request.namespace).map_err(|error| status(&error))?;
+        put::check_tags(&request.tags).map_err(|error| status(&error))?;
+        let context = self.context.clone();
+        Ok(stream(move |sink| async move {
+            let wanted = ingest::Request {
+                source: request.source,
+                options: ListOptions { include: request.include, exclude: request.exclude },
+                tags: request.tags,
+                no_wait: request.no_wait,
+                verify: request.verify,
+            };
+            ingest::ingest(&context.engines, &context.projector, &grant, &wanted, &sink).await
+        }))
+    }
+
+    async fn put_documents(
+        &self,
+        request: Request<Streaming<proto::PutDocumentsRequest>>,
+    ) -> std::result::Result<Response<Self::PutDocumentsStream>, Status> {
+        let (metadata, _, mut messages) = request.into_parts();
+        let first = messages.message().await?;
+        let nothing = || Error::invalid("documents", "the stream of documents is empty");
+        let first = first.ok_or_else(|| status(&nothing()))?;
+        let grant = self.context.grant(&metadata, &first.namespace).map_err(|error| status(&error))?;
+        let context = self.context.clone();
+        Ok(stream(move |sink| put_all(context, grant, first, messages, sink)))
+    }
+
+    async fn remember(
+        &self,
+        request: Request<proto::RememberRequest>,
+    ) -> std::result::Result<Response<proto::RememberResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let remembered = async {
+            let grant = self.context.grant(&metadata, &request.namespace)?;
+            let memory = InputDocument {
+                title: Some(request.title).filter(|title| !title.is_empty()),
+                content: request.text.into_bytes(),
+                tags: request.tags,
+                metadata: request.metadata.into_iter().collect(),
+                ..InputDocument::default()
+            };
+            put::remember(&self.context.engines, &self.context.projector, &grant, memory, &request.idempotency_key)
+                .await
+        };
+        let remembered = remembered.await.map_err(|error| status(&error))?;
+        Ok(Response::new(proto::RememberResponse {
+            uri: remembered.uri,
+            document_id: remembered.document.to_string(),
+            created: remembered.created,
+            lsn: remembered.lsn.0,
+        }))
+    }
+
+    async fn forget(
+        &self,
+        request: Request<proto::ForgetRequest>,
+    ) -> std::result::Result<Response<proto::ForgetResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let forgotten = async {
+            let grant = self.context.grant(&metadata, &request.namespace)?;
+            let selector = selector(&self.context, &grant, request.selector)?;
+            forget::forget(&self.context.engines, &self.context.projector, &grant, &selector).await
+        };
+        let forgotten = forgotten.await.map_err(|error| status(&error))?;
+        Ok(Response::new(proto::ForgetResponse {
+            removed: forgotten.uris.len() as u64,
+            uris: forgotten.uris.into_iter().take(1_000).collect(),
+            lsn: forgotten.lsn.0,
+        }))
+    }
+}

@@ -1,0 +1,92 @@
+//! `hivemem.v1.Retrieval`.
+
+use tonic::{Request, Response, Status};
+
+use super::proto::{self, SearchMode, retrieval_server::Retrieval};
+use super::status::status;
+use super::{Context, convert};
+use crate::base::error::Error;
+use crate::base::limits::{CONTEXT_TOKENS_DEFAULT, SEARCH_K_DEFAULT};
+use crate::flow::context;
+use crate::flow::recall::{self, Mode};
+
+/// The service.
+#[derive(Debug)]
+pub struct Service {
+    context: Context,
+}
+
+impl Service {
+    /// Over these engines.
+    pub fn new(context: Context) -> Self {
+        Self { context }
+    }
+}
+
+fn mode(value: i32) -> Result<Mode, Error> {
+    match SearchMode::try_from(value) {
+        Ok(SearchMode::Unspecified | SearchMode::Hybrid) => Ok(Mode::Hybrid),
+        Ok(SearchMode::Dense) => Ok(Mode::Dense),
+        Ok(SearchMode::Lexical) => Ok(Mode::Lexical),
+        Err(_) => Err(Error::invalid("mode", format!("mode {value} is not known: use hybrid, dense or lexical"))),
+    }
+}
+
+#[tonic::async_trait]
+impl Retrieval for Service {
+    async fn search(&self, request: Request<proto::SearchRequest>) -> Result<Response<proto::SearchResponse>, Status> {
+        let answer = async {
+            let (metadata, _, request) = request.into_parts();
+            let grant = self.context.grant(&metadata, &request.namespace)?;
+            let search = recall::Request {
+                mode: mode(request.mode)?,
+                query: request.query,
+                k: request.k.unwrap_or(SEARCH_K_DEFAULT),
+                filter: convert::filter(request.filter),
+                per_document_max: request.per_document_max,
+            };
+            let answer = recall::search(&self.context.engines, &self.context.projector, &grant, &search).await?;
+            Ok((answer, request.explain))
+        };
+        let (answer, explain) = answer.await.map_err(|error: Error| status(&error))?;
+        let us = |duration: std::time::Duration| duration.as_micros() as u64;
+        Ok(Response::new(proto::SearchResponse {
+            completeness: Some(convert::completeness(answer.missing)),
+            lsn: answer.lsn.0,
+            timings: Some(proto::Timings {
+                embed_us: us(answer.timings.embed),
+                dense_us: us(answer.timings.dense),
+                lexical_us: us(answer.timings.lexical),
+                hydrate_us: us(answer.timings.hydrate),
+                total_us: us(answer.timings.total),
+            }),
+            hits: answer.hits.into_iter().map(|hit| convert::hit(hit, explain)).collect(),
+        }))
+    }
+
+    async fn gather_context(
+        &self,
+        request: Request<proto::GatherContextRequest>,
+    ) -> Result<Response<proto::GatherContextResponse>, Status> {
+        let gathered = async {
+            let (metadata, _, request) = request.into_parts();
+            let grant = self.context.grant(&metadata, &request.namespace)?;
+            let budget_tokens = request.budget_tokens.unwrap_or(CONTEXT_TOKENS_DEFAULT);
+            let wanted = context::Request {
+                task: request.task,
+                budget_tokens,
+                model: request.model,
+                filter: convert::filter(request.filter),
+            };
+            let gathered = context::gather(&self.context.engines, &self.context.projector, &grant, &wanted).await?;
+            Ok((gathered, budget_tokens))
+        };
+        let (gathered, budget_tokens) = gathered.await.map_err(|error: Error| status(&error))?;
+        let reply = convert::context(gathered.pack, gathered.tokenizer, budget_tokens);
+        Ok(Response::new(proto::GatherContextResponse {
+            completeness: Some(convert::completeness(gathered.missing)),
+            lsn: gathered.lsn.0,
+            ..reply
+        }))
+    }
+}

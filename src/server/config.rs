@@ -1,0 +1,238 @@
+//! Configuration: raw file → validated values. The default file is embedded and explained key by key; a file of the
+//! user's is laid over it, and whatever is wrong in it refuses to start and names the key.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::environment::Environment;
+use crate::base::error::{Context, Error, Kind, Result};
+use crate::engine::embed::local::{LocalOptions, ModelSource};
+use crate::engine::parse::ChunkSizes;
+
+/// The default file.
+pub const DEFAULT: &str = include_str!("../../config/default.toml");
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    listen: String,
+    data_dir: String,
+    token: String,
+    embedder: RawEmbedder,
+    chunks: RawChunks,
+    ingest: RawIngest,
+    log: RawLog,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawEmbedder {
+    model_dir: String,
+    model: String,
+    runtime: String,
+    sessions: usize,
+    query_threads: usize,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawChunks {
+    tokens_max: usize,
+    header_tokens_max: usize,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawIngest {
+    roots: Vec<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLog {
+    filter: String,
+}
+
+/// What the server runs with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `HOST:PORT`.
+    pub listen: String,
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// Token that callers must bring.
+    pub token: Option<String>,
+    /// The embedding model.
+    pub embedder: LocalOptions,
+    /// Sizes of chunks.
+    pub chunks: ChunkSizes,
+    /// Folders that sources may lie in; empty: anywhere.
+    pub roots: Vec<PathBuf>,
+    /// Filter of the log.
+    pub log_filter: String,
+}
+
+impl Config {
+    /// Loads `file` over the defaults.
+    ///
+    /// # Errors
+    /// Precondition, naming the file and the key that is wrong.
+    pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Self> {
+        let text = match file {
+            None => String::new(),
+            Some(path) => std::fs::read_to_string(path).context(Kind::Precondition, || {
+                format!("cannot read the configuration file {}: check the path given to --config", path.display())
+            })?,
+        };
+        Self::parse(&text, environment).map_err(|error| match file {
+            None => error,
+            Some(path) => Error::new(Kind::Precondition, format!("{}: {}", path.display(), error.message())),
+        })
+    }
+
+    fn parse(text: &str, environment: &Environment) -> Result<Self> {
+        let bad = |cause: toml::de::Error| {
+            Error::new(Kind::Precondition, format!("bad configuration: {}", cause.to_string().trim()))
+        };
+        let mut merged: toml::Table = DEFAULT.parse().map_err(bad)?;
+        overlay(&mut merged, text.parse::<toml::Table>().map_err(bad)?);
+        let raw: Raw = merged.try_into().map_err(bad)?;
+        Self::validate(raw, environment)
+    }
+
+    fn validate(raw: Raw, environment: &Environment) -> Result<Self> {
+        let bad = |key: &str, what: String| Error::new(Kind::Precondition, format!("bad configuration: {key} {what}"));
+        if raw.listen.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
+            return Err(bad("listen", format!("is {:?}, it must be HOST:PORT", raw.listen)));
+        }
+        if raw.chunks.tokens_max < 32 || raw.chunks.tokens_max > 8_192 {
+            return Err(bad("chunks.tokens_max", format!("is {}, it must be 32 to 8192", raw.chunks.tokens_max)));
+        }
+        if raw.chunks.header_tokens_max > 512 {
+            return Err(bad(
+                "chunks.header_tokens_max",
+                format!("is {}, it must be 0 to 512", raw.chunks.header_tokens_max),
+            ));
+        }
+        if raw.embedder.sessions > 64 || raw.embedder.query_threads > 64 {
+            return Err(bad("embedder.sessions and embedder.query_threads", "must be at most 64".to_owned()));
+        }
+        let no_home = |key: &str| bad(key, "is empty and HOME is not set: give a folder".to_owned());
+        let data_dir = non_empty(&raw.data_dir).map(PathBuf::from).or_else(|| environment.data_dir.clone());
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let or_cores = |wanted: usize, most: usize| if wanted == 0 { cores.min(most) } else { wanted };
+        Ok(Self {
+            listen: raw.listen,
+            data_dir: data_dir.ok_or_else(|| no_home("data_dir"))?,
+            token: non_empty(&raw.token).map(str::to_owned).or_else(|| environment.token.clone()),
+            embedder: LocalOptions {
+                source: model_source(&raw.embedder, environment).ok_or_else(|| no_home("embedder.model_dir"))?,
+                runtime: runtime(&raw.embedder, environment).ok_or_else(|| no_home("embedder.runtime"))?,
+                sessions: or_cores(raw.embedder.sessions, 64),
+                query_threads: or_cores(raw.embedder.query_threads, 4),
+            },
+            chunks: ChunkSizes { tokens_max: raw.chunks.tokens_max, header_tokens_max: raw.chunks.header_tokens_max },
+            roots: raw.ingest.roots,
+            log_filter: raw.log.filter,
+        })
+    }
+}
+
+fn non_empty(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// What `make setup` wrote about the files it prepared.
+#[derive(Debug, Deserialize)]
+struct Prepared {
+    ort_dylib: PathBuf,
+    model_dir: PathBuf,
+}
+
+fn prepared(environment: &Environment) -> Option<Prepared> {
+    let bytes = std::fs::read(environment.cache_dir.as_ref()?.join("env.json")).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+fn model_source(raw: &RawEmbedder, environment: &Environment) -> Option<ModelSource> {
+    if let Some(name) = non_empty(&raw.model) {
+        let cache = environment.cache_dir.as_ref()?.join("catalogue");
+        return Some(ModelSource::Catalogue { name: name.to_owned(), cache });
+    }
+    if let Some(folder) = non_empty(&raw.model_dir) {
+        return Some(ModelSource::Folder(PathBuf::from(folder)));
+    }
+    let usual = || environment.cache_dir.as_ref().map(|cache| cache.join("models/all-minilm-l6-v2-int8"));
+    prepared(environment).map(|prepared| prepared.model_dir).or_else(usual).map(ModelSource::Folder)
+}
+
+fn runtime(raw: &RawEmbedder, environment: &Environment) -> Option<PathBuf> {
+    let given = non_empty(&raw.runtime).map(PathBuf::from).or_else(|| environment.runtime.clone());
+    let usual = || environment.cache_dir.as_ref().map(|cache| cache.join("libonnxruntime.so"));
+    given.or_else(|| prepared(environment).map(|prepared| prepared.ort_dylib)).or_else(usual)
+}
+
+/// Lays `over` onto `base`, table by table.
+fn overlay(base: &mut toml::Table, over: toml::Table) {
+    for (key, value) in over {
+        match (base.get_mut(&key), value) {
+            (Some(toml::Value::Table(base)), toml::Value::Table(over)) => overlay(base, over),
+            (_, value) => {
+                base.insert(key, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment() -> Environment {
+        Environment {
+            data_dir: Some("/data".into()),
+            cache_dir: Some("/no-such-cache".into()),
+            runtime: None,
+            token: None,
+        }
+    }
+
+    #[test]
+    fn the_embedded_default_is_valid_and_explains_every_key() {
+        let config = Config::parse("", &environment()).unwrap();
+        assert_eq!(config.listen, "127.0.0.1:7411");
+        assert_eq!(config.data_dir, PathBuf::from("/data"));
+        let model_reads = 256 - 2;
+        assert!(config.chunks.tokens_max + config.chunks.header_tokens_max <= model_reads);
+        let mut previous = "";
+        for line in DEFAULT.lines() {
+            if line.contains(" = ") && !line.starts_with('#') {
+                assert!(previous.starts_with('#'), "{line} has no explanation above it");
+            }
+            previous = line;
+        }
+    }
+
+    #[test]
+    fn a_users_file_changes_only_its_own_keys() {
+        let config = Config::parse("[chunks]\ntokens_max = 100\n", &environment()).unwrap();
+        assert_eq!((config.chunks.tokens_max, config.chunks.header_tokens_max), (100, 48));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, key) in [
+            ("chunk = 1", "chunk"),
+            ("[embedder]\nmodle = \"x\"", "modle"),
+            ("listen = \"here\"", "listen"),
+            ("[chunks]\ntokens_max = 3", "chunks.tokens_max"),
+            ("[chunks]\ntokens_max = \"many\"", "tokens_max"),
+            ("listen = ", "listen"),
+        ] {
+            let error = Config::parse(text, &environment()).unwrap_err();
+            assert_eq!(error.kind(), Kind::Precondition);
+            assert!(error.message().contains(key), "{text:?} gave {error}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Listening and stopping.
+
+use std::io::Write;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Server;
+use tonic_web::GrpcWebLayer;
+
+use super::wire::Assembly;
+use super::{ServeOptions, http};
+use crate::base::error::{Context, Kind, Result};
+use crate::base::limits::REQUESTS_IN_FLIGHT_MAX;
+use crate::rpc;
+
+/// Runs the server until SIGINT or SIGTERM. Prints `listening on http://HOST:PORT` on standard output once it does.
+///
+/// # Errors
+/// Precondition for a bad configuration or an address that can't be listened on; those of the engines.
+pub async fn serve(options: ServeOptions) -> Result<()> {
+    let config = options.config()?;
+    init_log(&config.log_filter)?;
+    let listener = TcpListener::bind(&config.listen).await.context(Kind::Precondition, || {
+        format!(
+            "cannot listen on {}: another server may run there; stop it or choose another address with --listen",
+            config.listen
+        )
+    })?;
+    let assembly = Assembly::open(&config).await?;
+    let address = listener.local_addr().context(Kind::Internal, || "the listener has no address")?;
+    println!("listening on http://{address}");
+    let _ = std::io::stdout().flush();
+    tracing::info!(%address, data_dir = %config.data_dir.display(), "serving");
+    run(listener, assembly, stopped()).await
+}
+
+/// Serves on `listener` until `shutdown`, then lets requests finish, commits and flushes.
+///
+/// # Errors
+/// Internal if the transport or a follower fails.
+pub(super) async fn run(
+    listener: TcpListener,
+    assembly: Assembly,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<()> {
+    let routes = http::with_plain_paths(rpc::routes(assembly.context.clone()).await?, assembly.context.clone());
+    let projector = std::sync::Arc::clone(&assembly.context.projector);
+    let served = Server::builder()
+        .accept_http1(true)
+        .tcp_nodelay(true)
+        .concurrency_limit_per_connection(REQUESTS_IN_FLIGHT_MAX)
+        .layer(GrpcWebLayer::new())
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move {
+            shutdown.await;
+            tracing::info!("stopping");
+            // Streams that wait for the followers end with this, or a graceful stop would wait for them.
+            projector.stop();
+        })
+        .await;
+    assembly.close().await?;
+    served.context(Kind::Internal, || "the server ended with a transport error")
+}
+
+/// Completes at SIGINT or SIGTERM.
+async fn stopped() {
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = terminated => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+pub(super) fn init_log(filter: &str) -> Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)
+        .context(Kind::Precondition, || format!("bad configuration: log.filter {filter:?} is not a filter"))?;
+    // A second server in one process (tests, in-process use) keeps the first one's log.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    Ok(())
+}

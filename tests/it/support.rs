@@ -1,0 +1,128 @@
+//! One server per test, and short ways to say what a test is about.
+
+use std::path::Path;
+
+use hivemem::server::{LocalServer, ServeOptions};
+use hivemem_client::proto::{
+    GatherContextRequest, GatherContextResponse, Hit, IngestReport, IngestSourceRequest, InputDocument,
+    PutDocumentsRequest, SearchFilter, SearchMode, SearchRequest, SearchResponse,
+};
+use hivemem_client::{Client, ClientError, ClientOptions};
+use tempfile::TempDir;
+
+/// A server with its data directory; stopped by [`Server::stop`] or left to the end of the process.
+pub struct Server {
+    pub client: Client,
+    pub data: TempDir,
+    local: LocalServer,
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        Self::open(tempfile::tempdir().unwrap()).await
+    }
+
+    pub async fn open(data: TempDir) -> Self {
+        let options = ServeOptions { data_dir: Some(data.path().to_owned()), ..ServeOptions::default() };
+        let local = LocalServer::start(options).await.unwrap();
+        let client = Client::from_channel(local.channel().await.unwrap(), ClientOptions::default()).unwrap();
+        Self { client, data, local }
+    }
+
+    /// Stops it and opens the same directory again.
+    pub async fn restart(self) -> Self {
+        let Self { client, data, local } = self;
+        drop(client);
+        local.stop().await.unwrap();
+        Self::open(data).await
+    }
+
+    pub async fn ingest(&self, source: &Path) -> IngestReport {
+        self.try_ingest(IngestSourceRequest { source: source.display().to_string(), ..Default::default() })
+            .await
+            .unwrap()
+    }
+
+    pub async fn try_ingest(&self, request: IngestSourceRequest) -> Result<IngestReport, ClientError> {
+        self.client.ingest_source(request).await?.finish(|_| {}).await
+    }
+
+    pub async fn put(&self, documents: &[(&str, &str)]) -> IngestReport {
+        let documents: Vec<InputDocument> = documents
+            .iter()
+            .map(|(uri, text)| InputDocument {
+                uri: (*uri).to_owned(),
+                content: text.as_bytes().to_vec(),
+                ..InputDocument::default()
+            })
+            .collect();
+        self.client
+            .put_documents(PutDocumentsRequest::default(), documents)
+            .await
+            .unwrap()
+            .finish(|_| {})
+            .await
+            .unwrap()
+    }
+
+    pub async fn search(&self, query: &str) -> SearchResponse {
+        self.try_search(SearchRequest { query: query.to_owned(), ..SearchRequest::default() }).await.unwrap()
+    }
+
+    pub async fn search_with(&self, query: &str, mode: SearchMode, filter: SearchFilter) -> Vec<Hit> {
+        let request = SearchRequest {
+            query: query.to_owned(),
+            mode: mode.into(),
+            filter: Some(filter),
+            ..SearchRequest::default()
+        };
+        self.try_search(request).await.unwrap().hits
+    }
+
+    pub async fn try_search(&self, request: SearchRequest) -> Result<SearchResponse, ClientError> {
+        self.client.search(request).await
+    }
+
+    pub async fn context(&self, task: &str, budget: u32) -> GatherContextResponse {
+        let request = GatherContextRequest {
+            task: task.to_owned(),
+            budget_tokens: Some(budget),
+            ..GatherContextRequest::default()
+        };
+        self.client.gather_context(request).await.unwrap()
+    }
+}
+
+/// Writes files below a fresh directory.
+pub fn tree(files: &[(&str, &[u8])]) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (path, bytes) in files {
+        let path = dir.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    dir
+}
+
+/// A small repository with code, tests and documentation.
+pub fn repository() -> TempDir {
+    tree(&[
+        (
+            "src/pool.rs",
+            b"//! Connection pooling.\n\n/// Keeps idle connections for reuse and bounds how many are open.\npub struct ConnectionPool {\n    idle: Vec<Connection>,\n    limit: usize,\n}\n\nimpl ConnectionPool {\n    /// Hands out an idle connection or opens a new one.\n    pub fn acquire(&mut self) -> Option<Connection> {\n        self.idle.pop()\n    }\n}\n",
+        ),
+        (
+            "src/retry.rs",
+            b"/// Waits longer after each failed attempt, with jitter.\npub fn exponential_backoff(attempt: u32) -> u64 {\n    let base = 2_u64.pow(attempt);\n    base * 100\n}\n",
+        ),
+        (
+            "tests/pool_test.rs",
+            b"#[test]\nfn pool_hands_out_idle_connections() {\n    let mut pool = ConnectionPool::default();\n    assert!(pool.acquire().is_none());\n}\n",
+        ),
+        (
+            "docs/guide.md",
+            b"# Guide\n\n## Installing\n\nRun the installer and follow the steps.\n\n## Timeouts\n\nEvery request has a deadline of thirty seconds unless you set another one.\n",
+        ),
+        ("client.py", b"class HttpClient:\n    \"\"\"Sends requests over pooled connections.\"\"\"\n\n    def send_request(self, url):\n        return self.pool.acquire().get(url)\n"),
+    ])
+}

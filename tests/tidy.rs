@@ -1,0 +1,195 @@
+//! Holds the tree to its own rules: floors, confinement of third parties, file size, and documents that name real paths.
+
+// Helpers of tests may panic as tests may; clippy only knows those inside `#[test]`.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+const LINES_MAX: usize = 500;
+
+/// Floor → floors that it may import. Whatever is missing here may not be imported.
+const FLOORS: &[(&str, &[&str])] = &[
+    ("base", &[]),
+    ("model", &["base"]),
+    ("rank", &["base", "model"]),
+    ("engine", &["base", "model"]),
+    ("flow", &["base", "model", "rank", "engine"]),
+    ("rpc", &["base", "model", "rank", "engine", "flow"]),
+    ("server", &["base", "model", "engine", "flow", "rpc"]),
+    ("cli", &["base", "server"]),
+];
+
+/// Crate → the only folders that may name it.
+const CONFINED: &[(&str, &[&str])] = &[
+    ("tonic", &["src/rpc", "src/server", "src/cli", "clients"]),
+    ("prost", &["src/rpc", "clients"]),
+    ("sqlx", &["src/engine/catalog"]),
+    ("tantivy", &["src/engine/lexical"]),
+    ("qdrant_edge", &["src/engine/vector"]),
+    ("qdrant_client", &["src/engine/vector"]),
+    ("petgraph", &["src/engine/graph"]),
+    ("fastembed", &["src/engine/embed"]),
+    ("ort", &["src/engine/embed"]),
+    ("text_splitter", &["src/engine/parse"]),
+    ("tree_sitter", &["src/engine/parse"]),
+    ("tiktoken_rs", &["src/engine/tokens"]),
+    ("axum", &["src/server"]),
+    ("clap", &["src/cli", "src/main.rs"]),
+];
+
+/// Functions that read what a caller did not pass in.
+const AMBIENT: &[(&str, &[&str])] = &[
+    ("SystemTime::now", &["src/base/clock.rs"]),
+    ("std::env::var", &["src/server", "src/cli"]),
+    ("env::var", &["src/server", "src/cli", "clients/rust/build.rs", "build.rs"]),
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rust_files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let Ok(entries) = std::fs::read_dir(dir) else { return found };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
+            found.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// A file's path from the root, and its code without tests and comments.
+fn sources() -> Vec<(String, String)> {
+    let root = root();
+    let files = ["src", "clients/rust/src"].iter().flat_map(|dir| rust_files(&root.join(dir)));
+    files
+        .filter(|path| !is_test_file(path))
+        .map(|path| {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+            let code = code.split("#[cfg(test)]\npub(crate) mod tests {").next().unwrap();
+            let lines: Vec<&str> = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+            (path.strip_prefix(&root).unwrap().display().to_string(), lines.join("\n"))
+        })
+        .collect()
+}
+
+fn is_test_file(path: &Path) -> bool {
+    let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    matches!(name, "conformance" | "testing" | "tests") || name.ends_with("_tests")
+}
+
+fn report(what: &str, offences: &[String]) {
+    assert!(offences.is_empty(), "{what}:\n{}", offences.join("\n"));
+}
+
+#[test]
+fn imports_go_down_only() {
+    let mut offences = Vec::new();
+    for (path, code) in sources() {
+        let Some(floor) = path.strip_prefix("src/").and_then(|rest| rest.split(['/', '.']).next()) else { continue };
+        let Some((_, allowed)) = FLOORS.iter().find(|(name, _)| *name == floor) else { continue };
+        for (other, _) in FLOORS.iter().filter(|(name, _)| *name != floor && !allowed.contains(name)) {
+            if code.contains(&format!("crate::{other}::")) || code.contains(&format!("crate::{other};")) {
+                offences.push(format!("{path} imports crate::{other}"));
+            }
+        }
+    }
+    report("imports that go up", &offences);
+}
+
+#[test]
+fn sibling_engines_do_not_know_each_other() {
+    let mut offences = Vec::new();
+    let engines: BTreeSet<String> = std::fs::read_dir(root().join("src/engine"))
+        .unwrap()
+        .flatten()
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    for (path, code) in sources() {
+        let Some(rest) = path.strip_prefix("src/engine/") else { continue };
+        let Some((engine, _)) = rest.split_once('/') else { continue };
+        for other in engines.iter().filter(|other| *other != engine) {
+            if code.contains(&format!("engine::{other}")) {
+                offences.push(format!("{path} imports engine::{other}"));
+            }
+        }
+    }
+    report("engines that import a sibling", &offences);
+}
+
+#[test]
+fn third_parties_stay_in_their_rooms() {
+    let mut offences = Vec::new();
+    for (path, code) in sources() {
+        for (name, rooms) in CONFINED.iter().chain(AMBIENT) {
+            let used = code.lines().any(|line| names(line, name));
+            if used && !rooms.iter().any(|room| path.starts_with(room)) {
+                offences.push(format!("{path} uses {name}, which belongs in {}", rooms.join(", ")));
+            }
+        }
+    }
+    report("uses outside their rooms", &offences);
+}
+
+/// Whether `line` uses `name` as a path (`name::…`, `use name;`), not as part of another word or path.
+fn names(line: &str, name: &str) -> bool {
+    line.match_indices(name).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        let after = &line[at + name.len()..];
+        let begins = !before.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | ':' | '.' | '"' | '/'));
+        let is_function = name.contains("::");
+        begins && (is_function || after.starts_with("::"))
+    })
+}
+
+#[test]
+fn files_and_functions_fit_their_rooms() {
+    let mut offences = Vec::new();
+    for (path, code) in sources() {
+        let lines = code.lines().count();
+        if lines > LINES_MAX {
+            offences.push(format!("{path} has {lines} lines of code, the limit is {LINES_MAX}"));
+        }
+    }
+    report("files that want to be two", &offences);
+}
+
+#[test]
+fn every_module_opens_with_what_it_is_for() {
+    let offences: Vec<String> = ["src", "clients/rust/src", "tests", "benches"]
+        .iter()
+        .flat_map(|dir| rust_files(&root().join(dir)))
+        .filter(|path| !std::fs::read_to_string(path).unwrap().starts_with("//!"))
+        .map(|path| path.display().to_string())
+        .collect();
+    report("modules without an opening comment", &offences);
+}
+
+/// Paths in backquotes in the documents: they must exist.
+#[test]
+fn documents_name_real_paths() {
+    let mut offences = Vec::new();
+    for document in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "benches/README.md"] {
+        let Ok(text) = std::fs::read_to_string(root().join(document)) else { continue };
+        for quoted in text.split('`').skip(1).step_by(2) {
+            let looks_local =
+                ["src/", "proto/", "tests/", "benches/", "migrations/", "config/", "scripts/", "clients/"]
+                    .iter()
+                    .any(|prefix| quoted.starts_with(prefix));
+            let plain = !quoted.contains([' ', '*', '{', '<', '…', '\n']);
+            let path = quoted.split(':').next().unwrap_or(quoted);
+            if looks_local && plain && !root().join(path).exists() {
+                offences.push(format!("{document} names {quoted}"));
+            }
+        }
+    }
+    report("paths that do not exist", &offences);
+}
