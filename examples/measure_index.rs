@@ -297,7 +297,7 @@ async fn vector(args: &[String]) {
                 document.kind = DocumentKind::Text;
             }
             for every in [2, 5, 10, 100, 1000] {
-                if i % every == 0 {
+                if i.is_multiple_of(every) {
                     document.tags.push(format!("t{every}"));
                 }
             }
