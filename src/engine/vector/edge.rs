@@ -1,42 +1,40 @@
-//! The vector index on qdrant-edge: one shard in one directory.
+//! The vector index on qdrant-edge: a shard per namespace, all in one directory.
 //!
-//! Originals are mapped from disk; int8 copies and the graph are in memory, and the best candidates by int8 are scored
-//! again by their originals. A projection: what cannot be read, or was made for another model, is thrown away, and the
-//! caller is told to fill it again.
+//! A shard of its own makes a namespace's wall a matter of structure, and keeps its graph whole: a search that skips
+//! foreign points on a shared graph loses its way where namespaces hold different things. Originals are mapped from
+//! disk; int8 copies and the graph are in memory, and the best candidates by int8 are scored again by their originals.
+//! A projection: what cannot be read, or was made for another model, is thrown away, and the caller is told to fill it
+//! again.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
-use qdrant_edge::{
-    CountRequest, EdgeShard, PointInsertOperations, PointOperations, QuantizationSearchParams, SearchParams,
-    SearchRequest, UpdateOperation,
-};
+use qdrant_edge::{EdgeConfig, PointInsertOperations, PointOperations};
 
 use super::{VectorIndex, VectorPoint, VectorStats};
 use crate::base::blocking::Door;
 use crate::base::error::{Context, Error, Kind, Result};
-use crate::base::{ChunkId, DocumentId};
+use crate::base::files::write_atomic;
+use crate::base::{ChunkId, ContentHash, DocumentId};
 use crate::model::{Candidate, Filter, Namespace};
 
 mod payload;
 mod shard;
 
+use payload::Compiled;
+use shard::Shard;
 pub use shard::Tuning;
-use shard::{Place, config};
 
-/// Points of one operation on the shard: the segment is locked against searches meanwhile, about 3 ms for so many.
+/// File that says what the index was made for.
+const MANIFEST: &str = "manifest.json";
+
+/// Points of one operation on a shard: a segment is locked against searches meanwhile, about 3 ms for so many.
 const UPSERT_POINTS: usize = 256;
 
 /// Ids of one deletion.
 const DELETE_IDS: usize = 1_024;
-
-/// Candidates by int8 for each result, to be scored again by the original.
-const OVERSAMPLING: f64 = 1.5;
-
-/// Beam of a search: at least this, and at least twice the candidates asked for.
-const EF_MIN: usize = 128;
 
 /// What can be set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +45,9 @@ pub struct EdgeSettings {
 
 impl Default for EdgeSettings {
     fn default() -> Self {
-        // One thread: a build must leave a core to searches.
+        // One thread: a build must leave a core to searches. 100,000 × 384 on clustered vectors: recall@100 .9998 at
+        // 0.8 ms, 24 s to build, 84 MB of memory and 75 MB of evictable pages; 32-bit originals double the pages and
+        // gain nothing, and without int8 a build takes 38 s and a cold start reads the disk at every step of a search.
         Self { tuning: Tuning { m: 16, ef_construct: 128, threads: 1, half_floats: true, quantized: true } }
     }
 }
@@ -70,12 +70,11 @@ pub struct Opened {
 }
 
 struct Inner {
-    place: Place,
+    directory: PathBuf,
+    manifest: String,
     dimension: usize,
-    /// `None` only while it is dropped.
-    shard: Option<EdgeShard>,
-    /// One change or flush at a time: a flush that meets an update panics.
-    writes: Mutex<()>,
+    config: EdgeConfig,
+    shards: RwLock<BTreeMap<Namespace, Arc<Shard>>>,
 }
 
 impl EdgeIndex {
@@ -86,8 +85,14 @@ impl EdgeIndex {
     /// # Errors
     /// [`Kind::Precondition`] if the directory cannot be written.
     pub fn open(directory: &Path, dimension: usize, model: &str, settings: EdgeSettings, door: Door) -> Result<Opened> {
-        let place = Place::new(directory, dimension, model, settings.tuning);
-        let opened = match place.open(config(dimension, settings.tuning)) {
+        let mut inner = Inner {
+            directory: directory.to_owned(),
+            manifest: manifest(dimension, model, settings.tuning),
+            dimension,
+            config: shard::config(dimension, settings.tuning),
+            shards: RwLock::default(),
+        };
+        let opened = match inner.open_existing() {
             Err(cause) if cause.kind() == Kind::Corrupt => {
                 tracing::warn!(
                     directory = %directory.display(),
@@ -99,11 +104,10 @@ impl EdgeIndex {
             other => other?,
         };
         let fresh = opened.is_none();
-        let shard = match opened {
-            Some(shard) => shard,
-            None => place.create(config(dimension, settings.tuning))?,
-        };
-        let inner = Inner { place, dimension, shard: Some(shard), writes: Mutex::new(()) };
+        match opened {
+            Some(shards) => inner.shards = RwLock::new(shards),
+            None => inner.wipe()?,
+        }
         Ok(Opened { index: Self { inner: Arc::new(inner), door, builds: Door::new(1) }, fresh })
     }
 
@@ -113,24 +117,83 @@ impl EdgeIndex {
     }
 }
 
-impl Drop for Inner {
-    fn drop(&mut self) {
-        let shard = self.shard.take();
-        // The shard flushes when dropped and panics if that fails. What the caller needs durable it has flushed itself.
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(shard))) {
-            tracing::warn!(
-                cause = shard::panic_text(panic.as_ref()).lines().next().unwrap_or_default().get(..200),
-                "the vector index was not flushed when it was closed"
-            );
+fn manifest(dimension: usize, model: &str, tuning: Tuning) -> String {
+    let Tuning { m, ef_construct, half_floats, quantized, threads: _ } = tuning;
+    let (config, payload) = (shard::CONFIG_VERSION, payload::PAYLOAD_VERSION);
+    format!(
+        "{{\"engine\":\"qdrant-edge 0.7\",\"config\":{config},\"payload\":{payload},\"dimension\":{dimension},\
+         \"model\":{model:?},\"m\":{m},\"ef_construct\":{ef_construct},\"half\":{half_floats},\
+         \"quantized\":{quantized}}}\n"
+    )
+}
+
+/// Opening and closing.
+impl Inner {
+    /// The shards as they were flushed; `None` where nothing ever was.
+    fn open_existing(&self) -> Result<Option<BTreeMap<Namespace, Arc<Shard>>>> {
+        let corrupt = || format!("cannot read the vector index {}", self.directory.display());
+        let found = match std::fs::read_to_string(self.directory.join(MANIFEST)) {
+            Ok(found) => found,
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(cause) => return Err(Error::new(Kind::Corrupt, corrupt()).caused_by(cause)),
+        };
+        if found != self.manifest {
+            return Err(Error::new(Kind::Corrupt, format!("made for something else: {}", found.trim())));
         }
+        let mut shards = BTreeMap::new();
+        for entry in std::fs::read_dir(&self.directory).context(Kind::Corrupt, corrupt)? {
+            let path = entry.context(Kind::Corrupt, corrupt)?.path();
+            if !path.is_dir() {
+                continue;
+            }
+            match Shard::open(&path, self.config.clone())? {
+                Some(shard) => {
+                    shards.insert(shard.namespace().clone(), Arc::new(shard));
+                }
+                None => std::fs::remove_dir_all(&path).context(Kind::Precondition, || {
+                    format!("cannot remove {}, which was never flushed: check permissions", path.display())
+                })?,
+            }
+        }
+        Ok(Some(shards))
+    }
+
+    fn wipe(&self) -> Result<()> {
+        let directory = &self.directory;
+        let what = || format!("cannot make the vector index {}: check permissions and space", directory.display());
+        if directory.exists() {
+            std::fs::remove_dir_all(directory).context(Kind::Precondition, what)?;
+        }
+        std::fs::create_dir_all(directory).context(Kind::Precondition, what)
+    }
+
+    fn shard(&self, namespace: &Namespace) -> Option<Arc<Shard>> {
+        self.shards.read().unwrap_or_else(PoisonError::into_inner).get(namespace).cloned()
+    }
+
+    fn all_shards(&self) -> Vec<Arc<Shard>> {
+        self.shards.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    fn shard_or_new(&self, namespace: &Namespace) -> Result<Arc<Shard>> {
+        if let Some(shard) = self.shard(namespace) {
+            return Ok(shard);
+        }
+        let mut shards = self.shards.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shard) = shards.get(namespace) {
+            return Ok(Arc::clone(shard));
+        }
+        // By hash: a namespace may be longer than a file name and may hold slashes.
+        let name = ContentHash::of(namespace.as_str().as_bytes()).to_string();
+        let shard = Shard::create(&self.directory.join(&name[..32]), namespace.clone(), self.config.clone())?;
+        let shard = Arc::new(shard);
+        shards.insert(namespace.clone(), Arc::clone(&shard));
+        Ok(shard)
     }
 }
 
+/// The work behind the trait.
 impl Inner {
-    fn shard(&self) -> Result<&EdgeShard> {
-        self.shard.as_ref().ok_or_else(|| Error::new(Kind::Unavailable, "the vector index is closed"))
-    }
-
     fn check(&self, vector: &[f32]) -> Result<()> {
         if vector.len() == self.dimension && vector.iter().all(|value| value.is_finite()) {
             return Ok(());
@@ -143,94 +206,69 @@ impl Inner {
         Err(Error::invalid("vector", message))
     }
 
-    fn change(&self, operations: impl Iterator<Item = Result<PointOperations>>) -> Result<()> {
-        let shard = self.shard()?;
-        for operation in operations {
-            let _one = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
-            shard::update(shard, UpdateOperation::PointOperation(operation?))?;
+    fn upsert(&self, points: Vec<VectorPoint>) -> Result<()> {
+        points.iter().try_for_each(|point| self.check(&point.vector))?;
+        let mut by_namespace: BTreeMap<Namespace, Vec<VectorPoint>> = BTreeMap::new();
+        for point in points {
+            by_namespace.entry(point.namespace.clone()).or_default().push(point);
+        }
+        for (namespace, points) in by_namespace {
+            let shard = self.shard_or_new(&namespace)?;
+            let mut points = points.into_iter().map(payload::point).peekable();
+            while points.peek().is_some() {
+                let batch = points.by_ref().take(UPSERT_POINTS).collect();
+                shard.change(PointOperations::UpsertPoints(PointInsertOperations::PointsList(batch)))?;
+            }
         }
         Ok(())
     }
 
-    fn upsert(&self, points: Vec<VectorPoint>) -> Result<()> {
-        points.iter().try_for_each(|point| self.check(&point.vector))?;
-        let mut points = points.into_iter().peekable();
-        let batches = std::iter::from_fn(|| {
-            points.peek()?;
-            let batch = points.by_ref().take(UPSERT_POINTS).map(payload::point).collect();
-            Some(Ok(PointOperations::UpsertPoints(PointInsertOperations::PointsList(batch))))
-        });
-        self.change(batches)
-    }
-
     fn delete_documents(&self, namespace: &Namespace, documents: &[DocumentId]) -> Result<()> {
-        self.change(
-            documents.chunks(DELETE_IDS).map(|documents| {
-                Ok(PointOperations::DeletePointsByFilter(payload::of_documents(namespace, documents)?))
-            }),
-        )
+        let Some(shard) = self.shard(namespace) else { return Ok(()) };
+        for documents in documents.chunks(DELETE_IDS) {
+            shard.change(PointOperations::DeletePointsByFilter(payload::of_documents(documents)?))?;
+        }
+        Ok(())
     }
 
     fn delete_chunks(&self, chunks: &[ChunkId]) -> Result<()> {
-        self.change(chunks.chunks(DELETE_IDS).map(|chunks| {
-            Ok(PointOperations::DeletePoints { ids: chunks.iter().map(|&chunk| payload::point_id(chunk)).collect() })
-        }))
+        for shard in self.all_shards() {
+            for chunks in chunks.chunks(DELETE_IDS) {
+                let ids = chunks.iter().map(|&chunk| payload::point_id(chunk)).collect();
+                shard.change(PointOperations::DeletePoints { ids })?;
+            }
+        }
+        Ok(())
     }
 
     fn search(&self, vector: Vec<f32>, filter: &Filter, limit: usize) -> Result<Vec<Candidate>> {
         self.check(&vector)?;
-        let Some(filter) = payload::compile(filter)?.filter(|_| limit > 0) else { return Ok(Vec::new()) };
-        let params = SearchParams {
-            hnsw_ef: Some(EF_MIN.max(2 * limit)),
-            quantization: Some(QuantizationSearchParams {
-                ignore: false,
-                rescore: Some(true),
-                oversampling: Some(OVERSAMPLING),
-            }),
-            ..SearchParams::default()
+        let Some(shard) = self.shard(&filter.namespace).filter(|_| limit > 0) else { return Ok(Vec::new()) };
+        let mut candidates = match payload::compile(filter)? {
+            Compiled::All => shard.search(vector, None, limit)?,
+            Compiled::Some(filter) => shard.search(vector, Some(filter), limit)?,
+            Compiled::None => Vec::new(),
         };
-        let request = SearchRequest {
-            query: vector.into(),
-            filter: Some(filter),
-            params: Some(params),
-            limit,
-            offset: 0,
-            with_payload: None,
-            with_vector: None,
-            score_threshold: None,
-        };
-        let shard = self.shard()?;
-        let found = shard
-            .search(request)
-            .context(Kind::Internal, || format!("cannot search the vector index {}", shard.path().display()))?;
-        let mut candidates = Vec::with_capacity(found.len());
-        for point in found {
-            candidates.push(Candidate { chunk: payload::chunk_id(point.id)?, score: point.score });
-        }
         candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.chunk.cmp(&b.chunk)));
         Ok(candidates)
     }
 
     fn flush(&self) -> Result<()> {
-        let _one = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
-        shard::flush(self.shard()?)?;
-        self.place.mark_flushed()?;
-        self.place.trim_log()
+        self.all_shards().iter().try_for_each(|shard| shard.flush())?;
+        // Last, and only once: a crash before the first flush leaves an index that is new again.
+        let path = self.directory.join(MANIFEST);
+        if path.exists() { Ok(()) } else { write_atomic(&path, self.manifest.as_bytes()) }
     }
 
     fn optimize(&self) -> Result<bool> {
-        let shard = self.shard()?;
-        shard
-            .optimize()
-            .context(Kind::Internal, || format!("cannot optimise the vector index {}", shard.path().display()))
+        self.all_shards().iter().try_fold(false, |worked, shard| Ok(shard.optimize()? || worked))
     }
 
     fn stats(&self) -> Result<VectorStats> {
-        let shard = self.shard()?;
-        let what = || format!("cannot count the vector index {}", shard.path().display());
-        let points = shard.count(CountRequest { filter: None, exact: true }).context(Kind::Internal, what)? as u64;
-        let indexed_points = (shard.info().indexed_vectors_count as u64).min(points);
-        Ok(VectorStats { points, indexed_points })
+        self.all_shards().iter().try_fold(VectorStats::default(), |sum, shard| {
+            let (points, indexed) = shard.counts()?;
+            Ok(VectorStats { points: sum.points + points, indexed_points: sum.indexed_points + indexed })
+        })
     }
 }
 

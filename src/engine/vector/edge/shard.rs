@@ -1,43 +1,53 @@
-//! The life of a qdrant-edge shard on disk: made, opened, flushed, its log kept short.
+//! One namespace's qdrant-edge shard: made, opened, changed, flushed, its log kept short.
 //!
 //! Works around what the shard does not do by itself in 0.7.2; each place says what.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use qdrant_edge::{
-    Distance, EdgeConfig, EdgeOptimizersConfig, EdgeShard, EdgeVectorParams, HnswIndexConfig, ScalarQuantizationConfig,
-    ScalarType, UpdateOperation, VectorStorageDatatype, WalOptions,
+    CountRequest, Distance, EdgeConfig, EdgeOptimizersConfig, EdgeShard, EdgeVectorParams, Filter as EdgeFilter,
+    HnswIndexConfig, PointOperations, QuantizationSearchParams, ScalarQuantizationConfig, ScalarType, SearchParams,
+    SearchRequest, UpdateOperation, VectorStorageDatatype, WalOptions,
 };
 
 use super::payload;
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::files::write_atomic;
+use crate::model::{Candidate, Namespace};
 
-/// File beside the shard that says what it was made for.
-const MANIFEST: &str = "manifest.json";
+/// File that names the namespace. It is written at the first flush: a shard without it never held anything that counts.
+const NAMESPACE: &str = "namespace";
 
 /// Version of the shard's configuration; part of the manifest.
-const CONFIG_VERSION: u32 = 1;
+pub const CONFIG_VERSION: u32 = 2;
 
-/// Kilobytes of vectors up to which a scan is preferred to the graph: 20,000 vectors of 384 dimensions, scanned by
-/// their int8 forms in under a millisecond and without any loss. Filters that let fewer points through never depend on
-/// the graph.
-const FULL_SCAN_KB: usize = 30_000;
+/// Points up to which a scan by int8 is preferred to the graph: at most 2.5 ms, without loss.
+const FULL_SCAN_POINTS: usize = 20_000;
 
-/// Kilobytes of vectors in a segment from which it gets a graph: 6,600 vectors of 384 dimensions.
-const INDEXING_KB: usize = 10_000;
+/// Points in a segment from which it gets a graph; without one they are scanned by their originals in half a
+/// millisecond.
+const INDEXING_POINTS: usize = 10_000;
 
 /// Segments to aim at. Each costs a search of its own; fewer mean that larger ones are rebuilt more often.
 const SEGMENTS: usize = 2;
 
 /// Bytes of one file of the write-ahead log. It is not read at opening (the shard has no replay, and this project
 /// replays from its own log), so it only has to be small.
-const WAL_FILE_BYTES: usize = 4 * 1024 * 1024;
+const WAL_FILE_BYTES: usize = 1024 * 1024;
 
 /// Tries of a flush that meets a segment swap, which lasts milliseconds.
-const FLUSH_TRIES: usize = 50;
+const FLUSH_TRIES: u64 = 50;
+
+/// Candidates by int8 for each result, to be scored again by the original.
+const OVERSAMPLING: f64 = 1.5;
+
+/// Beam of a search: at least this, and at least four times the candidates asked for. Where the index holds what is
+/// asked about, half would do; a question about something else has only distant neighbours, which are hard to rank.
+const EF_MIN: usize = 256;
 
 /// How vectors are kept and linked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,78 +64,183 @@ pub struct Tuning {
     pub quantized: bool,
 }
 
-/// A shard directory.
-pub struct Place {
+/// An open shard.
+pub struct Shard {
     directory: PathBuf,
-    manifest: String,
+    namespace: Namespace,
+    /// `None` only while it is dropped.
+    edge: Option<EdgeShard>,
+    /// One change or flush at a time: a flush that meets an update panics.
+    writes: Mutex<()>,
+    /// Changed since the last flush.
+    dirty: AtomicBool,
 }
 
-impl Place {
-    /// Names a place; nothing is touched.
-    pub fn new(directory: &Path, dimension: usize, model: &str, tuning: Tuning) -> Self {
-        let Tuning { m, ef_construct, half_floats, quantized, threads: _ } = tuning;
-        let payload = payload::PAYLOAD_VERSION;
-        let manifest = format!(
-            "{{\"engine\":\"qdrant-edge 0.7\",\"config\":{CONFIG_VERSION},\"payload\":{payload},\"dimension\":{dimension},\
-             \"model\":{model:?},\"m\":{m},\"ef_construct\":{ef_construct},\"half\":{half_floats},\
-             \"quantized\":{quantized}}}\n"
-        );
-        Self { directory: directory.to_owned(), manifest }
-    }
-
-    fn shard(&self) -> PathBuf {
-        self.directory.join("shard")
-    }
-
-    /// Opens the shard if it is whole and was made for the same purpose. `Ok(None)` where there is none.
+impl Shard {
+    /// Opens the shard in `directory`; `None` if it was never flushed.
     ///
     /// # Errors
-    /// [`Kind::Corrupt`] with the cause; then [`Self::create`] is the way on. Others if it is in use.
-    pub fn open(&self, config: EdgeConfig) -> Result<Option<EdgeShard>> {
-        let path = self.directory.join(MANIFEST);
-        let found = match std::fs::read_to_string(&path) {
-            Ok(found) => found,
-            // No manifest: never flushed, so nothing in it counts.
+    /// [`Kind::Corrupt`] with the cause.
+    pub fn open(directory: &Path, config: EdgeConfig) -> Result<Option<Self>> {
+        let corrupt = || format!("cannot open the vector index {}", directory.display());
+        let name = match std::fs::read_to_string(directory.join(NAMESPACE)) {
+            Ok(name) => name,
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(cause) => {
-                return Err(Error::new(Kind::Corrupt, format!("cannot read {}", path.display())).caused_by(cause));
-            }
+            Err(cause) => return Err(Error::new(Kind::Corrupt, corrupt()).caused_by(cause)),
         };
-        if found != self.manifest {
-            return Err(Error::new(Kind::Corrupt, format!("made for something else: {}", found.trim())));
-        }
-        let shard = self.shard();
-        let opened = catch_unwind(AssertUnwindSafe(|| EdgeShard::load(&shard, Some(config))))
-            .map_err(|cause| Error::new(Kind::Corrupt, format!("opening it failed: {}", panic_text(cause.as_ref()))))?;
-        opened.map(Some).context(Kind::Corrupt, || format!("cannot open the vector index {}", shard.display()))
+        let namespace = Namespace::new(&name).context(Kind::Corrupt, corrupt)?;
+        let loaded = catch_unwind(AssertUnwindSafe(|| EdgeShard::load(directory, Some(config))))
+            .map_err(|panic| Error::new(Kind::Corrupt, corrupt()).caused_by(panic_text(panic.as_ref())))?;
+        let edge = loaded.map_err(|cause| {
+            // The lock of the log, which another process holds: no reason to throw the index away.
+            let held = cause.to_string().contains("WouldBlock");
+            Error::new(if held { Kind::Conflict } else { Kind::Corrupt }, corrupt()).caused_by(cause)
+        })?;
+        Ok(Some(Self::of(directory, namespace, edge)))
     }
 
-    /// Removes what is there and makes an empty shard. It counts as new until [`Self::mark_flushed`].
+    /// Makes an empty shard in `directory`, which must not exist.
     ///
     /// # Errors
-    /// [`Kind::Precondition`] if the directory cannot be written.
-    pub fn create(&self, config: EdgeConfig) -> Result<EdgeShard> {
-        let shard = self.shard();
-        let what = || format!("cannot make the vector index in {}: check permissions and space", shard.display());
-        if self.directory.exists() {
-            std::fs::remove_dir_all(&self.directory).context(Kind::Precondition, what)?;
-        }
-        std::fs::create_dir_all(&shard).context(Kind::Precondition, what)?;
-        let made = EdgeShard::new(&shard, config).context(Kind::Precondition, what)?;
+    /// [`Kind::Precondition`] if it cannot be written.
+    pub fn create(directory: &Path, namespace: Namespace, config: EdgeConfig) -> Result<Self> {
+        let what = || format!("cannot make the vector index in {}: check permissions and space", directory.display());
+        std::fs::create_dir_all(directory).context(Kind::Precondition, what)?;
+        let edge = EdgeShard::new(directory, config).context(Kind::Precondition, what)?;
         for operation in payload::index_operations()? {
-            made.update(operation).context(Kind::Precondition, what)?;
+            edge.update(operation).context(Kind::Precondition, what)?;
         }
-        Ok(made)
+        Ok(Self::of(directory, namespace, edge))
     }
 
-    /// Says that the shard holds what was flushed. The manifest is written only now, so that a crash before the first
-    /// flush leaves a shard that is new again.
+    fn of(directory: &Path, namespace: Namespace, edge: EdgeShard) -> Self {
+        let (writes, dirty) = (Mutex::new(()), AtomicBool::new(true));
+        Self { directory: directory.to_owned(), namespace, edge: Some(edge), writes, dirty }
+    }
+
+    /// Whose it is.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    fn edge(&self) -> Result<&EdgeShard> {
+        self.edge.as_ref().ok_or_else(|| Error::new(Kind::Unavailable, "the vector index is closed"))
+    }
+
+    /// Applies one operation.
     ///
     /// # Errors
-    /// [`Kind::Internal`] if it cannot be written.
-    pub fn mark_flushed(&self) -> Result<()> {
-        let path = self.directory.join(MANIFEST);
-        if path.exists() { Ok(()) } else { write_atomic(&path, self.manifest.as_bytes()) }
+    /// [`Kind::Internal`] with the cause.
+    pub fn change(&self, operation: PointOperations) -> Result<()> {
+        let _one = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
+        self.dirty.store(true, Ordering::Release);
+        self.edge()?.update(UpdateOperation::PointOperation(operation)).context(Kind::Internal, || {
+            format!("cannot write the vector index {}: check the space on its disk", self.directory.display())
+        })
+    }
+
+    /// The `limit` best points that pass `filter`, in no order.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] with the cause.
+    pub fn search(&self, vector: Vec<f32>, filter: Option<EdgeFilter>, limit: usize) -> Result<Vec<Candidate>> {
+        let edge = self.edge()?;
+        let what = || format!("cannot search the vector index {}", self.directory.display());
+        // The graph loses recall under filters that go together with the vectors (a language, a folder), so they never
+        // use it. Few points are scanned by int8 anyway; for many that has to be asked for, and reads the originals:
+        // about 0.1 µs each.
+        let exact = match &filter {
+            Some(filter) => {
+                let request = CountRequest { filter: Some(filter.clone()), exact: false };
+                2 * edge.count(request).context(Kind::Internal, what)? > FULL_SCAN_POINTS
+            }
+            None => false,
+        };
+        let int8 = QuantizationSearchParams { ignore: false, rescore: Some(true), oversampling: Some(OVERSAMPLING) };
+        let params = SearchParams {
+            hnsw_ef: Some(EF_MIN.max(4 * limit)),
+            exact,
+            quantization: Some(int8),
+            ..SearchParams::default()
+        };
+        let request = SearchRequest {
+            query: vector.into(),
+            filter,
+            params: Some(params),
+            limit,
+            offset: 0,
+            with_payload: None,
+            with_vector: None,
+            score_threshold: None,
+        };
+        let found = edge.search(request).context(Kind::Internal, what)?;
+        found
+            .into_iter()
+            .map(|point| Ok(Candidate { chunk: payload::chunk_id(point.id)?, score: point.score }))
+            .collect()
+    }
+
+    /// Builds what is missing of the graph; searches and changes go on meanwhile. Returns whether there was work.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] with the cause.
+    pub fn optimize(&self) -> Result<bool> {
+        let what = || format!("cannot optimise the vector index {}", self.directory.display());
+        let worked = self.edge()?.optimize().context(Kind::Internal, what)?;
+        self.dirty.fetch_or(worked, Ordering::AcqRel);
+        Ok(worked)
+    }
+
+    /// Points, and those of them in a graph.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] with the cause.
+    pub fn counts(&self) -> Result<(u64, u64)> {
+        let edge = self.edge()?;
+        let what = || format!("cannot count the vector index {}", self.directory.display());
+        let points = edge.count(CountRequest { filter: None, exact: true }).context(Kind::Internal, what)? as u64;
+        Ok((points, (edge.info().indexed_vectors_count as u64).min(points)))
+    }
+
+    /// Makes all changes durable.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] with the cause.
+    pub fn flush(&self) -> Result<()> {
+        let _one = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.dirty.swap(false, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let flushed = self.flush_edge().and_then(|()| self.mark()).and_then(|()| self.trim_log());
+        if flushed.is_err() {
+            self.dirty.store(true, Ordering::Release);
+        }
+        flushed
+    }
+
+    /// The shard's own flush panics on failure, and also when it meets the moment in which an optimised segment is
+    /// swapped in; the latter passes.
+    fn flush_edge(&self) -> Result<()> {
+        let edge = self.edge()?;
+        let mut cause = String::new();
+        for attempt in 1..=FLUSH_TRIES {
+            match catch_unwind(AssertUnwindSafe(|| edge.flush())) {
+                Ok(()) => return Ok(()),
+                Err(panic) => cause = panic_text(panic.as_ref()),
+            }
+            if !cause.contains("lock acquired") {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(attempt));
+        }
+        let message =
+            format!("cannot flush the vector index {}: check the space on its disk", self.directory.display());
+        Err(Error::internal(message).caused_by(cause))
+    }
+
+    fn mark(&self) -> Result<()> {
+        let path = self.directory.join(NAMESPACE);
+        if path.exists() { Ok(()) } else { write_atomic(&path, self.namespace.as_str().as_bytes()) }
     }
 
     /// Frees the closed files of the write-ahead log but the newest, which carries the numbering on.
@@ -133,11 +248,8 @@ impl Place {
     /// The shard never acknowledges its log, so it would keep every vector ever written, once more and in CBOR. Closed
     /// files are not read again while it runs; they stay mapped, so they are emptied to free their space and then
     /// unlinked. The newest may still be on its way to the disk in another thread.
-    ///
-    /// # Errors
-    /// [`Kind::Internal`] if a file cannot be removed.
-    pub fn trim_log(&self) -> Result<()> {
-        let directory = self.shard().join("wal");
+    fn trim_log(&self) -> Result<()> {
+        let directory = self.directory.join("wal");
         let what = || format!("cannot shorten the log in {}", directory.display());
         let mut closed: Vec<(u64, PathBuf)> = Vec::new();
         for entry in std::fs::read_dir(&directory).context(Kind::Internal, what)? {
@@ -158,16 +270,34 @@ impl Place {
     }
 }
 
+impl Drop for Shard {
+    fn drop(&mut self) {
+        let edge = self.edge.take();
+        // It flushes when dropped and panics if that fails. What the caller needs durable it has flushed itself.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(edge))) {
+            // The first line: the rest is a dump of the lock or the error's insides.
+            let cause = panic_text(panic.as_ref());
+            tracing::warn!(
+                cause = cause.lines().next().unwrap_or_default(),
+                "the vector index was not flushed when it was closed"
+            );
+        }
+    }
+}
+
 /// The configuration of a shard.
 pub fn config(dimension: usize, tuning: Tuning) -> EdgeConfig {
     let mut vectors = EdgeVectorParams::builder(dimension, Distance::Dot).on_disk(true);
     if tuning.half_floats {
         vectors = vectors.datatype(VectorStorageDatatype::Float16);
     }
+    // Qdrant wants its thresholds as kilobytes of stored vectors.
+    let value_bytes = if tuning.half_floats { 2 } else { 4 };
+    let kilobytes = |points: usize| (points * dimension * value_bytes / 1_024).max(1);
     let hnsw = HnswIndexConfig {
         m: tuning.m,
         ef_construct: tuning.ef_construct,
-        full_scan_threshold: FULL_SCAN_KB,
+        full_scan_threshold: kilobytes(FULL_SCAN_POINTS),
         max_indexing_threads: tuning.threads,
         on_disk: Some(false),
         payload_m: None,
@@ -175,8 +305,9 @@ pub fn config(dimension: usize, tuning: Tuning) -> EdgeConfig {
     };
     let optimizers = EdgeOptimizersConfig {
         default_segment_number: Some(SEGMENTS),
-        indexing_threshold: Some(INDEXING_KB),
-        max_segment_size: Some(usize::MAX / 4096),
+        indexing_threshold: Some(kilobytes(INDEXING_POINTS)),
+        // No upper bound; qdrant multiplies it by 1,024.
+        max_segment_size: Some(usize::MAX / 4_096),
         ..EdgeOptimizersConfig::default()
     };
     let wal = WalOptions { segment_capacity: WAL_FILE_BYTES, ..WalOptions::default() };
@@ -193,41 +324,8 @@ pub fn config(dimension: usize, tuning: Tuning) -> EdgeConfig {
     builder.build()
 }
 
-/// Applies one operation.
-///
-/// # Errors
-/// [`Kind::Internal`] with the cause.
-pub fn update(shard: &EdgeShard, operation: UpdateOperation) -> Result<()> {
-    shard.update(operation).context(Kind::Internal, || {
-        format!("cannot write the vector index {}: check the space on its disk", shard.path().display())
-    })
-}
-
-/// Makes everything durable. No update may run at the same time.
-///
-/// The shard's own flush panics on failure, and also when it meets the moment in which an optimised segment is swapped
-/// in; the latter passes.
-///
-/// # Errors
-/// [`Kind::Internal`] with the cause.
-pub fn flush(shard: &EdgeShard) -> Result<()> {
-    let mut cause = String::new();
-    for attempt in 0..FLUSH_TRIES {
-        match catch_unwind(AssertUnwindSafe(|| shard.flush())) {
-            Ok(()) => return Ok(()),
-            Err(panic) => cause = panic_text(panic.as_ref()),
-        }
-        if !cause.contains("lock acquired") {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(1 + attempt as u64));
-    }
-    let message = format!("cannot flush the vector index {}: check the space on its disk", shard.path().display());
-    Err(Error::internal(message).caused_by(cause))
-}
-
 /// What a panic said.
-pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     text.unwrap_or("a panic without a text").to_owned()
 }

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::*;
-use crate::engine::vector::conformance::{DIMENSION, document, ids, namespace, open, point};
+use crate::engine::vector::conformance::{DIMENSION, document, ids, namespace, open, point, unit};
+use crate::engine::vector::fake::FakeVectorIndex;
+use crate::model::DocumentKind;
 
 /// A way to open a directory again.
 type Reopen = Box<dyn Fn(&Path) -> Opened>;
@@ -16,6 +18,11 @@ async fn filled(directory: &Path) -> EdgeIndex {
     index.upsert(vec![point(&ns, &Arc::new(document(&ns, "a")), 0, &[1., 0., 0., 0.])]).await.unwrap();
     index.flush().await.unwrap();
     index
+}
+
+/// The directory of the namespace "a".
+fn shard_of_a(directory: &Path) -> PathBuf {
+    directory.join(&ContentHash::of(b"a").to_string()[..32])
 }
 
 #[tokio::test]
@@ -81,7 +88,7 @@ async fn another_model_or_dimension_or_damage_means_fresh() {
         (
             "segments",
             Box::new(|dir: &Path| {
-                for segment in std::fs::read_dir(dir.join("shard/segments")).unwrap() {
+                for segment in std::fs::read_dir(shard_of_a(dir).join("segments")).unwrap() {
                     std::fs::write(segment.unwrap().path().join("segment.json"), "{").unwrap();
                 }
                 open(dir)
@@ -104,7 +111,7 @@ async fn the_log_stays_short_and_goes_on_counting() {
     let ns = namespace("a");
     let doc = Arc::new(document(&ns, "b"));
     let size = || -> u64 {
-        let files = std::fs::read_dir(dir.path().join("shard/wal")).unwrap();
+        let files = std::fs::read_dir(shard_of_a(dir.path()).join("wal")).unwrap();
         files.map(|file| file.unwrap().metadata().unwrap().len()).sum()
     };
     for round in 0..24_u64 {
@@ -112,7 +119,7 @@ async fn the_log_stays_short_and_goes_on_counting() {
         index.upsert(points).await.unwrap();
         if round % 6 == 5 {
             index.flush().await.unwrap();
-            assert!(size() <= 3 * 4 * 1024 * 1024 + 4_096, "{} bytes of log after round {round}", size());
+            assert!(size() <= 3 * 1024 * 1024 + 4_096, "{} bytes of log after round {round}", size());
         }
         if round % 12 == 11 {
             drop(index);
@@ -124,4 +131,116 @@ async fn the_log_stays_short_and_goes_on_counting() {
     let found = index.search(vector, &Filter::all(ns.clone()), 1).await.unwrap();
     assert!(found[0].score > 0.999, "{found:?}");
     assert_eq!(index.stats().await.unwrap().points, 3_001);
+}
+
+#[tokio::test]
+async fn an_index_in_use_is_not_wiped_by_a_second_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = filled(dir.path()).await;
+    let refused = EdgeIndex::open(dir.path(), DIMENSION, "model-1", EdgeSettings::default(), Door::new(1));
+    assert_eq!(refused.err().unwrap().kind(), Kind::Conflict);
+    drop(index);
+    assert_eq!(open(dir.path()).index.stats().await.unwrap().points, 1);
+}
+
+/// Unit vectors around centers: what embeddings of texts about different things look like.
+struct Clusters {
+    random: u64,
+    centers: Vec<Vec<f32>>,
+}
+
+impl Clusters {
+    fn new(dimension: usize, count: usize) -> Self {
+        let mut clusters = Self { random: 42, centers: Vec::new() };
+        clusters.centers = (0..count).map(|_| (0..dimension).map(|_| clusters.noise()).collect()).collect();
+        clusters
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.random >> 33) % bound
+    }
+
+    /// Roughly Gaussian.
+    fn noise(&mut self) -> f32 {
+        (0..4).map(|_| self.below(2_001) as f32 / 1_000.0 - 1.0).sum()
+    }
+
+    fn vector(&mut self) -> (usize, Vec<f32>) {
+        let cluster = self.below(self.centers.len() as u64) as usize;
+        let values: Vec<f32> =
+            (0..self.centers[cluster].len()).map(|i| self.centers[cluster][i] + 0.9 * self.noise()).collect();
+        (cluster, unit(&values))
+    }
+}
+
+struct Corpus {
+    points: Vec<VectorPoint>,
+    queries: Vec<Vec<f32>>,
+}
+
+const CORPUS_DIMENSION: usize = 32;
+
+/// 26,000 points, 24,000 of them in "a"; kind and language go together with the cluster, tags do not.
+fn corpus() -> Corpus {
+    let mut clusters = Clusters::new(CORPUS_DIMENSION, 120);
+    let names = [namespace("a"), namespace("b")];
+    let points = (0..26_000_usize).map(|i| {
+        let (cluster, vector) = clusters.vector();
+        let namespace = &names[usize::from(i >= 24_000)];
+        let mut document = document(namespace, &format!("{i}"));
+        document.kind = if cluster % 3 == 0 { DocumentKind::Code } else { DocumentKind::Text };
+        document.tags =
+            [10, 100, 1_000].iter().filter(|&every| i % every == 0).map(|every| format!("t{every}")).collect();
+        VectorPoint { vector, ..point(namespace, &Arc::new(document), 0, &[1.0]) }
+    });
+    let points = points.collect();
+    Corpus { points, queries: (0..40).map(|_| clusters.vector().1).collect() }
+}
+
+async fn recall(index: &EdgeIndex, oracle: &FakeVectorIndex, corpus: &Corpus, filter: &Filter, limit: usize) -> f64 {
+    let (mut found, mut expected) = (0, 0);
+    for query in &corpus.queries {
+        let best = ids(&oracle.search(query.clone(), filter, limit).await.unwrap());
+        let got = ids(&index.search(query.clone(), filter, limit).await.unwrap());
+        expected += best.len();
+        found += best.iter().filter(|chunk| got.contains(chunk)).count();
+    }
+    found as f64 / expected as f64
+}
+
+#[tokio::test]
+async fn a_filter_never_costs_recall() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = |directory: &Path| {
+        EdgeIndex::open(directory, CORPUS_DIMENSION, "m", EdgeSettings::default(), Door::new(2)).unwrap().index
+    };
+    let (index, oracle, corpus) = (open(dir.path()), FakeVectorIndex::new(CORPUS_DIMENSION), corpus());
+    for batch in corpus.points.chunks(4_000) {
+        index.upsert(batch.to_vec()).await.unwrap();
+        oracle.upsert(batch.to_vec()).await.unwrap();
+    }
+    assert!(index.optimize().await.unwrap());
+    index.flush().await.unwrap();
+    let stats = index.stats().await.unwrap();
+    assert_eq!((stats.points, stats.indexed_points), (26_000, 24_000), "the small namespace is scanned");
+    drop(index);
+    let index = open(dir.path());
+    let all = Filter::all(namespace("a"));
+    let tagged = |tag: &str| Filter { tags: vec![tag.to_owned()], ..all.clone() };
+    let filters = [
+        ("unfiltered", all.clone()),
+        ("10 %", tagged("t10")),
+        ("1 %", tagged("t100")),
+        ("0.1 %", tagged("t1000")),
+        ("a third, by cluster", Filter { kinds: vec![DocumentKind::Code], ..all.clone() }),
+        ("two thirds, by cluster", Filter { kinds: vec![DocumentKind::Text], ..all.clone() }),
+        ("another namespace", Filter::all(namespace("b"))),
+    ];
+    for (what, filter) in &filters {
+        let (at_10, at_100) =
+            (recall(&index, &oracle, &corpus, filter, 10).await, recall(&index, &oracle, &corpus, filter, 100).await);
+        println!("{what}: recall@10 {at_10:.4}, recall@100 {at_100:.4}");
+        assert!(at_10 >= 0.99 && at_100 >= 0.98, "{what}: recall@10 {at_10}, recall@100 {at_100}");
+    }
 }
