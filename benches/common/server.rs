@@ -1,0 +1,107 @@
+//! The real server as a process of its own, so that its memory is its own, and a client on TCP.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use hivemem_client::{Client, ClientOptions};
+
+/// How long a server may be busy before a bench gives up on it.
+const BUSY_MAX: Duration = Duration::from_secs(600);
+/// A server that used less than a fiftieth of a core for so long has nothing left to do.
+const QUIET: Duration = Duration::from_secs(4);
+/// Clock ticks of `/proc`, which are 100 a second on Linux.
+const TICKS_PER_SECOND: u64 = 100;
+
+/// A running `hivemem serve`; stopped when dropped.
+pub struct Server {
+    child: Child,
+    url: String,
+}
+
+/// Memory of the server, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Memory {
+    /// Resident now.
+    pub resident: u64,
+    /// Most that was ever resident.
+    pub peak: u64,
+    /// Resident without files: heap and stacks.
+    pub anonymous: u64,
+    /// Resident pages of mapped files, which the kernel can take back.
+    pub mapped: u64,
+}
+
+impl Server {
+    /// Starts the server on `data_dir` with the default configuration and a port of its own.
+    pub fn start(data_dir: &Path) -> Self {
+        std::fs::create_dir_all(data_dir).expect("a writable target folder");
+        let config = data_dir.join("bench.toml");
+        std::fs::write(&config, "[log]\nfilter = \"warn,qdrant_edge=error\"\n").expect("a writable target folder");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_hivemem"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--config"])
+            .arg(config)
+            .arg("--data-dir")
+            .arg(data_dir)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the server's binary");
+        let mut first = String::new();
+        BufReader::new(child.stdout.take().expect("its output")).read_line(&mut first).expect("its output");
+        let url = first.trim().strip_prefix("listening on ").expect("a server that starts").to_owned();
+        Self { child, url }
+    }
+
+    /// A client in the namespace of the benches.
+    pub async fn client(&self) -> Client {
+        let options = ClientOptions { namespace: super::NAMESPACE.to_owned(), ..ClientOptions::default() };
+        Client::connect(&self.url, options).await.expect("a server that answers")
+    }
+
+    /// Waits until both projections have followed the log and the server has nothing left to do.
+    pub async fn settled(&self, client: &Client) {
+        let began = Instant::now();
+        loop {
+            assert!(began.elapsed() < BUSY_MAX, "the server did not come to rest in {BUSY_MAX:?}");
+            let stats = client.stats().await.expect("stats");
+            let followed = stats.projections.iter().all(|projection| projection.applied_lsn == stats.lsn);
+            let before = self.ticks();
+            tokio::time::sleep(if followed { QUIET } else { Duration::from_millis(500) }).await;
+            if followed && self.ticks() - before < QUIET.as_secs() * TICKS_PER_SECOND / 50 {
+                return;
+            }
+        }
+    }
+
+    fn proc(&self, file: &str) -> String {
+        std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).unwrap_or_default()
+    }
+
+    /// Processor time used so far.
+    fn ticks(&self) -> u64 {
+        let stat = self.proc("stat");
+        let after_name = stat.rsplit(')').next().unwrap_or_default();
+        after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
+    }
+
+    /// Memory now; zeros where the system does not tell.
+    pub fn memory(&self) -> Memory {
+        let status = self.proc("status");
+        let of = |key: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
+            line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) * 1024
+        };
+        Memory { resident: of("VmRSS"), peak: of("VmHWM"), anonymous: of("RssAnon"), mapped: of("RssFile") }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let asked = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
+        if !asked.is_ok_and(|status| status.success()) {
+            let _ = self.child.kill();
+        }
+        let _ = self.child.wait();
+    }
+}
