@@ -18,7 +18,6 @@ use hivemem::base::error::Result;
 use hivemem::base::limits::{EMBED_BATCH_TEXTS_MAX, EMBED_BATCH_TOKENS_MAX};
 use hivemem::base::tokens::TokenCounter;
 use hivemem::engine::catalog::sqlite::SqliteCatalog;
-use hivemem::engine::embed::local::LocalEmbedder;
 use hivemem::engine::embed::{Embedder, ModelInfo};
 use hivemem::engine::lexical::tantivy::{TantivyIndex, TantivySettings};
 use hivemem::engine::store::local::LocalStore;
@@ -44,17 +43,17 @@ const LEXICAL_ROUNDS: usize = 3;
 const SYNC_ROUNDS: usize = 5;
 
 fn main() {
+    common::server::serve_if_asked();
     let Some(model) = Model::find() else { return };
-    let embedder = Arc::new(model.embedder());
     let runtime = Runtime::new().expect("a runtime");
     if common::wanted("chunk") {
-        chunk(&embedder);
+        chunk(&model);
     }
     if common::wanted("lexical") {
-        lexical(&runtime, &embedder);
+        lexical(&runtime, &model);
     }
     if common::wanted("full") {
-        full(&runtime, &model, &embedder);
+        full(&runtime, &model);
     }
     if common::wanted("unchanged") {
         unchanged(&runtime);
@@ -62,12 +61,12 @@ fn main() {
 }
 
 /// Parsing and chunking alone, on one thread.
-fn chunk(embedder: &LocalEmbedder) {
+fn chunk(model: &Model) {
     let Some(root) = corpus::find(&["tokio-1.", "tantivy-0."]) else { return };
     let corpus = Corpus::read(&root);
-    let counter = embedder.counter();
+    let counter = &model.counter;
     let all = || -> usize {
-        let chunks = |file| corpus.parse(file, &*counter).map_or(0, |write| write.chunks.len());
+        let chunks = |file| corpus.parse(file, &**counter).map_or(0, |write| write.chunks.len());
         corpus.files.iter().map(chunks).sum()
     };
     let mut criterion = Criterion::default()
@@ -89,33 +88,36 @@ fn chunk(embedder: &LocalEmbedder) {
 }
 
 /// A model whose batches never end: what runs beside it is measured without embedding, with the real tokenizer.
-struct Paused(Arc<LocalEmbedder>);
+struct Paused {
+    info: ModelInfo,
+    counter: Arc<dyn TokenCounter>,
+}
 
 #[async_trait]
 impl Embedder for Paused {
     fn model(&self) -> &ModelInfo {
-        self.0.model()
+        &self.info
     }
 
     fn counter(&self) -> Arc<dyn TokenCounter> {
-        self.0.counter()
+        Arc::clone(&self.counter)
     }
 
     async fn embed(&self, _texts: Vec<String>) -> Result<Vec<Vec<f32>>> {
         std::future::pending().await
     }
 
-    async fn embed_query(&self, text: &str) -> Result<Vec<f32>> {
-        self.0.embed_query(text).await
+    async fn embed_query(&self, _text: &str) -> Result<Vec<f32>> {
+        std::future::pending().await
     }
 }
 
 /// Parsing, SQL and words, up to the acknowledgement.
-fn lexical(runtime: &Runtime, embedder: &Arc<LocalEmbedder>) {
+fn lexical(runtime: &Runtime, model: &Model) {
     let Some(root) = corpus::find(&["tokio-1.", "tantivy-0."]) else { return };
     heading(&format!("parse, store and index the words of {}, no embedding", name_of(&root)));
     for _ in 0..LEXICAL_ROUNDS {
-        let (seconds, report) = runtime.block_on(acknowledge(&root, embedder));
+        let (seconds, report) = runtime.block_on(acknowledge(&root, model));
         let what = format!("{} files, {:.2} MiB, {} chunks", report.files, mib(report.bytes), report.chunks);
         let rate = report.bytes as f64 / 1e6 / seconds;
         line(&what, &format!("{rate:.1} MB/s ({seconds:.2} s)"), ">= 10 MB/s");
@@ -123,11 +125,11 @@ fn lexical(runtime: &Runtime, embedder: &Arc<LocalEmbedder>) {
 }
 
 /// Ingests `root` into engines of its own; the time up to the acknowledgement.
-async fn acknowledge(root: &Path, embedder: &Arc<LocalEmbedder>) -> (f64, ingest::Report) {
+async fn acknowledge(root: &Path, model: &Model) -> (f64, ingest::Report) {
     let dir = scratch();
     let door = Door::new(cores() * 4);
     let manifest = "bench".to_owned();
-    let dimension = embedder.model().dimension;
+    let dimension = model.info.dimension;
     let vectors =
         EdgeIndex::open(&dir.path().join("vector"), dimension, &manifest, EdgeSettings::default(), Door::new(4));
     let words = TantivyIndex::open(&dir.path().join("lexical"), TantivySettings::default(), Door::new(4));
@@ -135,7 +137,7 @@ async fn acknowledge(root: &Path, embedder: &Arc<LocalEmbedder>) -> (f64, ingest
         catalog: Arc::new(SqliteCatalog::open(&dir.path().join("catalog.sqlite")).await.expect("a catalogue")),
         vectors: Arc::new(vectors.expect("a vector index").index),
         lexical: Arc::new(words.expect("a lexical index")),
-        embedder: Arc::new(Paused(Arc::clone(embedder))),
+        embedder: Arc::new(Paused { info: model.info.clone(), counter: Arc::clone(&model.counter) }),
         store: Arc::new(LocalStore::default()),
         clock: Arc::new(SystemClock),
         door,
@@ -153,10 +155,10 @@ async fn acknowledge(root: &Path, embedder: &Arc<LocalEmbedder>) -> (f64, ingest
 }
 
 /// The whole way through the public API against a bare loop over the same texts with as many sessions, in turn.
-fn full(runtime: &Runtime, model: &Model, embedder: &LocalEmbedder) {
+fn full(runtime: &Runtime, model: &Model) {
     let Some(root) = corpus::find(&["axum-0.", "tokio-util-0.", "clap_builder-4."]) else { return };
     let corpus = Corpus::read(&root);
-    let (texts, tokens) = texts(&corpus, embedder);
+    let (texts, tokens) = texts(&corpus, model);
     heading(&format!("ingest {} with embedding: {} distinct texts, {tokens} tokens", name_of(&root), texts.len()));
     let mut sessions: Vec<TextEmbedding> = (0..cores()).map(|_| model.session(1)).collect();
     bare_loop(&mut sessions, &texts[texts.len() - texts.len() / 10..]);
@@ -177,12 +179,12 @@ fn full(runtime: &Runtime, model: &Model, embedder: &LocalEmbedder) {
 }
 
 /// The distinct texts that are embedded for a corpus with their tokens, longest first, and all tokens.
-fn texts(corpus: &Corpus, embedder: &LocalEmbedder) -> (Vec<(usize, String)>, usize) {
-    let counter = embedder.counter();
+fn texts(corpus: &Corpus, model: &Model) -> (Vec<(usize, String)>, usize) {
+    let counter = &model.counter;
     let mut texts = BTreeMap::new();
-    for write in corpus.files.iter().filter_map(|file| corpus.parse(file, &*counter)) {
+    for write in corpus.files.iter().filter_map(|file| corpus.parse(file, &**counter)) {
         for chunk in &write.chunks {
-            let text = build::embed_text(&write.document, chunk, SIZES, &*counter);
+            let text = build::embed_text(&write.document, chunk, SIZES, &**counter);
             texts.insert(EmbedKey::of(&text), text);
         }
     }

@@ -66,15 +66,15 @@ const QUERIES: [&str; 40] = [
 const ROUNDS: usize = 120;
 
 fn main() {
+    common::server::serve_if_asked();
     let Some(model) = Model::find() else { return };
-    let embedder = model.embedder();
     let runtime = Runtime::new().expect("a runtime");
     for (count, name) in [(10_000, "10k"), (100_000, "100k")] {
         if !common::wanted(name) {
             continue;
         }
         heading(&format!("{count} chunks"));
-        let Some(dir) = runtime.block_on(stock::prepared(count, &embedder)) else { continue };
+        let Some(dir) = runtime.block_on(stock::prepared(count, &model)) else { continue };
         measure(&runtime, &dir, &model, name);
     }
 }

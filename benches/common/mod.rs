@@ -22,8 +22,9 @@ pub fn data_root() -> PathBuf {
     target.parent().map(|target| target.join("bench-data")).unwrap_or(target)
 }
 
-/// Whether a section runs: all do unless the command line names some, as in `cargo bench --bench ingest -- full`.
+/// Whether a section runs: all do unless the command line names one, as in `cargo bench --bench ingest -- full`.
 pub fn wanted(section: &str) -> bool {
-    let mut names = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
-    names.peek().is_none() || names.any(|name| section.contains(name.as_str()) || name.contains(section))
+    let arguments: Vec<String> = std::env::args().collect();
+    let plain = |pair: &&[String]| !pair[1].starts_with('-') && (!pair[0].starts_with("--") || pair[0] == "--bench");
+    arguments.windows(2).rfind(plain).is_none_or(|pair| section.contains(&pair[1]))
 }

@@ -1,10 +1,11 @@
-//! The real server as a process of its own, so that its memory is its own, and a client on TCP.
+//! The real server as a process of its own (`hivemem serve` in all but name), so that its memory is its own, and a client on TCP.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use hivemem::server::ServeOptions;
 use hivemem_client::{Client, ClientOptions};
 
 /// How long a server may be busy before a bench gives up on it.
@@ -14,7 +15,27 @@ const QUIET: Duration = Duration::from_secs(4);
 /// Clock ticks of `/proc`, which are 100 a second on Linux.
 const TICKS_PER_SECOND: u64 = 100;
 
-/// A running `hivemem serve`; stopped when dropped.
+/// First argument of a bench that is to be the server: cargo's target folder, where the server's binary lies, may be
+/// shared with other work trees, while this program has the very code that is measured.
+const SERVE: &str = "--hivemem-serve";
+
+/// Serves and exits if this process was started by [`Server::start`]; the first thing that a bench calls.
+pub fn serve_if_asked() {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_none_or(|first| first != SERVE) {
+        return;
+    }
+    let (config, data_dir) = (arguments.next().map(Into::into), arguments.next().map(Into::into));
+    let options = ServeOptions { config, data_dir, listen: Some("127.0.0.1:0".to_owned()) };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let served = runtime.block_on(hivemem::server::serve(options));
+    if let Err(error) = &served {
+        eprintln!("the server failed: {error}");
+    }
+    std::process::exit(i32::from(served.is_err()));
+}
+
+/// A running server; stopped when dropped.
 pub struct Server {
     child: Child,
     url: String,
@@ -39,10 +60,9 @@ impl Server {
         std::fs::create_dir_all(data_dir).expect("a writable target folder");
         let config = data_dir.join("bench.toml");
         std::fs::write(&config, "[log]\nfilter = \"warn,qdrant_edge=error\"\n").expect("a writable target folder");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_hivemem"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--config"])
+        let mut child = Command::new(std::env::current_exe().expect("the path of this program"))
+            .arg(SERVE)
             .arg(config)
-            .arg("--data-dir")
             .arg(data_dir)
             .stdout(Stdio::piped())
             .spawn()

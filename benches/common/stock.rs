@@ -8,12 +8,11 @@ use std::path::{Path, PathBuf};
 use hivemem::base::{Clock, EmbedKey, clock::SystemClock};
 use hivemem::engine::catalog::Catalog;
 use hivemem::engine::catalog::sqlite::SqliteCatalog;
-use hivemem::engine::embed::Embedder;
-use hivemem::engine::embed::local::LocalEmbedder;
 use hivemem::engine::parse::CHUNKER_VERSION;
 use hivemem::model::{DocumentWrite, Namespace};
 
 use super::corpus::{self, Corpus};
+use super::model::{Model, cores};
 use super::report::{line, mib};
 use super::server::Server;
 
@@ -27,17 +26,17 @@ const BATCH_DOCUMENTS: usize = 256;
 const STAMP: &str = "bench.stamp";
 
 /// The directory with `count` chunks, made if it is not there; `None` if there are not so many sources.
-pub async fn prepared(count: usize, embedder: &LocalEmbedder) -> Option<PathBuf> {
-    let model = embedder.model().key();
+pub async fn prepared(count: usize, model: &Model) -> Option<PathBuf> {
+    let key = model.info.key();
     let dir = super::data_root().join(format!("{count}-chunks"));
-    let wanted = format!("{count} chunks, chunker {CHUNKER_VERSION}, {model}\n");
+    let wanted = format!("{count} chunks, chunker {CHUNKER_VERSION}, {key}\n");
     if std::fs::read_to_string(dir.join(STAMP)).is_ok_and(|stamp| stamp == wanted) {
         return Some(dir);
     }
     let _ = std::fs::remove_dir_all(&dir);
     std::fs::create_dir_all(&dir).expect("a writable target folder");
     let began = std::time::Instant::now();
-    let written = fill(&dir, count, embedder).await;
+    let written = fill(&dir, count, model).await;
     if written < count {
         println!("skipped: the crates in cargo's registry folder give only {written} chunks of {count}");
         return None;
@@ -54,11 +53,11 @@ pub async fn prepared(count: usize, embedder: &LocalEmbedder) -> Option<PathBuf>
 }
 
 /// Writes documents with `count` chunks and their vectors to a new catalogue; how many chunks there were.
-async fn fill(dir: &Path, count: usize, embedder: &LocalEmbedder) -> usize {
+async fn fill(dir: &Path, count: usize, model: &Model) -> usize {
     let catalog = SqliteCatalog::open(&dir.join("catalog.sqlite")).await.expect("a catalogue");
     let namespace = Namespace::new(super::NAMESPACE).expect("a valid name");
     catalog.create_namespace(&namespace, SystemClock.now()).await.expect("a namespace");
-    let counter = embedder.counter();
+    let mut session = model.session(cores());
     let mut centres = Vec::new();
     let mut written = 0;
     for root in corpus::crates() {
@@ -69,7 +68,7 @@ async fn fill(dir: &Path, count: usize, embedder: &LocalEmbedder) -> usize {
         catalog.ensure_source(&namespace, &corpus.uri, SystemClock.now()).await.expect("a source");
         for files in corpus.files.chunks(BATCH_DOCUMENTS) {
             let mut writes: Vec<DocumentWrite> =
-                files.iter().filter_map(|file| corpus.parse(file, &*counter)).collect();
+                files.iter().filter_map(|file| corpus.parse(file, &*model.counter)).collect();
             writes.retain(|write| {
                 let wanted = written < count;
                 written += if wanted { write.chunks.len() } else { 0 };
@@ -77,13 +76,13 @@ async fn fill(dir: &Path, count: usize, embedder: &LocalEmbedder) -> usize {
             });
             if centres.len() < CENTRES {
                 let texts = writes.iter().flat_map(|write| &write.chunks).step_by(7).map(|chunk| chunk.text.clone());
-                let texts = texts.take(CENTRES - centres.len()).collect();
-                centres.extend(embedder.embed(texts).await.expect("a model that runs"));
+                let texts: Vec<String> = texts.take(CENTRES - centres.len()).collect();
+                centres.extend(session.embed(texts, Some(8)).expect("a model that runs"));
             }
             let keys = writes.iter().flat_map(|write| &write.chunks).map(|chunk| chunk.embed_key);
             let vectors = keys.map(|key| (key, vector(key, &centres))).collect();
             catalog.write(&namespace, "bench", writes).await.expect("a write");
-            catalog.cache_vectors(&embedder.model().key(), vectors).await.expect("a write");
+            catalog.cache_vectors(&model.info.key(), vectors).await.expect("a write");
         }
     }
     catalog.close().await.expect("a catalogue");
