@@ -29,9 +29,13 @@ impl Failure {
         if self.usage { 2 } else { 1 }
     }
 
-    /// Names the input that failed.
+    /// Names the input that failed, where the message does not begin with it.
     #[must_use]
     pub fn about(self, input: impl fmt::Display) -> Self {
+        let input = input.to_string();
+        if self.message.starts_with(&input) {
+            return self;
+        }
         Self { message: format!("{input}: {}", self.message), ..self }
     }
 
@@ -70,8 +74,8 @@ mod tests {
     #[test]
     fn a_failure_is_one_line_with_its_exit_code() {
         let failure = Failure::usage("bad\n  thing\r\n").about("--path");
-        assert_eq!(failure.to_string(), "--path: bad thing");
-        assert_eq!(failure.exit_code(), 2);
+        assert_eq!((failure.to_string().as_str(), failure.exit_code()), ("--path: bad thing", 2));
+        assert_eq!(failure.about("--path").to_string(), "--path: bad thing");
         assert_eq!(Failure::failed("x").exit_code(), 1);
         assert_eq!(Failure::from(base::Error::invalid("k", "k is 0")).exit_code(), 2);
         assert_eq!(Failure::from(base::Error::internal("disk")).exit_code(), 1);

@@ -63,10 +63,14 @@ async fn stdin_text() -> Result<String, Failure> {
 /// Deletes documents.
 pub(super) async fn forget(args: ForgetArgs, global: &Global) -> Result<(), Failure> {
     let selector = selector(&args.selector)?;
+    let sought = sought(&selector);
     let request = ForgetRequest { selector: Some(selector), ..ForgetRequest::default() };
     let session = Session::open(global).await?;
     let outcome = session.client.forget(request).await.map_err(Failure::from);
     let reply = session.close(outcome).await?;
+    if reply.removed == 0 {
+        output::note(format!("there is no document {sought}"));
+    }
     if global.json {
         return output::print_json(&json!({"removed": reply.removed, "uris": reply.uris, "lsn": reply.lsn}));
     }
@@ -84,18 +88,30 @@ pub(super) async fn forget(args: ForgetArgs, global: &Global) -> Result<(), Fail
 /// Reads `prefix:…`, `source:…`, `tag:…`, `id:…`, or a URI or path.
 fn selector(text: &str) -> Result<Selector, Failure> {
     let (kind, rest) = text.split_once(':').unwrap_or(("", text));
-    let selector = match kind {
+    // An empty prefix would match everything, and that is nobody's typo to pay for.
+    if rest.trim().is_empty() {
+        return Err(Failure::usage(format!(
+            "SELECTOR {text:?} names nothing; give a URI or path, or prefix:, source:, tag: or id: and what to forget"
+        )));
+    }
+    Ok(match kind {
         "prefix" => Selector::UriPrefix(uri(rest)?),
         "source" => Selector::Source(absolute_source(rest)?),
         "tag" => Selector::Tag(rest.to_owned()),
         "id" => Selector::DocumentId(rest.to_owned()),
         _ => Selector::Uri(uri(text)?),
-    };
-    // An empty prefix would match everything, and that is nobody's typo to pay for.
-    if rest.trim().is_empty() {
-        return Err(Failure::usage(format!("SELECTOR {text:?} names nothing; write what to forget after the colon")));
+    })
+}
+
+/// What was looked for, for a person who expected it to be found.
+fn sought(selector: &Selector) -> String {
+    match selector {
+        Selector::Uri(uri) => format!("with the URI {uri}"),
+        Selector::UriPrefix(prefix) => format!("with a URI that starts with {prefix}"),
+        Selector::Source(source) => format!("of the source {source}"),
+        Selector::Tag(tag) => format!("with the tag {tag}"),
+        Selector::DocumentId(id) => format!("with the id {id}"),
     }
-    Ok(selector)
 }
 
 /// A URI as it is; a path as the file URI under which ingest stored it.

@@ -1,6 +1,7 @@
 //! Turning replies into text and JSON. Pure: nothing here reads or writes anything.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use hivemem_client::proto::{ChannelScore, Completeness, Hit};
 use serde_json::{Value, json};
@@ -57,29 +58,31 @@ pub(super) fn float(value: f32) -> Value {
 }
 
 /// The few lines of a chunk that say most about the query: the window with most of its words, the first one at a tie.
+/// What all of them are indented by is taken off.
 pub(super) fn snippet(text: &str, query: &str) -> Vec<String> {
-    let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.trim().is_empty()).collect();
+    let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    let shown = &lines[best_window(&lines, query)];
+    let indent = |line: &str| line.len() - line.trim_start_matches([' ', '\t']).len();
+    let common = shown.iter().map(|line| indent(line)).min().unwrap_or(0);
+    shown.iter().map(|line| line[common..].to_owned()).collect()
+}
+
+fn best_window(lines: &[&str], query: &str) -> Range<usize> {
     if lines.len() <= SNIPPET_LINES {
-        return lines.into_iter().map(str::to_owned).collect();
+        return 0..lines.len();
     }
     let query = query.to_lowercase();
     let words: Vec<&str> =
         query.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| word.len() > 2).collect();
     let lowered: Vec<String> = lines.iter().map(|line| line.to_lowercase()).collect();
     let found = |start: usize| {
-        words
-            .iter()
-            .filter(|word| lowered[start..start + SNIPPET_LINES].iter().any(|line| line.contains(**word)))
-            .count()
+        let window = &lowered[start..start + SNIPPET_LINES];
+        words.iter().filter(|word| window.iter().any(|line| line.contains(**word))).count()
     };
-    let (mut best, mut best_found) = (0, found(0));
-    for start in 1..=lines.len() - SNIPPET_LINES {
-        let here = found(start);
-        if here > best_found {
-            (best, best_found) = (start, here);
-        }
-    }
-    lines[best..best + SNIPPET_LINES].iter().map(|line| (*line).to_owned()).collect()
+    let starts = 0..=lines.len() - SNIPPET_LINES;
+    // Of equal ones `max_by_key` takes the last, so it goes backwards.
+    let best = starts.rev().max_by_key(|start| found(*start)).unwrap_or(0);
+    best..best + SNIPPET_LINES
 }
 
 /// A hit's place: path (or URI) and lines.
@@ -232,6 +235,15 @@ mod tests {
         assert_eq!(lines[1], "    fn b() {}");
         assert_eq!(lines[4], "    fn renew_lease() {}");
         assert_eq!(lines.len(), 6);
+    }
+
+    #[test]
+    fn a_snippet_loses_its_common_indent_and_prefers_the_first_of_equal_windows() {
+        assert_eq!(snippet("    a\n      b\n\n    c", "x"), ["a", "  b", "c"]);
+        let text = "one\ntwo\nthree\nfour\nfive\nsix lease\nseven\neight";
+        assert_eq!(snippet(text, "the lease"), ["three", "four", "five", "six lease"]);
+        assert_eq!(snippet(text, "zebra")[0], "one");
+        assert!(snippet("", "x").is_empty());
     }
 
     #[test]

@@ -32,8 +32,10 @@ pub struct Facts {
 
 /// What to embed for a chunk: its header, then its text. Recomputed by the projection from what the catalogue holds.
 pub fn embed_text(document: &Document, chunk: &Chunk, sizes: ChunkSizes, counter: &dyn TokenCounter) -> String {
-    let header =
-        parse::header(&document.path, document.title.as_deref(), &chunk.breadcrumb, sizes.header_tokens_max, counter);
+    // A snippet without a path opens with its own name or heading; saying that twice only pulls its vector away from the rest.
+    let opens_with_it = document.path.is_empty() && chunk.ordinal == 0;
+    let breadcrumb = if opens_with_it { "" } else { &chunk.breadcrumb };
+    let header = parse::header(&document.path, document.title.as_deref(), breadcrumb, sizes.header_tokens_max, counter);
     Chunk::embed_text(&header, &chunk.text)
 }
 

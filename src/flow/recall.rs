@@ -4,6 +4,7 @@
 //! catalogue (so nothing forgotten can appear), signals are added, and the best k are returned. A channel that fails or
 //! lags is named in the answer; only when no channel is left is it an error.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,8 +18,9 @@ use crate::base::limits::{CANDIDATES_MAX, CANDIDATES_MIN, FILTER_DOCUMENTS_MAX, 
 use crate::base::{ChunkId, Lsn, SourceId, Timestamp};
 use crate::engine::lexical::{LexicalQuery, analyzer};
 use crate::model::{Candidate, Channel, DocumentKind, Filter, Freshness, Hit, Hydrated};
-use crate::rank::fusion::{self, Fused, Ranked};
+use crate::rank::fusion::{self, Ranked};
 use crate::rank::signals::{self, QueryView, Scored, Weights};
+use crate::rank::weights;
 
 /// Which channels answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -103,10 +105,6 @@ pub struct Answer {
     pub timings: Timings,
 }
 
-/// Shares of the channels in the fused score.
-const DENSE_WEIGHT: f32 = 0.6;
-const LEXICAL_WEIGHT: f32 = 0.4;
-
 /// Answers `request`.
 ///
 /// # Errors
@@ -121,11 +119,13 @@ pub async fn search(engines: &Engines, projector: &Projector, grant: &Grant, req
     let lists = ask_channels(engines, request, &filter, limit, &mut answer).await?;
     note_lag(engines, projector, request.mode, &mut answer).await?;
 
-    let fused = fusion::fuse(&lists);
     let hydrating = Instant::now();
-    let candidates = hydrate(engines, grant, fused, limit * 2).await?;
+    let mut found = hydrate(engines, grant, &lists).await?;
     answer.timings.hydrate = hydrating.elapsed();
     let view = QueryView::new(&request.query, analyzer::identifiers(&request.query), &analyzer::terms);
+    let fused = fusion::fuse(&lists, &weights::shares(&view, &lists, &found));
+    let candidates =
+        fused.into_iter().filter_map(|fused| found.remove(&fused.chunk).map(|found| (fused, found))).collect();
     let scored = signals::score(&view, candidates, &Weights::default(), &analyzer::terms);
     let best = cut(scored, request);
     answer.hits = freshness(engines, best).await?;
@@ -252,8 +252,8 @@ async fn ask_channels(
     let (dense, lexical) = tokio::join!(dense, lexical);
     let mut lists = Vec::new();
     let mut failed = None;
-    let mut take = |channel: Channel, weight, found: Result<Vec<Candidate>>, answer: &mut Answer| match found {
-        Ok(candidates) => lists.push(Ranked { channel, candidates, weight }),
+    let mut take = |channel: Channel, found: Result<Vec<Candidate>>, answer: &mut Answer| match found {
+        Ok(candidates) => lists.push(Ranked { channel, candidates }),
         Err(error) => {
             tracing::warn!(channel = channel.as_str(), error = %error.chain(), "a search channel failed");
             answer.missing.push(Missing { part: channel.as_str().to_owned(), reason: error.message().to_owned() });
@@ -262,11 +262,11 @@ async fn ask_channels(
     };
     if let Some((found, embed, search)) = dense {
         (answer.timings.embed, answer.timings.dense) = (embed, search);
-        take(Channel::Dense, DENSE_WEIGHT, found, answer);
+        take(Channel::Dense, found, answer);
     }
     if let Some((found, took)) = lexical {
         answer.timings.lexical = took;
-        take(Channel::Lexical, LEXICAL_WEIGHT, found, answer);
+        take(Channel::Lexical, found, answer);
     }
     match failed {
         Some(error) if lists.is_empty() => Err(error),
@@ -296,19 +296,20 @@ async fn note_lag(engines: &Engines, projector: &Projector, mode: Mode, answer: 
     Ok(())
 }
 
-async fn hydrate(engines: &Engines, grant: &Grant, fused: Vec<Fused>, limit: usize) -> Result<Vec<(Fused, Hydrated)>> {
-    let ids: Vec<ChunkId> = fused.iter().take(limit).map(|fused| fused.chunk).collect();
+/// Reads every candidate back; what was forgotten meanwhile is not there any more.
+async fn hydrate(engines: &Engines, grant: &Grant, lists: &[Ranked]) -> Result<HashMap<ChunkId, Hydrated>> {
+    let ids: BTreeSet<ChunkId> =
+        lists.iter().flat_map(|list| &list.candidates).map(|candidate| candidate.chunk).collect();
     if ids.is_empty() {
-        return Ok(Vec::new());
+        return Ok(HashMap::new());
     }
+    let ids: Vec<ChunkId> = ids.into_iter().collect();
     let found = engines.catalog.hydrate(grant.namespace(), &ids).await?;
-    let mut found: std::collections::HashMap<ChunkId, Hydrated> =
-        found.into_iter().map(|hydrated| (hydrated.chunk.id, hydrated)).collect();
-    Ok(fused.into_iter().filter_map(|fused| found.remove(&fused.chunk).map(|hydrated| (fused, hydrated))).collect())
+    Ok(found.into_iter().map(|hydrated| (hydrated.chunk.id, hydrated)).collect())
 }
 
 fn cut(scored: Vec<Scored>, request: &Request) -> Vec<Scored> {
-    let mut seen = std::collections::HashMap::new();
+    let mut seen = HashMap::new();
     let keep = |candidate: &Scored| {
         let count: &mut u32 = seen.entry(candidate.found.document.id).or_default();
         *count += 1;
@@ -326,7 +327,7 @@ async fn freshness(engines: &Engines, scored: Vec<Scored>) -> Result<Vec<Hit>> {
     engines
         .door
         .run(move || {
-            let mut verdicts = std::collections::HashMap::new();
+            let mut verdicts = HashMap::new();
             let hits = scored.into_iter().map(|candidate| {
                 let document = Arc::clone(&candidate.found.document);
                 let freshness = *verdicts.entry(document.id).or_insert_with(|| {

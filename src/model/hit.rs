@@ -10,8 +10,6 @@ named_enum!(
         Dense = "dense",
         /// BM25 over words and identifiers.
         Lexical = "lexical",
-        /// Names that the query spells out: symbols and paths.
-        Symbol = "symbol",
     }
 );
 

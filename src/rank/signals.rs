@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::fusion::Fused;
 use crate::base::DocumentId;
-use crate::model::{DocumentKind, Hydrated, Role, ScorePart};
+use crate::model::{Document, DocumentKind, Hydrated, Role, ScorePart};
 
 /// Words of a text as the lexical analyser sees them: lower case, stemmed, identifiers split.
 pub type Analyse<'a> = &'a dyn Fn(&str) -> Vec<String>;
@@ -37,6 +37,48 @@ impl QueryView {
         }
         Self { terms, identifiers: identifiers.iter().map(|name| name.to_lowercase()).collect(), wants }
     }
+}
+
+impl QueryView {
+    /// Whether it names a version, such as `v3`.
+    fn names_a_version(&self) -> bool {
+        self.terms.iter().any(|term| version(term).is_some())
+    }
+}
+
+/// The number of a version folder: `v3` is 3.
+fn version(part: &str) -> Option<u32> {
+    part.strip_prefix(['v', 'V']).filter(|digits| digits.len() <= 3).and_then(|digits| digits.parse().ok())
+}
+
+/// The newest version folder below each parent: trees that keep `v3/` beside `v4/` mean the newer one.
+#[derive(Debug, Default)]
+struct NewestVersions {
+    newest: HashMap<String, u32>,
+}
+
+impl NewestVersions {
+    fn among<'a>(paths: impl Iterator<Item = &'a str>) -> Self {
+        let mut newest: HashMap<String, u32> = HashMap::new();
+        for (parent, version) in paths.flat_map(version_folders) {
+            let known = newest.entry(parent.to_owned()).or_default();
+            *known = version.max(*known);
+        }
+        Self { newest }
+    }
+
+    /// Whether `path` lies in an older version than one that was found beside it.
+    fn supersede(&self, path: &str) -> bool {
+        version_folders(path).any(|(parent, version)| self.newest.get(parent).is_some_and(|&newest| version < newest))
+    }
+}
+
+/// Each version folder in `path` with what stands before it.
+fn version_folders(path: &str) -> impl Iterator<Item = (&str, u32)> {
+    path.match_indices('/').filter_map(move |(end, _)| {
+        let start = path[..end].rfind('/').map_or(0, |slash| slash + 1);
+        version(&path[start..end]).map(|version| (&path[..start], version))
+    })
 }
 
 /// Stems by which a query asks for a role.
@@ -83,19 +125,22 @@ pub struct Weights {
     pub symbol_words: f32,
     /// Share taken from files that play a side part.
     pub side_role: f32,
-    /// Shares of the second and third best chunk of the same file.
-    pub siblings: [f32; 2],
+    /// Share taken from a version folder (`v3/`) where a later one (`v4/`) was found beside it.
+    pub superseded: f32,
+    /// Shares of the next best chunks of the same source file.
+    pub siblings: [f32; 5],
 }
 
 impl Default for Weights {
     fn default() -> Self {
         Self {
-            file_name: 0.35,
+            file_name: 0.7,
             folders: 0.15,
             definition: 0.4,
-            symbol_words: 0.2,
+            symbol_words: 0.3,
             side_role: 0.5,
-            siblings: [0.3, 0.15],
+            superseded: 0.5,
+            siblings: [0.7, 0.5, 0.3, 0.2, 0.1],
         }
     }
 }
@@ -107,6 +152,11 @@ pub fn score(
     weights: &Weights,
     analyse: Analyse<'_>,
 ) -> Vec<Scored> {
+    let newest = if query.wants.contains(&Role::Legacy) || query.names_a_version() {
+        NewestVersions::default()
+    } else {
+        NewestVersions::among(candidates.iter().map(|(_, found)| found.document.path.as_str()))
+    };
     let mut paths: HashMap<DocumentId, (f32, f32)> = HashMap::new();
     let mut scored: Vec<Scored> = candidates
         .into_iter()
@@ -118,13 +168,15 @@ pub fn score(
                 *paths.entry(document.id).or_insert_with(|| path_match(query, &document.path, analyse));
             add(&mut parts, "file name", weights.file_name * name);
             add(&mut parts, "folders", weights.folders * folders);
-            if document.kind == DocumentKind::Code {
+            if in_a_tree(document) {
                 add(&mut parts, "definition", weights.definition * definition(query, &found));
                 add(&mut parts, "symbol words", weights.symbol_words * symbol_match(query, &found, analyse));
             }
             let so_far: f32 = parts.iter().map(|part| part.value).sum();
             if document.role != Role::Main && !query.wants.contains(&document.role) {
                 add(&mut parts, document.role.as_str(), -weights.side_role * so_far);
+            } else if newest.supersede(&document.path) {
+                add(&mut parts, "superseded", -weights.superseded * so_far);
             }
             let score = parts.iter().map(|part| part.value).sum();
             Scored { fused, found, score, parts }
@@ -134,6 +186,12 @@ pub fn score(
     add_siblings(&mut scored, weights);
     sort(&mut scored);
     scored
+}
+
+/// Whether this is a source file with a path. Names and files are how people find their way in a tree of code; a bare
+/// snippet has neither, and its first name says less than the rest of it.
+fn in_a_tree(document: &Document) -> bool {
+    document.kind == DocumentKind::Code && !document.path.is_empty()
 }
 
 fn sort(scored: &mut [Scored]) {
@@ -146,11 +204,11 @@ fn add(parts: &mut Vec<ScorePart>, name: &'static str, value: f32) {
     }
 }
 
-/// A file of which several chunks were found is more likely the one that is meant: its best chunk gets shares of the
-/// next two. Expects `scored` best first.
+/// A source file of which several chunks were found is more likely the one that is meant: its best chunk gets shares of
+/// the next ones. Prose is left alone, where the passage is the answer and not the file. Expects `scored` best first.
 fn add_siblings(scored: &mut [Scored], weights: &Weights) {
     let mut seen: HashMap<DocumentId, Vec<usize>> = HashMap::new();
-    for (index, candidate) in scored.iter().enumerate() {
+    for (index, candidate) in scored.iter().enumerate().filter(|(_, scored)| in_a_tree(&scored.found.document)) {
         seen.entry(candidate.found.document.id).or_default().push(index);
     }
     for indexes in seen.into_values() {
@@ -196,4 +254,28 @@ fn definition(query: &QueryView, found: &Hydrated) -> f32 {
 /// Best coverage among the names that the chunk defines.
 fn symbol_match(query: &QueryView, found: &Hydrated, analyse: Analyse<'_>) -> f32 {
     found.chunk.symbols.iter().map(|symbol| coverage(query, &analyse(symbol))).fold(0.0, f32::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_version_folder_supersedes_its_siblings_only() {
+        let paths = ["src/v3/types.ts", "src/v4/core/types.ts", "lib/v1/a.rs", "vendor/v2x/a.rs"];
+        let newest = NewestVersions::among(paths.into_iter());
+        let superseded: Vec<bool> = paths.iter().map(|path| newest.supersede(path)).collect();
+        assert_eq!(superseded, [true, false, false, false]);
+    }
+
+    #[test]
+    fn names_that_are_the_words_cover_better_than_names_that_hold_them() {
+        let words = |text: &str| text.split('_').map(str::to_owned).collect::<Vec<_>>();
+        let view = QueryView { terms: ["connection".to_owned(), "pool".to_owned()].into(), ..QueryView::default() };
+        let exact = coverage(&view, &words("connection_pool"));
+        let longer = coverage(&view, &words("connection_pool_test_helper_util"));
+        let part = coverage(&view, &words("pool"));
+        assert!((exact - 1.0).abs() < 1e-6 && exact > longer && exact > part && part > 0.0);
+        assert_eq!(coverage(&view, &words("retry")), 0.0);
+    }
 }

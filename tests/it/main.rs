@@ -1,9 +1,11 @@
 //! End-to-end tests through the public API: a server in process over a temporary data directory, the real embedded
 //! engines and the real local model (`make setup` prepares it).
 
+// Helpers of tests may panic as tests may; clippy only knows those inside `#[test]`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bad_input;
+mod cli;
 mod context;
 mod ingest;
 mod lifecycle;

@@ -103,7 +103,7 @@ impl fmt::Display for ClientError {
         f.write_str(&self.message)?;
         for detail in &self.details {
             let said = detail.description.is_empty() || self.message.contains(&detail.description);
-            match (said, detail.subject.is_empty() || self.message.contains(&detail.subject)) {
+            match (said, detail.subject.is_empty() || names(&self.message, &detail.subject)) {
                 (true, true) => {}
                 (true, false) => write!(f, " ({})", detail.subject)?,
                 (false, _) if detail.subject.is_empty() => write!(f, "; {}", detail.description)?,
@@ -163,6 +163,11 @@ fn classify(code: Code) -> (ErrorKind, &'static str) {
     }
 }
 
+/// Whether `text` has `name` as a word; the field `k` is not named by every `k` in it.
+fn names(text: &str, name: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '.')).any(|word| word == name)
+}
+
 /// The deepest cause: it names the reason (`Connection refused`) where the layers above only say `transport error`.
 fn innermost(error: &dyn std::error::Error) -> String {
     let mut last = error;
@@ -183,16 +188,12 @@ mod tests {
 
     #[test]
     fn a_violation_that_the_message_says_already_only_adds_the_field() {
-        let details = ErrorDetails::with_bad_request_violation("k", "must be 1 to 1000, not 0");
-        assert_eq!(
-            shown(Code::InvalidArgument, "hits wanted must be 1 to 1000, not 0", details),
-            "hits wanted must be 1 to 1000, not 0 (k) [INVALID_ARGUMENT]",
-        );
-        let details = ErrorDetails::with_bad_request_violation("query", "must not be empty");
-        assert_eq!(
-            shown(Code::InvalidArgument, "must not be empty", details),
-            "must not be empty (query) [INVALID_ARGUMENT]"
-        );
+        let shown_for = |field: &str, message: &str| {
+            shown(Code::InvalidArgument, message, ErrorDetails::with_bad_request_violation(field, message))
+        };
+        assert_eq!(shown_for("k", "k must be 1 to 1000"), "k must be 1 to 1000 [INVALID_ARGUMENT]");
+        assert_eq!(shown_for("k", "bad rank"), "bad rank (k) [INVALID_ARGUMENT]");
+        assert_eq!(shown_for("query", "must not be empty"), "must not be empty (query) [INVALID_ARGUMENT]");
     }
 
     #[test]

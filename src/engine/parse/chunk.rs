@@ -65,16 +65,31 @@ impl LineCounter<'_> {
 struct Sizer<'a> {
     text: &'a str,
     map: &'a TokenMap,
+    /// Where the text to be split begins, and the tokens of the head before it that shares its first chunk.
+    leaf: usize,
+    head_tokens: usize,
 }
 
 impl ChunkSizer for Sizer<'_> {
     fn size(&self, chunk: &str) -> usize {
         let start = chunk.as_ptr().addr().wrapping_sub(self.text.as_ptr().addr());
         match start.checked_add(chunk.len()).filter(|&end| end <= self.text.len()) {
-            Some(end) => self.map.count(start, end).max(chunk.len().div_ceil(BYTES_PER_TOKEN_MAX)),
+            Some(end) => {
+                let own = self.map.count(start, end).max(chunk.len().div_ceil(BYTES_PER_TOKEN_MAX));
+                if start == self.leaf { own + self.head_tokens } else { own }
+            }
             // Not a slice of the document. It always is; but a byte has at most one token, so this can't be too small.
             None => chunk.len(),
         }
+    }
+}
+
+/// Where text-splitter begins the chunks of `window`, which begins at `offset`.
+fn split(window: &str, offset: usize, config: ChunkConfig<Sizer<'_>>, markup: bool) -> Vec<usize> {
+    if markup {
+        MarkdownSplitter::new(config).chunk_indices(window).map(|(at, _)| offset + at).collect()
+    } else {
+        TextSplitter::new(config).chunk_indices(window).map(|(at, _)| offset + at).collect()
     }
 }
 
@@ -136,7 +151,7 @@ impl Cutter<'_> {
         let mut behind = next;
         while let Some(cut) = self.breaks.get(behind).filter(|cut| cut.at <= limit) {
             let ends_here = cut.hard || cut.at >= current.scope_end;
-            if ends_here && !self.is_tiny_on_both_sides(start, behind, limit) {
+            if ends_here && !self.may_run_across(start, behind, limit) {
                 return End::Break(behind);
             }
             behind += 1;
@@ -153,14 +168,25 @@ impl Cutter<'_> {
             let stop = self.breaks.get(behind).map_or(self.text.len(), |cut| cut.at);
             return alone.map_or(End::Beyond(stop), End::Break);
         };
-        let mut best = good.filter(|&at| self.breaks[at].level == level);
+        let best = good.filter(|&at| self.breaks[at].level == level);
         let chosen = if level <= current.level {
-            best.next_back()
+            let mut from_behind = best.rev();
+            let last = from_behind.next();
+            let earlier = from_behind.next().filter(|&at| self.breaks[at].at >= start + (limit - start) / 2);
+            let leaves_crumb = last.is_some_and(|at| self.is_rest_tiny(self.breaks[at].at, current, behind, limit));
+            if leaves_crumb { earlier.or(last) } else { last }
         } else {
             let target = self.even_target(start, current, behind, limit);
             best.min_by_key(|&at| self.breaks[at].at.abs_diff(target))
         };
         chosen.map_or(End::Beyond(limit), End::Break)
+    }
+
+    /// Whether what is left behind `from`, up to where no chunk should run across, is tiny.
+    fn is_rest_tiny(&self, from: usize, current: &Break, behind: usize, limit: usize) -> bool {
+        let stops = |cut: &&Break| cut.hard || cut.at >= current.scope_end || cut.at > limit + (limit - from);
+        let stop = self.breaks[behind..].iter().find(stops).map_or(self.text.len(), |cut| cut.at);
+        self.map.count(from, stop) < self.max * TINY_PERCENT / 100
     }
 
     /// Where to cut something a little longer than a chunk so that the parts are about equal.
@@ -176,10 +202,15 @@ impl Cutter<'_> {
         start + (stop - start) / parts
     }
 
-    /// Whether both what a chunk has so far and the whole unit that begins at the break `at` are tiny.
-    fn is_tiny_on_both_sides(&self, start: usize, at: usize, limit: usize) -> bool {
+    /// Whether a chunk may run across the break `at` although something ends there: if both what it has so far and the
+    /// whole unit that begins there are tiny.
+    fn may_run_across(&self, start: usize, at: usize, limit: usize) -> bool {
         let cut = &self.breaks[at];
         let tiny = self.max * TINY_PERCENT / 100;
+        if !cut.hard && self.map.count(cut.at, self.text.len()) < tiny {
+            // The last line or two of a file (`module.exports = X`) may lean on anything.
+            return true;
+        }
         if self.map.count(start, cut.at) >= tiny {
             return false;
         }
@@ -188,21 +219,26 @@ impl Cutter<'_> {
         self.map.count(cut.at, end) < tiny
     }
 
-    /// Emits chunks from `start` on in a stretch without breaks that ends at `stop`; where the rest begins, which is
-    /// left to be joined with what follows.
+    /// Emits chunks from `start` on up to somewhere before `stop`, where the next break is; where the rest begins, which
+    /// is left to be joined with what follows. What is before the last break within reach is a mere head, and stays
+    /// with the first chunk of what it is the head of.
     fn cut_finer(&mut self, start: usize, stop: usize, next: usize) -> usize {
-        let reach = self.map.reach(start, self.max * WINDOW_CHUNKS).unwrap_or(stop);
-        let by_bytes = start.saturating_add(self.max * WINDOW_CHUNKS * BYTES_PER_TOKEN_MAX);
+        let limit = self.limit(start);
+        let last = self.breaks[..next + self.breaks[next..].partition_point(|cut| cut.at < limit)].last();
+        let head_end = last.map_or(start, |cut| cut.at.max(start));
+        let leaf = head_end + (self.text[head_end..].len() - self.text[head_end..].trim_start().len());
+        if leaf >= limit {
+            self.emit(start, limit);
+            return limit;
+        }
+        let reach = self.map.reach(leaf, self.max * WINDOW_CHUNKS).unwrap_or(stop);
+        let by_bytes = leaf.saturating_add(self.max * WINDOW_CHUNKS * BYTES_PER_TOKEN_MAX);
         let whole = stop.min(self.text.len());
-        let window_end = self.text.floor_char_boundary(whole.min(reach).min(by_bytes)).max(self.limit(start));
-        let window = &self.text[start..window_end];
-        let config = ChunkConfig::new(self.max).with_sizer(Sizer { text: self.text, map: self.map });
-        let markup = self.breaks.get(next.wrapping_sub(1)).is_some_and(|cut| cut.markup);
-        let starts: Vec<usize> = if markup {
-            MarkdownSplitter::new(config).chunk_indices(window).map(|(at, _)| start + at).collect()
-        } else {
-            TextSplitter::new(config).chunk_indices(window).map(|(at, _)| start + at).collect()
-        };
+        let window_end = self.text.floor_char_boundary(whole.min(reach).min(by_bytes)).max(limit);
+        let head_tokens = self.map.count(start, leaf);
+        let sizer = Sizer { text: self.text, map: self.map, leaf, head_tokens };
+        let config = ChunkConfig::new(self.max).with_sizer(sizer);
+        let starts = split(&self.text[leaf..window_end], leaf, config, last.is_some_and(|cut| cut.markup));
         // The last one may end where the window does, not where the text would have it.
         let keep = if starts.len() > 2 && window_end < whole { starts.len() - 1 } else { starts.len() };
         let mut from = start;
@@ -211,7 +247,7 @@ impl Cutter<'_> {
             from = at;
         }
         if from == start {
-            from = self.limit(start);
+            from = limit;
             self.emit(start, from);
         }
         from
@@ -236,8 +272,10 @@ impl Cutter<'_> {
         }
         let start = self.after_blank_lines(start);
         let tokens = self.tokens(start, end);
-        let middle = self.text.ceil_char_boundary(start + (end - start) / 2);
-        if tokens > self.max && middle > start && middle < end {
+        let half = start + (end - start) / 2;
+        let middle = Some(self.text.floor_char_boundary(half)).filter(|&middle| middle > start);
+        let middle = middle.unwrap_or_else(|| self.text.ceil_char_boundary(half.max(start + 1)));
+        if tokens > self.max && middle < end {
             // Cut inside of a word, where the map can't tell the size beforehand.
             self.emit(start, middle);
             self.emit(middle, end);
@@ -249,7 +287,7 @@ impl Cutter<'_> {
     /// Tokens of a chunk: by the map if it begins and ends between words, else by counting.
     fn tokens(&self, start: usize, end: usize) -> usize {
         let (before, inside, after) = (&self.text[..start], &self.text[start..end], &self.text[end..]);
-        let space = |c: Option<char>| c.is_none_or(char::is_whitespace);
+        let space = |c: Option<char>| c.is_none_or(|c| c.is_ascii_whitespace());
         let begins = space(before.chars().next_back()) || space(inside.chars().next());
         let stops = space(after.chars().next()) || space(inside.chars().next_back());
         if begins && stops { self.map.count(start, end) } else { self.counter.count(inside) }

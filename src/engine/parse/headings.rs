@@ -1,11 +1,17 @@
 //! Prose with headings: Markdown, reStructuredText, AsciiDoc and Org as places to cut and paths of headings.
 
+use std::ops::Range;
+
 use pulldown_cmark::{Event, HeadingLevel, MetadataBlockKind, Options, Parser, Tag, TagEnd};
 
 use super::layout::{Break, Heading, Layout};
+use super::lines;
 
 /// Level of a cut between blocks (paragraphs, lists, code); headings have 0 to 5.
 const BLOCK_LEVEL: u8 = 8;
+
+/// Level of a cut between lines of code; blocks have up to 42.
+const CODE_LEVEL: u8 = 64;
 
 /// Deepest nesting of blocks that makes levels of its own.
 const NESTING_MAX: usize = 16;
@@ -52,6 +58,10 @@ pub fn markdown(text: &str) -> Layout {
                     heading.title.push(' ');
                 }
             }
+            Event::Start(Tag::CodeBlock(_)) => {
+                build.block(range.start, depth, false);
+                build.code(range);
+            }
             Event::Start(tag) => {
                 if let Some(markup) = block_markup(&tag) {
                     build.block(range.start, depth, markup);
@@ -74,7 +84,7 @@ fn number(level: HeadingLevel) -> u8 {
 fn block_markup(tag: &Tag<'_>) -> Option<bool> {
     match tag {
         Tag::Paragraph | Tag::Item | Tag::BlockQuote(_) | Tag::List(_) | Tag::FootnoteDefinition(_) => Some(true),
-        Tag::CodeBlock(_) | Tag::HtmlBlock | Tag::Table(_) | Tag::TableRow => Some(false),
+        Tag::HtmlBlock | Tag::Table(_) | Tag::TableRow => Some(false),
         _ => None,
     }
 }
@@ -198,6 +208,16 @@ impl<'t> Builder<'t> {
         let level = BLOCK_LEVEL + 2 * depth + u8::from(glued);
         self.push(Break { glued, markup, ..Break::plain(at, level) });
         self.after_heading = false;
+    }
+
+    /// The lines of a code block; the fences stay with the lines next to them.
+    fn code(&mut self, range: Range<usize>) {
+        let block = &self.text[range.clone()];
+        let Some(first) = block.find('\n').map(|newline| range.start + newline + 1) else { return };
+        let last = range.start + block.trim_end().rfind('\n').map_or(0, |newline| newline + 1);
+        if first < last {
+            lines::by_indentation(self.text, first..last, CODE_LEVEL, |cut| self.layout.breaks.push(cut));
+        }
     }
 
     /// A line of a format whose blocks are told by blank lines.

@@ -239,6 +239,28 @@ pub fn by_shebang(line: &str) -> Option<&'static Language> {
     LANGUAGES.iter().find(|language| language.interpreters.contains(&program.as_str()))
 }
 
+/// Language of a text that has no name to go by, such as a function pasted into a memory, by its first line of code. Only
+/// openings that prose does not have are recognised.
+pub fn by_content(text: &str) -> Option<&'static Language> {
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with("//"))?;
+    let word = line.split([' ', '(']).next().unwrap_or_default();
+    let call = line.contains('(');
+    let block = line.ends_with('{') || line.ends_with(';');
+    let name = match word {
+        "def" | "async" if call && !block && line.contains("def ") => "python",
+        "class" if line.ends_with(':') => "python",
+        "#include" => "cpp",
+        "package" if !line.contains(['.', ' ']) || line.split(' ').count() == 2 && text.contains("func ") => "go",
+        "func" if call && block => "go",
+        "fn" | "impl" | "pub" if block || call && line.contains("fn ") => "rust",
+        "function" | "export" | "async" if call && block => "javascript",
+        "public" | "private" | "protected" if block => "java",
+        _ if line.starts_with('@') && !line.contains(' ') && text.contains("\ndef ") => "python",
+        _ => return None,
+    };
+    by_name(name)
+}
+
 /// The language called `name`.
 pub fn by_name(name: &str) -> Option<&'static Language> {
     LANGUAGES.iter().find(|language| language.name == name)

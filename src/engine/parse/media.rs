@@ -3,9 +3,10 @@
 //! Skipping errs on the side of keeping: what is left out here can't be found later, so every rule names something
 //! that nobody searches for (binaries, lock files, bundles, copies of other people's code).
 
+use super::path_rules::{Name, is_binary_name, is_generated_name, is_licence, is_vendored, role};
 use super::{Media, Skip, language};
 use crate::base::limits::DOCUMENT_BYTES_MAX;
-use crate::model::{DocumentKind, Role};
+use crate::model::DocumentKind;
 
 /// Data files above this are dumps, not configuration: a hand-written one of 256 KiB would have some 6,000 lines.
 const DATA_BYTES_MAX: u64 = 256 * 1024;
@@ -44,47 +45,6 @@ impl Skip {
 impl std::fmt::Display for Skip {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-/// A path taken apart, in lower case.
-struct Name {
-    /// Directories from the root down.
-    dirs: Vec<String>,
-    /// The last part.
-    file: String,
-}
-
-impl Name {
-    fn of(path: &str) -> Self {
-        let lower = path.to_lowercase();
-        let mut parts: Vec<String> =
-            lower.split('/').filter(|part| !part.is_empty() && *part != ".").map(str::to_owned).collect();
-        let file = parts.pop().unwrap_or_default();
-        Self { dirs: parts, file }
-    }
-
-    fn extension(&self) -> Option<&str> {
-        match self.file.rsplit_once('.') {
-            Some((stem, extension)) if !stem.is_empty() && !extension.is_empty() => Some(extension),
-            _ => None,
-        }
-    }
-
-    /// The file name up to its last dot.
-    fn stem(&self) -> &str {
-        match self.file.rsplit_once('.') {
-            Some((stem, _)) if !stem.is_empty() => stem,
-            _ => &self.file,
-        }
-    }
-
-    fn has_dir(&self, names: &[&str]) -> bool {
-        self.dirs.iter().any(|dir| names.contains(&dir.as_str()))
-    }
-
-    fn ends_with(&self, suffixes: &[&str]) -> bool {
-        suffixes.iter().any(|suffix| self.file.ends_with(suffix))
     }
 }
 
@@ -173,6 +133,9 @@ fn classify(name: &Name, text: &str) -> Media {
     if found.is_none() && text.starts_with("#!") {
         found = language::by_shebang(text.lines().next().unwrap_or_default());
     }
+    if found.is_none() && extension.is_none() {
+        found = language::by_content(text);
+    }
     if extension == Some("h") && is_cpp_header(text) {
         found = language::by_name("cpp");
     }
@@ -218,13 +181,6 @@ fn data_type(name: &Name) -> Option<&'static str> {
     })
 }
 
-fn is_licence(name: &Name) -> bool {
-    let stem = name.file.split(['.', '-', '_']).next().unwrap_or_default();
-    let plain = matches!(name.extension(), None | Some("txt" | "md" | "mit" | "apache" | "bsd" | "rst"))
-        || name.file.starts_with("license-");
-    plain && matches!(stem, "license" | "licence" | "copying" | "copyright" | "notice" | "unlicense" | "patents")
-}
-
 /// C++ in a `.h` file: words that C doesn't have, at the start of a line.
 fn is_cpp_header(text: &str) -> bool {
     text.lines().any(|line| {
@@ -233,247 +189,6 @@ fn is_cpp_header(text: &str) -> bool {
             .iter()
             .any(|word| line.starts_with(word))
     })
-}
-
-/// The part that a file plays in its repository.
-fn role(name: &Name) -> Role {
-    let stem = name.stem();
-    let test_dir = [
-        "test",
-        "tests",
-        "__tests__",
-        "testdata",
-        "test_data",
-        "test-data",
-        "fixtures",
-        "fixture",
-        "bench",
-        "benches",
-        "benchmark",
-        "benchmarks",
-        "spec",
-        "specs",
-        "__mocks__",
-        "__snapshots__",
-        "snapshots",
-        "e2e",
-        "testing_data",
-    ];
-    let test_end = ["_test", "_tests", ".test", ".tests", ".spec", "_spec", "-test", "-spec", ".stories"];
-    let java_test = || name.extension() == Some("java") && (stem.ends_with("test") || stem.ends_with("tests"));
-    let example = || {
-        name.has_dir(&[
-            "example",
-            "examples",
-            "demo",
-            "demos",
-            "sample",
-            "samples",
-            "tutorial",
-            "tutorials",
-            "cookbook",
-        ]) || stem.starts_with("example_")
-            || stem == "example"
-    };
-    if stem.starts_with("example_") && stem.ends_with("_test") {
-        // Go's testable examples are documentation.
-        Role::Example
-    } else if name.has_dir(&test_dir)
-        || test_end.iter().any(|end| stem.ends_with(end))
-        || stem.starts_with("test_")
-        || matches!(stem, "test" | "tests" | "conftest" | "testutil" | "test-utils" | "testutils")
-        || java_test()
-    {
-        Role::Test
-    } else if example() {
-        Role::Example
-    } else if name.has_dir(&["legacy", "compat", "deprecated", "old", "obsolete", "attic", "archived"])
-        || matches!(stem, "legacy" | "compat" | "_compat" | "deprecated" | "_deprecated" | "obsolete")
-    {
-        Role::Legacy
-    } else if name.ends_with(&[
-        ".d.ts",
-        ".d.mts",
-        ".d.cts",
-        ".pyi",
-        "_pb2.py",
-        "_pb2_grpc.py",
-        ".pb.go",
-        ".pb.rs",
-        ".g.dart",
-    ]) || name.ends_with(&[
-        ".pb.h",
-        ".pb.cc",
-        "_generated.go",
-        ".generated.ts",
-        ".gen.go",
-        ".g.cs",
-        ".designer.cs",
-    ]) || name.has_dir(&["generated", "__generated__", "autogen"])
-    {
-        Role::Generated
-    } else {
-        Role::Main
-    }
-}
-
-fn is_vendored(name: &Name) -> bool {
-    const DIRS: &[&str] = &[
-        "node_modules",
-        "vendor",
-        "third_party",
-        "third-party",
-        "thirdparty",
-        "bower_components",
-        "site-packages",
-        "dist-packages",
-        ".git",
-        ".hg",
-        ".svn",
-        ".venv",
-        "venv",
-        "__pycache__",
-        ".tox",
-        ".nox",
-        ".eggs",
-        ".yarn",
-        ".gradle",
-        ".terraform",
-        ".mypy_cache",
-        ".pytest_cache",
-        ".ruff_cache",
-        "jspm_packages",
-        "vendored",
-        "_vendor",
-    ];
-    // `target` is an ordinary word too: only cargo's and Maven's own layout counts.
-    const BUILT: &[&str] =
-        &["debug", "release", "doc", "package", "tmp", "criterion", "classes", "test-classes", "generated-sources"];
-    if name.has_dir(DIRS) {
-        return true;
-    }
-    let below = |at: usize| name.dirs.get(at + 1).unwrap_or(&name.file).as_str();
-    name.dirs.iter().enumerate().any(|(at, dir)| dir == "target" && BUILT.contains(&below(at)))
-}
-
-fn is_generated_name(name: &Name) -> bool {
-    const LOCKS: &[&str] = &[
-        "package-lock.json",
-        "npm-shrinkwrap.json",
-        "yarn.lock",
-        "pnpm-lock.yaml",
-        "bun.lock",
-        "deno.lock",
-        "cargo.lock",
-        "poetry.lock",
-        "pdm.lock",
-        "uv.lock",
-        "pipfile.lock",
-        "gemfile.lock",
-        "composer.lock",
-        "go.sum",
-        "flake.lock",
-        "mix.lock",
-        "podfile.lock",
-        "pubspec.lock",
-        "packages.lock.json",
-        "gradle.lockfile",
-        "package.resolved",
-        "cargo.toml.orig",
-        ".cargo_vcs_info.json",
-        "pixi.lock",
-        "conda-lock.yml",
-        "go.work.sum",
-    ];
-    LOCKS.contains(&name.file.as_str())
-        || name.ends_with(&[".js.map", ".css.map", ".mjs.map", ".ts.map", ".tsbuildinfo"])
-}
-
-/// Names of formats that are never text, so that they need not be read.
-fn is_binary_name(name: &Name) -> bool {
-    const EXTENSIONS: &[&str] = &[
-        "png",
-        "jpg",
-        "jpeg",
-        "gif",
-        "webp",
-        "ico",
-        "bmp",
-        "tiff",
-        "avif",
-        "pdf",
-        "zip",
-        "gz",
-        "tgz",
-        "bz2",
-        "xz",
-        "zst",
-        "7z",
-        "rar",
-        "tar",
-        "jar",
-        "war",
-        "class",
-        "o",
-        "a",
-        "so",
-        "dylib",
-        "dll",
-        "exe",
-        "bin",
-        "wasm",
-        "pyc",
-        "pyo",
-        "whl",
-        "rlib",
-        "rmeta",
-        "woff",
-        "woff2",
-        "ttf",
-        "otf",
-        "eot",
-        "mp3",
-        "mp4",
-        "mov",
-        "avi",
-        "webm",
-        "ogg",
-        "wav",
-        "flac",
-        "sqlite",
-        "sqlite3",
-        "db",
-        "parquet",
-        "arrow",
-        "feather",
-        "npy",
-        "npz",
-        "pkl",
-        "pickle",
-        "pt",
-        "pth",
-        "onnx",
-        "safetensors",
-        "gguf",
-        "h5",
-        "hdf5",
-        "docx",
-        "xlsx",
-        "pptx",
-        "psd",
-        "dmg",
-        "iso",
-        "deb",
-        "rpm",
-        "mo",
-        "crate",
-        "lockb",
-        "keystore",
-        "jks",
-        "p12",
-        "der",
-    ];
-    name.extension().is_some_and(|extension| EXTENSIONS.contains(&extension))
 }
 
 fn is_packed(text: &str) -> bool {
@@ -518,3 +233,7 @@ fn is_marked_generated(text: &str) -> bool {
             .any(|mark| comment.find(mark).is_some_and(|found| !comment[..found].ends_with(['"', '\'', '`', '“'])))
     })
 }
+
+#[cfg(test)]
+#[path = "media_tests.rs"]
+mod tests;

@@ -1,7 +1,7 @@
 //! Bytes to text, structure and chunks. Pure: no input or output, no clock.
 //!
 //! `media` says what a file is or why it is skipped, `text` makes text of it; `syntax` (by way of `language`, `grammar`
-//! and `names`), `headings` and `text` find where it may be cut and what those places are called (`layout`); `chunk`
+//! and `names`), `headings` and `lines` find where it may be cut and what those places are called (`layout`); `chunk`
 //! cuts.
 
 use crate::base::tokens::{TokenCounter, TokenMap};
@@ -12,8 +12,10 @@ pub mod grammar;
 pub mod headings;
 pub mod language;
 pub mod layout;
+pub mod lines;
 pub mod media;
 pub mod names;
+mod path_rules;
 pub mod syntax;
 pub mod text;
 
@@ -21,7 +23,7 @@ use language::Grammar;
 use layout::Layout;
 
 /// Version of everything in this module that shapes chunks; part of the manifests, so that a change re-chunks.
-pub const CHUNKER_VERSION: u32 = 1;
+pub const CHUNKER_VERSION: u32 = 2;
 
 /// What a file is, decided from its name and its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,7 +134,7 @@ fn lay_out(path: &str, text: &str, media: &Media, tokens_max: usize, map: &Token
             let found = grammar.and_then(|grammar| syntax::analyse(text, grammar, &oversize));
             match found {
                 Some(found) => Layout { breaks: found.breaks, symbols: found.symbols, ..Layout::default() },
-                None => text::indented(text),
+                None => lines::indented(text),
             }
         }
         DocumentKind::Markdown => match media.media_type {
@@ -142,8 +144,8 @@ fn lay_out(path: &str, text: &str, media: &Media, tokens_max: usize, map: &Token
             _ => headings::markdown(text),
         },
         DocumentKind::Html | DocumentKind::Memory => headings::markdown(text),
-        DocumentKind::Data => text::indented(text),
-        DocumentKind::Text => text::plain(text),
+        DocumentKind::Data => lines::indented(text),
+        DocumentKind::Text => lines::plain(text),
     }
 }
 

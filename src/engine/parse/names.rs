@@ -44,7 +44,9 @@ impl<'a> Names<'a> {
         let own = found.label.unwrap_or_else(|| format!("{word}{space}{name}"));
         let label = found.owner.map_or(own.clone(), |owner| format!("{owner} > {own}"));
         let body = self.field(node, self.rules.fields.body);
-        let body_at = found.body.or(body.map(|body| body.start_byte()));
+        // The fields of a tuple struct are as telling as a parameter list.
+        let opens = body.filter(|body| body.kind() != "ordered_field_declaration_list");
+        let body_at = found.body.or(opens.map(|body| body.start_byte()));
         let defines = definition.name != NameRule::Impl && !name.is_empty();
         Some(Symbol {
             name,
@@ -53,7 +55,7 @@ impl<'a> Names<'a> {
             span: node.byte_range(),
             name_at: found.at,
             parent: None,
-            signature: self.signature(node, kind, found.at, body_at),
+            signature: self.signature(node, (kind, word), found.at, body_at),
             doc: body.and_then(|body| self.docstring(body)),
             defines,
         })
@@ -222,19 +224,32 @@ impl<'a> Names<'a> {
     }
 
     /// The definition's text up to its body.
-    fn signature(&self, node: Node<'_>, kind: &str, name_at: usize, body_at: Option<usize>) -> String {
+    fn signature(&self, node: Node<'_>, (kind, word): (&str, &str), name_at: usize, body_at: Option<usize>) -> String {
         let mut start = node.start_byte();
         if self.rules.grammar == Grammar::Java {
             // Annotations stand in the node, on lines of their own.
             let line = self.text[start..name_at].rfind('\n').map_or(start, |newline| start + newline + 1);
             start = line;
         }
-        let end = body_at.filter(|&at| at > start).unwrap_or(node.end_byte());
+        let mut end = body_at.filter(|&at| at > start).unwrap_or(node.end_byte());
+        if self.rules.grammar == Grammar::Python {
+            // A comment behind the colon stands before the body.
+            let children = (0..node.child_count()).filter_map(|at| node.child(at));
+            let comment = children.take_while(|child| child.start_byte() < end).find(|child| child.kind() == "comment");
+            end = comment.map_or(end, |comment| comment.start_byte());
+        }
         let mut head = self.text.get(start..end).unwrap_or_default();
         if body_at.is_none() && matches!(kind, "constant" | "variable" | "macro") {
             head = head.lines().next().unwrap_or_default();
         }
-        let head = collapsed(head, SIGNATURE_BYTES_MAX);
+        if kind == "macro" && self.rules.grammar == Grammar::Rust {
+            head = head.split('{').next().unwrap_or_default();
+        }
+        let mut head = collapsed(head, SIGNATURE_BYTES_MAX);
+        if self.rules.grammar == Grammar::Go && matches!(kind, "type" | "constant" | "variable") {
+            // The word stands outside, once for a whole group.
+            head.insert_str(0, &format!("{word} "));
+        }
         head.trim_end_matches([' ', '{', ':', ';', '=']).trim_end().to_owned()
     }
 

@@ -1,17 +1,12 @@
-//! Makes text of what isn't plain text yet (HTML, notebooks), and lays out text that has no syntax of its own.
+//! Makes text of what isn't plain text yet: HTML and notebooks.
 
 use std::cell::RefCell;
 
 use htmd::element_handler::{HandlerResult, Handlers};
 use htmd::{Element, HtmlToMarkdown};
 
-use super::layout::{Break, Layout};
-
 /// Tags nested deeper than this are not given to the converter, which recurses: it would end the thread's stack.
 const HTML_DEPTH_MAX: usize = 256;
-
-/// Deepest indentation that makes levels of its own, in steps of two columns.
-const INDENT_LEVELS_MAX: usize = 40;
 
 thread_local! {
     static CONVERTER: RefCell<Option<HtmlToMarkdown>> = const { RefCell::new(None) };
@@ -108,57 +103,4 @@ pub fn notebook_to_markdown(json: &str) -> Option<String> {
         }
     }
     Some(out)
-}
-
-/// Lays out prose without markup: paragraphs are told by blank lines.
-pub fn plain(text: &str) -> Layout {
-    let mut breaks = vec![Break::start()];
-    let mut after_blank = false;
-    each_line(text, |at, line| {
-        let blank = line.trim_ascii().is_empty();
-        if after_blank && !blank {
-            let level = u8::from(line.starts_with([b' ', b'\t'].as_slice()) || line.first() == Some(&b' '));
-            breaks.push(Break::plain(at, level));
-        }
-        after_blank = blank;
-    });
-    Layout { breaks, ..Layout::default() }
-}
-
-/// Lays out text with structure but without a grammar (data, configuration, code in other languages): the less a line
-/// is indented, the better it is to cut before it, and better still after a blank line.
-pub fn indented(text: &str) -> Layout {
-    let mut breaks = vec![Break::start()];
-    let mut after_blank = false;
-    let mut after_comment = false;
-    each_line(text, |at, line| {
-        let content = line.trim_ascii_start();
-        let Some(&first) = content.first() else {
-            after_blank = true;
-            after_comment = false;
-            return;
-        };
-        let columns: usize = line[..line.len() - content.len()].iter().map(|&c| if c == b'\t' { 4 } else { 1 }).sum();
-        // A closing line belongs to what it closes, and the line after a comment to the comment.
-        let closes = matches!(first, b'}' | b']' | b')') || content.starts_with(b"</") || content.starts_with(b"end");
-        if at > 0 && !closes && (after_blank || !after_comment) {
-            let level = 2 * (columns / 2).min(INDENT_LEVELS_MAX) + usize::from(!after_blank);
-            breaks.push(Break::plain(at, u8::try_from(level).unwrap_or(u8::MAX)));
-        }
-        after_blank = false;
-        after_comment = content.starts_with(b"//")
-            || content.starts_with(b"--")
-            || content.starts_with(b"# ")
-            || matches!(first, b';' | b'*' | b'@')
-            || content.starts_with(b"/*");
-    });
-    Layout { breaks, ..Layout::default() }
-}
-
-fn each_line(text: &str, mut visit: impl FnMut(usize, &[u8])) {
-    let mut at = 0;
-    for line in text.as_bytes().split_inclusive(|&byte| byte == b'\n') {
-        visit(at, line);
-        at += line.len();
-    }
 }

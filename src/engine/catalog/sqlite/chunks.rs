@@ -24,6 +24,9 @@ macro_rules! chunk_columns {
     };
 }
 
+/// How many columns that is.
+const CHUNK_COLUMNS: usize = 12;
+
 /// A document as stored, and where.
 struct Found {
     state: State,
@@ -31,18 +34,22 @@ struct Found {
     document: Arc<Document>,
 }
 
-/// Reads the key of its document and a chunk; `owner` tells the id of a document by its key.
-fn chunk(row: &SqliteRow, owner: impl FnOnce(i64) -> Option<DocumentId>) -> Result<Option<Chunk>> {
-    let key: i64 = row.at(0)?;
-    let Some(document) = owner(key / CHUNKS_PER_DOCUMENT) else { return Ok(None) };
+/// The key of the document that the chunk in `row` belongs to.
+fn document_key(row: &SqliteRow) -> Result<i64> {
+    Ok(row.at::<i64>(0)? / CHUNKS_PER_DOCUMENT)
+}
+
+/// Reads a chunk of `document` off the columns of [`chunk_columns`].
+fn chunk(row: &SqliteRow, document: DocumentId) -> Result<Chunk> {
+    let ordinal = row.at::<i64>(0)? % CHUNKS_PER_DOCUMENT;
     let symbols = match row.at::<&str>(9)? {
         "" => Vec::new(),
         json => serde_json::from_str(json).map_err(|cause| unreadable("symbols").caused_by(cause))?,
     };
-    Ok(Some(Chunk {
+    Ok(Chunk {
         id: ChunkId::from_slice(row.at(1)?).ok_or_else(|| unreadable("a chunk id"))?,
         document,
-        ordinal: u32::try_from(key % CHUNKS_PER_DOCUMENT).map_err(|_| unreadable("a chunk key"))?,
+        ordinal: u32::try_from(ordinal).map_err(|_| unreadable("a chunk key"))?,
         span: Span { start: row.unsigned(3)?, end: row.unsigned(4)? },
         lines: Lines { first: row.small(5)?, last: row.small(6)? },
         tokens: row.small(7)?,
@@ -51,7 +58,7 @@ fn chunk(row: &SqliteRow, owner: impl FnOnce(i64) -> Option<DocumentId>) -> Resu
         outline: row.at(10)?,
         text: row.at(11)?,
         embed_key: EmbedKey(row.at::<&[u8]>(2)?.try_into().map_err(|_| unreadable("an embedding key"))?),
-    }))
+    })
 }
 
 /// See `Catalog::hydrate`.
@@ -67,64 +74,48 @@ pub(super) async fn hydrate(
     let mut reader = connections.reader().await?;
     // One snapshot for chunks and documents, or a rewrite in between would tear them apart.
     let mut transaction = begin_read(&mut reader).await?;
-    let states = states_of(&mut transaction, namespace, chunks).await?;
-    let documents = documents_of(&mut transaction, recent, &states).await?;
-
     let query: Bound<'_> = sqlx::query(concat!(
         "SELECT ",
         chunk_columns!(),
-        " FROM chunks AS c WHERE c.namespace = (SELECT key FROM namespaces WHERE name = ?1) \
-         AND c.id IN (SELECT unhex(value) FROM json_each(?2))"
+        ", d.id, d.lsn, d.revision FROM chunks AS c CROSS JOIN documents AS d ON d.key = c.key / 1048576 \
+         WHERE c.id IN (SELECT unhex(value) FROM json_each(?2)) \
+         AND c.namespace = (SELECT key FROM namespaces WHERE name = ?1)"
     ))
     .bind(namespace.as_str())
     .bind(json_hex(chunks.iter().map(|id| id.as_bytes().as_slice())));
-    let mut hydrated = Vec::with_capacity(chunks.len());
+    let mut found = Vec::with_capacity(chunks.len());
     for_each(&mut transaction, query, |row| {
-        let mut owner = None;
-        let chunk = chunk(row, |key| {
-            owner = documents.get(&key);
-            owner.map(|(_, document)| document.id)
-        })?;
-        if let (Some(chunk), Some((state, document))) = (chunk, owner) {
-            hydrated.push(Hydrated { document: Arc::clone(document), chunk, lsn: Lsn(state.lsn) });
-        }
+        let id = DocumentId::from_slice(row.at(CHUNK_COLUMNS)?).ok_or_else(|| unreadable("a document id"))?;
+        let (lsn, revision) = (row.unsigned(CHUNK_COLUMNS + 1)?, row.at(CHUNK_COLUMNS + 2)?);
+        found.push((State { key: document_key(row)?, lsn, revision }, chunk(row, id)?));
         Ok(())
     })
     .await?;
-    Ok(hydrated)
-}
-
-/// The states of the documents that `chunks` belong to.
-async fn states_of(connection: &mut SqliteConnection, namespace: &Namespace, chunks: &[ChunkId]) -> Result<Vec<State>> {
-    let query: Bound<'_> = sqlx::query(
-        "SELECT key, lsn, revision FROM documents WHERE namespace = (SELECT key FROM namespaces WHERE name = ?1) \
-         AND key IN (SELECT c.key / 1048576 FROM chunks AS c WHERE c.id IN (SELECT unhex(value) FROM json_each(?2)))",
-    )
-    .bind(namespace.as_str())
-    .bind(json_hex(chunks.iter().map(|id| id.as_bytes().as_slice())));
-    let mut states = Vec::with_capacity(chunks.len());
-    for_each(connection, query, |row| {
-        states.push(State { key: row.at(0)?, lsn: row.unsigned(1)?, revision: row.at(2)? });
-        Ok(())
-    })
-    .await?;
-    Ok(states)
+    let documents = documents_of(&mut transaction, recent, found.iter().map(|(state, _)| *state)).await?;
+    let hydrated = found.into_iter().filter_map(|(state, chunk)| {
+        let document = Arc::clone(documents.get(&state.key)?);
+        Some(Hydrated { document, chunk, lsn: Lsn(state.lsn) })
+    });
+    Ok(hydrated.collect())
 }
 
 /// The documents in these states by key, from the cache as far as it has them.
 async fn documents_of(
     connection: &mut SqliteConnection,
     recent: &Mutex<Recent>,
-    states: &[State],
-) -> Result<HashMap<i64, (State, Arc<Document>)>> {
-    let mut documents = HashMap::with_capacity(states.len());
+    states: impl Iterator<Item = State>,
+) -> Result<HashMap<i64, Arc<Document>>> {
+    let mut documents = HashMap::new();
     let mut missing = HashMap::new();
     {
         let mut recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
         for state in states {
-            match recent.get(*state) {
-                Some(found) => drop(documents.insert(state.key, (*state, found))),
-                None => drop(missing.insert(state.key, *state)),
+            if documents.contains_key(&state.key) || missing.contains_key(&state.key) {
+                continue;
+            }
+            match recent.get(state) {
+                Some(found) => drop(documents.insert(state.key, found)),
+                None => drop(missing.insert(state.key, state)),
             }
         }
     }
@@ -134,7 +125,7 @@ async fn documents_of(
     let query: Bound<'_> = sqlx::query(concat!(
         "SELECT ",
         document_columns!(),
-        ", d.key FROM documents AS d JOIN sources AS s ON s.key = d.source \
+        ", d.key FROM documents AS d CROSS JOIN sources AS s ON s.key = d.source \
          WHERE d.key IN (SELECT value FROM json_each(?1))"
     ))
     .bind(json_keys(missing.keys().copied()));
@@ -149,7 +140,7 @@ async fn documents_of(
     let mut recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
     for (state, document) in read {
         recent.put(state, Arc::clone(&document));
-        documents.insert(state.key, (state, document));
+        documents.insert(state.key, document);
     }
     Ok(documents)
 }
@@ -196,8 +187,8 @@ async fn find(connection: &mut SqliteConnection, documents: &[DocumentId]) -> Re
     let query: Bound<'_> = sqlx::query(concat!(
         "SELECT ",
         document_columns!(),
-        ", d.key, d.lsn, d.revision, n.name FROM documents AS d JOIN sources AS s ON s.key = d.source \
-         JOIN namespaces AS n ON n.key = d.namespace WHERE d.id IN (SELECT unhex(value) FROM json_each(?1))"
+        ", d.key, d.lsn, d.revision, n.name FROM documents AS d CROSS JOIN sources AS s ON s.key = d.source \
+         CROSS JOIN namespaces AS n ON n.key = d.namespace WHERE d.id IN (SELECT unhex(value) FROM json_each(?1))"
     ))
     .bind(json_hex(documents.iter().map(|id| id.as_bytes().as_slice())));
     let mut found = HashMap::with_capacity(documents.len());
@@ -228,13 +219,8 @@ async fn chunks_of(connection: &mut SqliteConnection, found: &[Found]) -> Result
     ))
     .bind(json_keys(found.iter().map(|one| one.state.key)));
     for_each(connection, query, |row| {
-        let mut place = None;
-        let chunk = chunk(row, |key| {
-            place = places.get(&key).copied();
-            place.map(|place| found[place].document.id)
-        })?;
-        if let (Some(chunk), Some(place)) = (chunk, place) {
-            chunks[place].push(chunk);
+        if let Some(place) = places.get(&document_key(row)?) {
+            chunks[*place].push(chunk(row, found[*place].document.id)?);
         }
         Ok(())
     })

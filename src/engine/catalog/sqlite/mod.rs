@@ -69,6 +69,15 @@ impl SqliteCatalog {
         vectors::sweep(&self.connections).await
     }
 
+    /// Gives the space of what was removed back to the file system. Without it the space is used again by later
+    /// writes; worth calling after a large removal.
+    ///
+    /// # Errors
+    /// Unavailable, Corrupt or Internal, as the database fails.
+    pub async fn compact(&self) -> Result<()> {
+        self.connections.compact().await
+    }
+
     /// Copies the write-ahead log into the database file and closes the readers; later reads fail.
     ///
     /// # Errors

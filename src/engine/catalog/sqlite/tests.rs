@@ -103,3 +103,21 @@ async fn vectors_cached_too_late_are_swept() {
     let found = catalog.cached_vectors("model-a", &[kept, late]).await.unwrap();
     assert_eq!(found.into_keys().collect::<Vec<_>>(), [kept]);
 }
+
+#[tokio::test]
+async fn compacting_gives_back_the_space_of_what_was_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let catalog = open(&dir.path().join("catalog.db")).await;
+    let place = conformance::Place::make(&catalog, "space").await;
+    let part = "0123456789abcdef".repeat(4_096);
+    let writes = (0..64).map(|index| place.document(&format!("{index}"), &[&part, &part])).collect();
+    place.write(&catalog, writes).await;
+    let kept = place.document("0", &[&part, &part]);
+    let gone = (1..64).map(|index| place.id(&index.to_string())).collect();
+    catalog.remove(&place.namespace, &Selector::Documents(gone)).await.unwrap();
+    let before = catalog.disk_bytes();
+    catalog.compact().await.unwrap();
+    let after = catalog.disk_bytes();
+    assert!(before > 8_000_000 && after < 1_000_000, "{before} bytes before, {after} after");
+    assert_eq!(place.contents(&catalog).await.into_values().collect::<Vec<_>>(), [kept]);
+}

@@ -11,7 +11,7 @@ use super::bulk::{Bound, Columns, Insert, for_each, json_hex};
 use super::connect::{Connections, begin_write, commit};
 use super::fault::{Doing, unreadable};
 use crate::base::EmbedKey;
-use crate::base::error::{Error, Result};
+use crate::base::error::Result;
 
 const VECTORS: Insert = Insert {
     head: "INSERT INTO embeddings (key, model, vector) VALUES",
@@ -19,27 +19,53 @@ const VECTORS: Insert = Insert {
     tail: "ON CONFLICT (key, model) DO UPDATE SET vector = excluded.vector WHERE vector <> excluded.vector",
 };
 
+/// Vectors that come back in one row; the way to the driver's thread and back costs more than reading a vector does.
+const VECTORS_PER_ROW: usize = 64;
+
+/// One row for each array of keys in `?2`: all their vectors in one blob, each after its key and eight hexadecimal
+/// digits of its length. `group_concat` and `||` join the bytes of blobs as they are.
+const PACKED: &str = "\
+    SELECT (SELECT CAST(group_concat(key || format('%08x', length(vector)) || vector, '') AS BLOB) FROM embeddings \
+    WHERE model = (SELECT key FROM models WHERE name = ?1) AND key IN (SELECT unhex(value) FROM json_each(part.value))) \
+    FROM json_each(?2) AS part";
+
 /// See `Catalog::cached_vectors`.
 pub(super) async fn cached_vectors(
     connections: &Connections,
     model: &str,
     keys: &[EmbedKey],
 ) -> Result<HashMap<EmbedKey, Vec<f32>>> {
+    // Sorted, each row reads a stretch of the index instead of all of it.
+    let mut keys: Vec<_> = keys.to_vec();
+    keys.sort_unstable();
+    keys.dedup();
+    let parts: Vec<_> =
+        keys.chunks(VECTORS_PER_ROW).map(|part| json_hex(part.iter().map(|key| key.0.as_slice()))).collect();
+    let query: Bound<'_> = sqlx::query(PACKED).bind(model).bind(format!("[{}]", parts.join(",")));
     let mut vectors = HashMap::with_capacity(keys.len());
-    let query: Bound<'_> = sqlx::query(
-        "SELECT key, vector FROM embeddings WHERE model = (SELECT key FROM models WHERE name = ?1) \
-         AND key IN (SELECT unhex(value) FROM json_each(?2))",
-    )
-    .bind(model)
-    .bind(json_hex(keys.iter().map(|key| key.0.as_slice())));
     let mut reader = connections.reader().await?;
     for_each(&mut reader, query, |row| {
-        let key = EmbedKey(row.at::<&[u8]>(0)?.try_into().map_err(|_| unreadable("an embedding key"))?);
-        vectors.insert(key, decode(row.at(1)?)?);
+        let mut rest: &[u8] = row.at::<Option<&[u8]>>(0)?.unwrap_or_default();
+        while !rest.is_empty() {
+            let (key, vector, after) = unpack(rest).ok_or_else(|| unreadable("a vector"))?;
+            vectors.insert(key, vector);
+            rest = after;
+        }
         Ok(())
     })
     .await?;
     Ok(vectors)
+}
+
+/// Takes the first vector with its key off what [`PACKED`] gives.
+fn unpack(bytes: &[u8]) -> Option<(EmbedKey, Vec<f32>, &[u8])> {
+    let (key, rest) = bytes.split_first_chunk::<16>()?;
+    let (length, rest) = rest.split_first_chunk::<8>()?;
+    let length = usize::from_str_radix(std::str::from_utf8(length).ok()?, 16).ok()?;
+    let (values, after) = rest.split_at_checked(length)?;
+    let (values, odd) = values.as_chunks::<4>();
+    let vector = values.iter().map(|value| f32::from_le_bytes(*value)).collect();
+    odd.is_empty().then_some((EmbedKey(*key), vector, after))
 }
 
 /// See `Catalog::cache_vectors`.
@@ -109,12 +135,4 @@ pub(super) async fn drop_orphans(connection: &mut SqliteConnection) -> Result<()
 
 fn encode(vector: &[f32]) -> Vec<u8> {
     vector.iter().flat_map(|value| value.to_le_bytes()).collect()
-}
-
-fn decode(bytes: &[u8]) -> Result<Vec<f32>, Error> {
-    let (values, rest) = bytes.as_chunks::<4>();
-    if !rest.is_empty() {
-        return Err(unreadable("a vector"));
-    }
-    Ok(values.iter().map(|value| f32::from_le_bytes(*value)).collect())
 }
