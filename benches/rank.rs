@@ -13,7 +13,7 @@ use hivemem::engine::embed::fake::WordCounter;
 use hivemem::engine::lexical::analyzer;
 use hivemem::engine::tokens::openai;
 use hivemem::model::{Candidate, Channel, Freshness, Hit, Hydrated};
-use hivemem::rank::fusion::{self, Fused, Ranked};
+use hivemem::rank::fusion::{self, Fused, Ranked, Shares};
 use hivemem::rank::packing;
 use hivemem::rank::signals::{self, QueryView, Weights};
 
@@ -23,6 +23,8 @@ use common::report::{Sample, heading};
 mod common;
 
 const QUERY: &str = "where does the vector follower take vectors from the cache before it embeds";
+
+const SHARES: Shares = Shares { dense: 0.5, lexical: 0.5 };
 
 /// Iterations of a loop that gives percentiles.
 const ROUNDS: usize = 200;
@@ -40,14 +42,13 @@ fn chunks() -> Vec<Hydrated> {
 
 /// Two lists of `length` candidates that share half of them.
 fn lists(ids: &[ChunkId], length: usize) -> Vec<Ranked> {
-    let list = |channel, from: usize, weight| Ranked {
+    let list = |channel, from: usize| Ranked {
         channel,
         candidates: (0..length)
             .map(|rank| Candidate { chunk: ids[(from + rank) % ids.len()], score: 1.0 / (1.0 + rank as f32) })
             .collect(),
-        weight,
     };
-    vec![list(Channel::Dense, 0, 0.6), list(Channel::Lexical, length / 2, 0.4)]
+    vec![list(Channel::Dense, 0), list(Channel::Lexical, length / 2)]
 }
 
 fn hits(chunks: &[Hydrated], count: usize) -> Vec<Hit> {
@@ -63,7 +64,7 @@ fn hits(chunks: &[Hydrated], count: usize) -> Vec<Hit> {
 }
 
 fn candidates(chunks: &[Hydrated], ids: &[ChunkId]) -> Vec<(Fused, Hydrated)> {
-    let fused = fusion::fuse(&lists(ids, 100));
+    let fused = fusion::fuse(&lists(ids, 100), &SHARES);
     let find = |fused: Fused| {
         let found = chunks.iter().find(|found| found.chunk.id == fused.chunk).expect("an id of these chunks");
         (fused, found.clone())
@@ -88,7 +89,9 @@ fn main() {
     for length in [100, 1_000] {
         let lists = lists(&ids, length);
         group.throughput(Throughput::Elements(2 * length as u64));
-        group.bench_function(BenchmarkId::from_parameter(length), |b| b.iter(|| fusion::fuse(black_box(&lists))));
+        group.bench_function(BenchmarkId::from_parameter(length), |b| {
+            b.iter(|| fusion::fuse(black_box(&lists), &SHARES))
+        });
     }
     group.finish();
     criterion.bench_function("signals/150", |b| {
@@ -108,7 +111,7 @@ fn main() {
     let (mut fuse, mut signal, mut pack) = (Sample::default(), Sample::default(), Sample::default());
     let hits = hits(&chunks, 80);
     for _ in 0..ROUNDS {
-        fuse.time(|| fusion::fuse(black_box(&lists)));
+        fuse.time(|| fusion::fuse(black_box(&lists), &SHARES));
         let candidates = candidates.clone();
         signal.time(|| score(candidates));
         pack.time(|| packing::pack(black_box(&hits), 4_000, &*counter));

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use hivemem::server::ServeOptions;
@@ -27,6 +27,11 @@ pub fn serve_if_asked() {
     }
     let (config, data_dir) = (arguments.next().map(Into::into), arguments.next().map(Into::into));
     let options = ServeOptions { config, data_dir, listen: Some("127.0.0.1:0".to_owned()) };
+    std::thread::spawn(|| {
+        // Ends when the bench does, however that ends.
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        std::process::exit(1);
+    });
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let served = runtime.block_on(hivemem::server::serve(options));
     if let Err(error) = &served {
@@ -39,6 +44,7 @@ pub fn serve_if_asked() {
 pub struct Server {
     child: Child,
     url: String,
+    _lifeline: Option<ChildStdin>,
 }
 
 /// Memory of the server, in bytes.
@@ -64,13 +70,16 @@ impl Server {
             .arg(SERVE)
             .arg(config)
             .arg(data_dir)
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .expect("the server's binary");
         let mut first = String::new();
         BufReader::new(child.stdout.take().expect("its output")).read_line(&mut first).expect("its output");
         let url = first.trim().strip_prefix("listening on ").expect("a server that starts").to_owned();
-        Self { child, url }
+        // Taken out of the child, because waiting for that would close it before the server has stopped.
+        let lifeline = child.stdin.take();
+        Self { child, url, _lifeline: lifeline }
     }
 
     /// A client in the namespace of the benches.
