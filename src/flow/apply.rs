@@ -172,6 +172,7 @@ impl Projector {
                 Ok(Progress::Idle(wait)) => {
                     let _ = tokio::time::timeout(wait, self.wake_lexical.notified()).await;
                 }
+                Err(_) if self.stopping_now() => break,
                 Err(error) => {
                     tracing::error!(error = %error.chain(), "the lexical index cannot follow the log");
                     self.state.send_modify(|state| state.lexical_problem = Some(error.to_string()));
@@ -194,6 +195,7 @@ impl Projector {
                 Ok(Progress::Idle(wait)) => {
                     let _ = tokio::time::timeout(wait, self.wake_vector.notified()).await;
                 }
+                Err(_) if self.stopping_now() => break,
                 Err(error) => {
                     tracing::error!(error = %error.chain(), "the vector index cannot follow the log");
                     self.state.send_modify(|state| state.vector_problem = Some(error.to_string()));

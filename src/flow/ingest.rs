@@ -174,7 +174,9 @@ pub async fn ingest(
     let looked_at = report.outcome.unchanged;
     let mut writer = Writer { engines, projector, namespace, report: &mut report, progress, looked_at };
     writer.run(job).await?;
-    retire(engines, namespace, stored, &kept, &mut report).await?;
+    let narrowed = !request.options.include.is_empty() || !request.options.exclude.is_empty();
+    let gone = if narrowed { only_absent(engines, stored).await? } else { stored };
+    retire(engines, namespace, gone, &kept, &mut report).await?;
 
     projector.wake();
     report.outcome.lsn = engines.catalog.head().await?;
@@ -205,6 +207,17 @@ fn trusted(object: &Object, state: &DocumentState, recipe: &str) -> bool {
         && state.bytes == object.bytes
         && state.modified_at == Some(modified_at)
         && state.indexed_at.0 - modified_at.0 > RACY_MICROS
+}
+
+/// Of the documents that a narrowed listing did not name, those whose source is really gone: globs choose what to look at
+/// this time, they don't order removal.
+async fn only_absent(
+    engines: &Engines,
+    stored: HashMap<String, DocumentState>,
+) -> Result<HashMap<String, DocumentState>> {
+    let store = Arc::clone(&engines.store);
+    let absent = move |uri: &str| matches!(store.stat(uri), Ok(None));
+    engines.door.run(move || Ok(stored.into_iter().filter(|(uri, _)| absent(uri)).collect())).await
 }
 
 /// Removes what is stored of the source but was not listed, except below paths that could not be read this time.

@@ -22,6 +22,8 @@ pub struct QueryView {
     pub identifiers: Vec<String>,
     /// Whether it asks for tests, examples and the like.
     pub wants: BTreeSet<Role>,
+    /// Versions that it names, such as 3 in `v3`.
+    pub versions: BTreeSet<u32>,
 }
 
 impl QueryView {
@@ -35,14 +37,9 @@ impl QueryView {
                 wants.insert(*role);
             }
         }
-        Self { terms, identifiers: identifiers.iter().map(|name| name.to_lowercase()).collect(), wants }
-    }
-}
-
-impl QueryView {
-    /// Whether it names a version, such as `v3`.
-    fn names_a_version(&self) -> bool {
-        self.terms.iter().any(|term| version(term).is_some())
+        let versions = text.split(|c: char| !c.is_alphanumeric()).filter_map(version).collect();
+        let identifiers = identifiers.iter().map(|name| name.to_lowercase()).collect();
+        Self { terms, identifiers, wants, versions }
     }
 }
 
@@ -67,9 +64,14 @@ impl NewestVersions {
         Self { newest }
     }
 
-    /// Whether `path` lies in an older version than one that was found beside it.
-    fn supersede(&self, path: &str) -> bool {
-        version_folders(path).any(|(parent, version)| self.newest.get(parent).is_some_and(|&newest| version < newest))
+    /// Whether `path` lies in another version than is meant: the named ones, or else the newest found beside it.
+    fn supersede(&self, path: &str, named: &BTreeSet<u32>) -> bool {
+        let newest = |parent: &str| self.newest.get(parent).copied().unwrap_or_default();
+        version_folders(path).any(
+            |(parent, version)| {
+                if named.is_empty() { version < newest(parent) } else { !named.contains(&version) }
+            },
+        )
     }
 }
 
@@ -128,7 +130,7 @@ pub struct Weights {
     /// Share taken from a version folder (`v3/`) where a later one (`v4/`) was found beside it.
     pub superseded: f32,
     /// Shares of the next best chunks of the same source file.
-    pub siblings: [f32; 5],
+    pub siblings: [f32; 3],
 }
 
 impl Default for Weights {
@@ -140,7 +142,7 @@ impl Default for Weights {
             symbol_words: 0.3,
             side_role: 0.5,
             superseded: 0.5,
-            siblings: [0.7, 0.5, 0.3, 0.2, 0.1],
+            siblings: [0.5, 0.3, 0.2],
         }
     }
 }
@@ -152,11 +154,7 @@ pub fn score(
     weights: &Weights,
     analyse: Analyse<'_>,
 ) -> Vec<Scored> {
-    let newest = if query.wants.contains(&Role::Legacy) || query.names_a_version() {
-        NewestVersions::default()
-    } else {
-        NewestVersions::among(candidates.iter().map(|(_, found)| found.document.path.as_str()))
-    };
+    let newest = NewestVersions::among(candidates.iter().map(|(_, found)| found.document.path.as_str()));
     let mut paths: HashMap<DocumentId, (f32, f32)> = HashMap::new();
     let mut scored: Vec<Scored> = candidates
         .into_iter()
@@ -175,7 +173,7 @@ pub fn score(
             let so_far: f32 = parts.iter().map(|part| part.value).sum();
             if document.role != Role::Main && !query.wants.contains(&document.role) {
                 add(&mut parts, document.role.as_str(), -weights.side_role * so_far);
-            } else if newest.supersede(&document.path) {
+            } else if !query.wants.contains(&Role::Legacy) && newest.supersede(&document.path, &query.versions) {
                 add(&mut parts, "superseded", -weights.superseded * so_far);
             }
             let score = parts.iter().map(|part| part.value).sum();
@@ -264,8 +262,12 @@ mod tests {
     fn the_newest_version_folder_supersedes_its_siblings_only() {
         let paths = ["src/v3/types.ts", "src/v4/core/types.ts", "lib/v1/a.rs", "vendor/v2x/a.rs"];
         let newest = NewestVersions::among(paths.into_iter());
-        let superseded: Vec<bool> = paths.iter().map(|path| newest.supersede(path)).collect();
-        assert_eq!(superseded, [true, false, false, false]);
+        let superseded = |named: &[u32]| -> Vec<bool> {
+            let named = named.iter().copied().collect();
+            paths.iter().map(|path| newest.supersede(path, &named)).collect()
+        };
+        assert_eq!(superseded(&[]), [true, false, false, false]);
+        assert_eq!(superseded(&[3]), [false, true, true, false], "a version that is named is the one that is meant");
     }
 
     #[test]

@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn a_users_file_changes_only_its_own_keys() {
         let config = Config::parse("[chunks]\ntokens_max = 100\n", &environment()).unwrap();
-        assert_eq!((config.chunks.tokens_max, config.chunks.header_tokens_max), (100, 48));
+        assert_eq!((config.chunks.tokens_max, config.chunks.header_tokens_max), (100, 44));
     }
 
     #[test]

@@ -109,6 +109,10 @@ async fn globs_choose_files() {
         exclude: vec!["tests/**".to_owned()],
         ..Default::default()
     };
-    let report = server.try_ingest(request).await.unwrap();
+    let report = server.try_ingest(request.clone()).await.unwrap();
     assert_eq!(report.added, 2, "{report:?}");
+    server.ingest(repo.path()).await;
+    std::fs::remove_file(repo.path().join("client.py")).unwrap();
+    let narrowed = server.try_ingest(request).await.unwrap();
+    assert_eq!((narrowed.removed, server.client.stats().await.unwrap().documents), (1, 4), "only what is gone goes");
 }
