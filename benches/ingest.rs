@@ -150,7 +150,11 @@ async fn acknowledge(root: &Path, model: &Model) -> (f64, ingest::Report) {
     let began = Instant::now();
     let report = ingest::ingest(&engines, &projector, &grant, &request, &sink).await.expect("an ingest");
     let seconds = began.elapsed().as_secs_f64();
-    followers.iter().for_each(tokio::task::JoinHandle::abort);
+    for follower in followers {
+        // They hold the engines, which must be gone before their folder is.
+        follower.abort();
+        let _ = follower.await;
+    }
     (seconds, report)
 }
 

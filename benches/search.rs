@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use criterion::Criterion;
 use hivemem_client::Client;
-use hivemem_client::proto::{GatherContextRequest, SearchRequest, SearchResponse};
+use hivemem_client::proto::{GatherContextRequest, SearchRequest, SearchResponse, Timings};
 use tokio::runtime::Runtime;
 
 use common::bare::Bare;
@@ -62,8 +62,13 @@ const QUERIES: [&str; 40] = [
     "sort by cached key stable",
 ];
 
-/// Queries of a measured loop, after one pass to warm up; a context is gathered for every fourth.
-const ROUNDS: usize = 120;
+/// Blocks of a measured loop, after one to warm up. Bare parts and searches alternate by blocks, not one by one: threads
+/// of ONNX Runtime spin for some milliseconds after their work, and those of one process would slow the other.
+const BLOCKS: usize = 8;
+/// Queries of a block.
+const BLOCK: usize = 20;
+/// Longer than any thread spins.
+const REST: Duration = Duration::from_millis(100);
 
 fn main() {
     common::server::serve_if_asked();
@@ -91,9 +96,9 @@ fn measure(runtime: &Runtime, dir: &Path, model: &Model, name: &str) {
     line("chunks and those with approximate index", &format!("{} and {indexed}", stats.chunks), "");
     let rig = Rig { runtime, bare, client };
     let mut warming = Figures::default();
-    (0..QUERIES.len()).for_each(|round| rig.round(round, &mut warming));
+    (0..QUERIES.len() / BLOCK).for_each(|block| rig.block(block, &mut warming));
     let mut figures = Figures::default();
-    (0..ROUNDS).for_each(|round| rig.round(round, &mut figures));
+    (0..BLOCKS).for_each(|block| rig.block(block, &mut figures));
     figures.print();
     print_memory("resident after start", started, "");
     print_memory("resident after these queries", server.memory(), "<= 500 MB");
@@ -144,9 +149,21 @@ impl Rig<'_> {
         assert!(context.tokens > 0 && context.tokens <= context.budget_tokens);
     }
 
-    /// One query: the bare parts, then the same through the server, so that noise of the machine meets both alike.
-    fn round(&self, round: usize, figures: &mut Figures) {
-        let query = QUERIES[round % QUERIES.len()];
+    /// One block of queries: their bare parts, their searches, then contexts.
+    fn block(&self, block: usize, figures: &mut Figures) {
+        let queries = || QUERIES.iter().copied().cycle().skip(block * BLOCK).take(BLOCK);
+        queries().for_each(|query| self.bare_parts(query, figures));
+        std::thread::sleep(REST);
+        for query in queries() {
+            let began = Instant::now();
+            let answer = self.search(query);
+            figures.searched(began.elapsed(), answer.timings.unwrap_or_default());
+        }
+        queries().step_by(2).for_each(|query| figures.context.time(|| self.context(query)));
+        std::thread::sleep(REST);
+    }
+
+    fn bare_parts(&self, query: &str, figures: &mut Figures) {
         let began = Instant::now();
         let vector = figures.embed.time(|| self.bare.embed(query));
         figures.vectors.time(|| self.bare.vectors(vector.clone(), false));
@@ -155,19 +172,6 @@ impl Rig<'_> {
         figures.words.time(|| self.bare.words(query));
         figures.embed_beside_words.time(|| self.bare.embed_beside_words(query));
         figures.both_channels.time(|| self.bare.both_channels(query));
-        let began = Instant::now();
-        let answer = self.search(query);
-        let whole = began.elapsed();
-        figures.search.push(whole);
-        let steps = answer.timings.unwrap_or_default();
-        let whole = u64::try_from(whole.as_micros()).unwrap_or(u64::MAX);
-        let found = steps.embed_us.saturating_add(steps.dense_us).max(steps.lexical_us) + steps.hydrate_us;
-        let rest = [steps.total_us.saturating_sub(found), whole.saturating_sub(steps.total_us)];
-        let times = [steps.embed_us, steps.dense_us, steps.lexical_us, steps.hydrate_us].into_iter().chain(rest);
-        figures.server.iter_mut().zip(times).for_each(|(sample, us)| sample.push_us(us));
-        if round.is_multiple_of(4) {
-            figures.context.time(|| self.context(query));
-        }
     }
 
     fn criterion(&self, name: &str) {
@@ -195,6 +199,15 @@ impl Rig<'_> {
 }
 
 impl Figures {
+    fn searched(&mut self, whole: Duration, steps: Timings) {
+        self.search.push(whole);
+        let whole = u64::try_from(whole.as_micros()).unwrap_or(u64::MAX);
+        let found = steps.embed_us.saturating_add(steps.dense_us).max(steps.lexical_us) + steps.hydrate_us;
+        let rest = [steps.total_us.saturating_sub(found), whole.saturating_sub(steps.total_us)];
+        let times = [steps.embed_us, steps.dense_us, steps.lexical_us, steps.hydrate_us].into_iter().chain(rest);
+        self.server.iter_mut().zip(times).for_each(|(sample, us)| sample.push_us(us));
+    }
+
     fn print(&self) {
         self.search.print("search through gRPC", "p50 <= 5, p95 <= 12 ms when quiet");
         self.context.print("context of 4,000 tokens through gRPC", "p50 <= 15 ms when quiet");

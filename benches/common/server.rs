@@ -19,6 +19,9 @@ const TICKS_PER_SECOND: u64 = 100;
 /// shared with other work trees, while this program has the very code that is measured.
 const SERVE: &str = "--hivemem-serve";
 
+/// Variable that names a file with settings to try, without a table `[log]`.
+const CONFIG: &str = "HIVEMEM_BENCH_CONFIG";
+
 /// Serves and exits if this process was started by [`Server::start`]; the first thing that a bench calls.
 pub fn serve_if_asked() {
     let mut arguments = std::env::args_os().skip(1);
@@ -61,11 +64,15 @@ pub struct Memory {
 }
 
 impl Server {
-    /// Starts the server on `data_dir` with the default configuration and a port of its own.
+    /// Starts the server on `data_dir` with a port of its own and the default configuration, over which the file named by
+    /// [`CONFIG`] is laid.
     pub fn start(data_dir: &Path) -> Self {
         std::fs::create_dir_all(data_dir).expect("a writable target folder");
         let config = data_dir.join("bench.toml");
-        std::fs::write(&config, "[log]\nfilter = \"warn,qdrant_edge=error\"\n").expect("a writable target folder");
+        let more =
+            std::env::var_os(CONFIG).map(|file| std::fs::read_to_string(file).expect("a readable configuration"));
+        let text = format!("[log]\nfilter = \"warn,qdrant_edge=error\"\n{}", more.unwrap_or_default());
+        std::fs::write(&config, text).expect("a writable target folder");
         let mut child = Command::new(std::env::current_exe().expect("the path of this program"))
             .arg(SERVE)
             .arg(config)
