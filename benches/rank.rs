@@ -35,7 +35,11 @@ fn chunks() -> Vec<Hydrated> {
     let documents = corpus.files.iter().filter_map(|file| corpus.parse(file, &WordCounter));
     let hydrate = |write: hivemem::model::DocumentWrite| {
         let document = Arc::new(write.document);
-        write.chunks.into_iter().map(move |chunk| Hydrated { document: Arc::clone(&document), chunk, lsn: Lsn(1) })
+        write.chunks.into_iter().map(move |chunk| Hydrated {
+            document: Arc::clone(&document),
+            chunk: Arc::new(chunk),
+            lsn: Lsn(1),
+        })
     };
     documents.flat_map(hydrate).collect()
 }

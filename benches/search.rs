@@ -126,7 +126,6 @@ struct Figures {
     context: Sample,
     embed: Sample,
     vectors: Sample,
-    walled: Sample,
     words: Sample,
     embed_then_vectors: Sample,
     embed_beside_words: Sample,
@@ -166,9 +165,8 @@ impl Rig<'_> {
     fn bare_parts(&self, query: &str, figures: &mut Figures) {
         let began = Instant::now();
         let vector = figures.embed.time(|| self.bare.embed(query));
-        figures.vectors.time(|| self.bare.vectors(vector.clone(), false));
+        figures.vectors.time(|| self.bare.vectors(vector));
         figures.embed_then_vectors.push(began.elapsed());
-        figures.walled.time(|| self.bare.vectors(vector, true));
         figures.words.time(|| self.bare.words(query));
         figures.embed_beside_words.time(|| self.bare.embed_beside_words(query));
         figures.both_channels.time(|| self.bare.both_channels(query));
@@ -191,7 +189,7 @@ impl Rig<'_> {
         let vectors: Vec<Vec<f32>> = QUERIES.iter().map(|query| self.bare.embed(query)).collect();
         let mut vectors = vectors.iter().cycle();
         group.bench_function("bare vectors", |b| {
-            b.iter(|| self.bare.vectors(vectors.next().cloned().unwrap_or_default(), false));
+            b.iter(|| self.bare.vectors(vectors.next().cloned().unwrap_or_default()));
         });
         group.finish();
         criterion.final_summary();
@@ -212,8 +210,7 @@ impl Figures {
         self.search.print("search through gRPC", "p50 <= 5, p95 <= 12 ms when quiet");
         self.context.print("context of 4,000 tokens through gRPC", "p50 <= 15 ms when quiet");
         self.embed.print("bare query embedding", "");
-        self.vectors.print("bare vector query, no filter", "");
-        self.walled.print("bare vector query, one namespace", "");
+        self.vectors.print("bare vector query", "");
         self.words.print("bare BM25", "");
         self.embed_then_vectors.print("bare embedding + vector query", "");
         self.embed_beside_words.print("bare embedding beside BM25", "");

@@ -1,13 +1,12 @@
 //! The parts of a search without this project around them: fastembed, qdrant-edge and tantivy, called in place.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use fastembed::TextEmbedding;
 use hivemem::engine::lexical::analyzer;
-use qdrant_edge::{
-    Condition, EdgeShard, FieldCondition, Filter, Match, QuantizationSearchParams, SearchParams, SearchRequest,
-};
+use hivemem::engine::vector::edge::beam;
+use qdrant_edge::{EdgeShard, QuantizationSearchParams, SearchParams, SearchRequest};
 use tantivy::collector::TopDocs;
 use tantivy::query::{BooleanQuery, Occur, Query, TermQuery};
 use tantivy::schema::{Field, IndexRecordOption};
@@ -16,7 +15,7 @@ use tantivy::{Index, Searcher, Term};
 use super::model::{Model, cores};
 
 /// Candidates that the server asks of each channel for ten hits.
-pub const CANDIDATES: usize = 100;
+pub const CANDIDATES: usize = hivemem::base::limits::CANDIDATES_MIN;
 
 /// The bare engines over a copy of a served data directory.
 pub struct Bare {
@@ -31,7 +30,7 @@ impl Bare {
     pub fn open(dir: &Path, model: &Model) -> Self {
         let copy = dir.with_extension("vectors");
         let _ = std::fs::remove_dir_all(&copy);
-        let from = dir.join("vector/shard");
+        let from = only_folder(&dir.join("vector"));
         let copied = std::process::Command::new("cp").arg("-r").args([&from, &copy]).status().expect("cp");
         assert!(copied.success(), "{} cannot be copied", from.display());
         let index = Index::open_in_dir(dir.join("lexical")).expect("a lexical index");
@@ -50,12 +49,10 @@ impl Bare {
         session.embed([query], Some(1)).expect("a model that runs").pop().expect("a vector")
     }
 
-    /// The best candidates by vector, with the beam that the server uses; `walled` adds its namespace filter.
-    pub fn vectors(&self, vector: Vec<f32>, walled: bool) -> usize {
-        let namespace = Match::from(super::NAMESPACE.to_owned());
-        let condition = Condition::Field(FieldCondition::new_match("ns".parse().expect("a path"), namespace));
+    /// The best candidates by vector, with the beam that the server uses.
+    pub fn vectors(&self, vector: Vec<f32>) -> usize {
         let params = SearchParams {
-            hnsw_ef: Some(2 * CANDIDATES),
+            hnsw_ef: Some(beam(CANDIDATES)),
             quantization: Some(QuantizationSearchParams {
                 ignore: false,
                 rescore: Some(true),
@@ -65,7 +62,7 @@ impl Bare {
         };
         let request = SearchRequest {
             query: vector.into(),
-            filter: walled.then(|| Filter::new_must(condition)),
+            filter: None,
             params: Some(params),
             limit: CANDIDATES,
             offset: 0,
@@ -101,7 +98,15 @@ impl Bare {
     pub fn both_channels(&self, query: &str) {
         std::thread::scope(|scope| {
             scope.spawn(|| self.words(query));
-            self.vectors(self.embed(query), true);
+            self.vectors(self.embed(query));
         });
     }
+}
+
+/// The one shard: each namespace has its own, and the bench has one namespace.
+fn only_folder(directory: &Path) -> PathBuf {
+    let entries = std::fs::read_dir(directory).expect("a vector index").map(|entry| entry.expect("an entry").path());
+    let folders: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
+    let [folder] = &folders[..] else { panic!("one namespace in {}: {folders:?}", directory.display()) };
+    folder.clone()
 }

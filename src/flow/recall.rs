@@ -346,7 +346,7 @@ async fn freshness(engines: &Engines, scored: Vec<Scored>) -> Result<Vec<Hit>> {
                 });
                 let mut parts = candidate.parts;
                 parts.sort_by(|a, b| b.value.total_cmp(&a.value));
-                let channels = candidate.fused.channels.iter().map(|&(channel, raw, _)| (channel, raw)).collect();
+                let channels = candidate.fused.channels.iter().map(|&(proposal, _)| proposal).collect();
                 Hit { found: candidate.found, score: candidate.score, parts, channels, freshness }
             });
             Ok(hits.collect())

@@ -28,9 +28,20 @@ pub struct Hydrated {
     /// The document, as it is now.
     pub document: std::sync::Arc<Document>,
     /// The chunk.
-    pub chunk: Chunk,
+    pub chunk: std::sync::Arc<Chunk>,
     /// When the version was committed.
     pub lsn: Lsn,
+}
+
+/// What one channel said of a chunk.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Proposal {
+    /// Which channel.
+    pub channel: Channel,
+    /// Its own score.
+    pub score: f32,
+    /// Place in its list, from 1.
+    pub rank: u32,
 }
 
 /// One named addend of a score.
@@ -63,8 +74,8 @@ pub struct Hit {
     pub score: f32,
     /// The addends, largest first.
     pub parts: Vec<ScorePart>,
-    /// Channels that proposed it, with their own scores.
-    pub channels: Vec<(Channel, f32)>,
+    /// The channels that proposed it.
+    pub channels: Vec<Proposal>,
     /// Whether the source changed since.
     pub freshness: Freshness,
 }

@@ -10,6 +10,6 @@ pub mod oplog;
 
 pub use document::{Chunk, Document, DocumentKind, DocumentWrite, Lines, Role, Span};
 pub use filter::Filter;
-pub use hit::{Candidate, Channel, Freshness, Hit, Hydrated, ScorePart};
+pub use hit::{Candidate, Channel, Freshness, Hit, Hydrated, Proposal, ScorePart};
 pub use namespace::Namespace;
 pub use oplog::{LogEntry, Operation};

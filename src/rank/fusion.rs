@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use crate::base::ChunkId;
-use crate::model::{Candidate, Channel};
+use crate::model::{Candidate, Channel, Proposal};
 
 /// One channel's answer.
 #[derive(Debug, Clone)]
@@ -44,8 +44,8 @@ pub struct Fused {
     pub chunk: ChunkId,
     /// Weighted sum of the normalised scores.
     pub score: f32,
-    /// Per channel that proposed it: raw score and its addend to `score`.
-    pub channels: Vec<(Channel, f32, f32)>,
+    /// Per channel that proposed it: what it said, and its addend to `score`.
+    pub channels: Vec<(Proposal, f32)>,
 }
 
 /// Fuses, best first; ties by chunk id.
@@ -53,7 +53,7 @@ pub fn fuse(lists: &[Ranked], shares: &Shares) -> Vec<Fused> {
     let mut fused: HashMap<ChunkId, Fused> = HashMap::new();
     for list in lists {
         let scale = Scale::of(&list.candidates);
-        for candidate in &list.candidates {
+        for (rank, candidate) in (1..).zip(&list.candidates) {
             let share = shares.of(list.channel) * scale.apply(candidate.score);
             let entry = fused.entry(candidate.chunk).or_insert_with(|| Fused {
                 chunk: candidate.chunk,
@@ -61,7 +61,7 @@ pub fn fuse(lists: &[Ranked], shares: &Shares) -> Vec<Fused> {
                 channels: Vec::with_capacity(lists.len()),
             });
             entry.score += share;
-            entry.channels.push((list.channel, candidate.score, share));
+            entry.channels.push((Proposal { channel: list.channel, score: candidate.score, rank }, share));
         }
     }
     let mut fused: Vec<Fused> = fused.into_values().collect();
@@ -118,7 +118,7 @@ mod tests {
         assert!((scores[0].1 - (0.6 * 0.5 + 0.4)).abs() < 1e-6);
         assert!((scores[1].1 - 0.6).abs() < 1e-6);
         for f in &fused {
-            assert!((f.score - f.channels.iter().map(|c| c.2).sum::<f32>()).abs() < 1e-6, "the addends are the score");
+            assert!((f.score - f.channels.iter().map(|c| c.1).sum::<f32>()).abs() < 1e-6, "the addends are the score");
         }
     }
 

@@ -160,7 +160,7 @@ pub fn score(
         .into_iter()
         .map(|(fused, found)| {
             let mut parts: Vec<ScorePart> =
-                fused.channels.iter().map(|&(channel, _, value)| ScorePart { name: channel.as_str(), value }).collect();
+                fused.channels.iter().map(|&(said, value)| ScorePart { name: said.channel.as_str(), value }).collect();
             let document = &found.document;
             let (name, folders) =
                 *paths.entry(document.id).or_insert_with(|| path_match(query, &document.path, analyse));

@@ -55,12 +55,12 @@ fn location(span: Span, lines: Lines) -> proto::Location {
 pub fn hit(hit: Hit, explain: bool) -> proto::Hit {
     let citation = hit.citation();
     let document = &hit.found.document;
-    let Chunk { id, span, lines, text, breadcrumb, symbols, .. } = hit.found.chunk;
+    let Chunk { id, span, lines, text, breadcrumb, symbols, .. } = std::sync::Arc::unwrap_or_clone(hit.found.chunk);
     let parts = hit.parts.iter().map(|part| proto::ScorePart { name: part.name.to_owned(), value: part.value });
-    let channels = hit.channels.iter().map(|&(channel, score)| proto::ChannelScore {
-        channel: channel.as_str().to_owned(),
-        score,
-        rank: 0,
+    let channels = hit.channels.iter().map(|proposal| proto::ChannelScore {
+        channel: proposal.channel.as_str().to_owned(),
+        score: proposal.score,
+        rank: proposal.rank,
     });
     proto::Hit {
         chunk_id: id.to_string(),

@@ -3,6 +3,7 @@
 //! A test uses namespaces and texts of its own, so that all of them can share one database.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
@@ -109,7 +110,7 @@ fn chunk_ids(write: &DocumentWrite) -> Vec<ChunkId> {
 }
 
 async fn texts(catalog: &dyn Catalog, namespace: &Namespace, ids: &[ChunkId]) -> BTreeSet<String> {
-    catalog.hydrate(namespace, ids).await.unwrap().into_iter().map(|found| found.chunk.text).collect()
+    catalog.hydrate(namespace, ids).await.unwrap().into_iter().map(|found| found.chunk.text.clone()).collect()
 }
 
 async fn cached(catalog: &dyn Catalog, texts: &[&str]) -> Vec<bool> {
@@ -159,14 +160,14 @@ async fn written_is_read_back(catalog: &dyn Catalog) {
         ids.extend(chunk_ids(&first));
         let mut found = catalog.hydrate(&place.namespace, &ids).await.unwrap();
         found.sort_by_key(|one| one.chunk.ordinal);
-        assert_eq!(found.iter().map(|one| one.chunk.clone()).collect::<Vec<_>>(), first.chunks);
+        assert_eq!(found.iter().map(|one| (*one.chunk).clone()).collect::<Vec<_>>(), first.chunks);
         assert!(found.iter().all(|one| *one.document == first.document && one.lsn.0 == outcome.lsn.0 - 1));
     }
     assert!(catalog.hydrate(&place.namespace, &[]).await.unwrap().is_empty());
 
     let ids = [second.document.id, first.document.id, DocumentId::from_u128(7)];
     let chunks = catalog.document_chunks(&place.namespace, &ids).await.unwrap();
-    assert_eq!(chunks.iter().map(|one| one.chunk.clone()).collect::<Vec<_>>(), first.chunks);
+    assert_eq!(chunks.iter().map(|one| (*one.chunk).clone()).collect::<Vec<_>>(), first.chunks);
     let projected = catalog.project(&ids).await.unwrap();
     assert_eq!(projected.iter().map(|one| one.write.clone()).collect::<Vec<_>>(), [second.clone(), first.clone()]);
 
@@ -499,7 +500,7 @@ async fn ugly_texts_come_back_unharmed(catalog: &dyn Catalog) {
     assert_eq!(place.contents(catalog).await[&write.document.uri], write);
     let mut found = catalog.hydrate(&place.namespace, &chunk_ids(&write)).await.unwrap();
     found.sort_by_key(|one| one.chunk.ordinal);
-    assert_eq!(found.into_iter().map(|one| one.chunk).collect::<Vec<_>>(), write.chunks);
+    assert_eq!(found.into_iter().map(|one| Arc::unwrap_or_clone(one.chunk)).collect::<Vec<_>>(), write.chunks);
     assert_eq!(catalog.document_by_uri(&place.namespace, &write.document.uri).await.unwrap(), Some(write.document));
     let tag = Selector::Tag("\0\"tag".to_owned());
     assert_eq!(catalog.remove(&place.namespace, &tag).await.unwrap().0.removed, 1);

@@ -25,7 +25,7 @@ mod shard;
 
 use payload::Compiled;
 use shard::Shard;
-pub use shard::Tuning;
+pub use shard::{Tuning, beam};
 
 /// File that says what the index was made for.
 const MANIFEST: &str = "manifest.json";

@@ -177,7 +177,7 @@ async fn compare(catalog: &dyn Catalog, places: &[Place; 2], model: &Model, lett
         let ids: Vec<_> = chunks.iter().map(|chunk| chunk.id).collect();
         let mut hydrated = catalog.hydrate(&place.namespace, &ids).await.unwrap();
         hydrated.sort_by_key(|one| (one.document.uri.clone(), one.chunk.ordinal));
-        let hydrated: Vec<_> = hydrated.iter().map(|one| &one.chunk).collect();
+        let hydrated: Vec<_> = hydrated.iter().map(|one| &*one.chunk).collect();
         assert_eq!(hydrated, chunks, "{shown}");
     }
 }

@@ -1,15 +1,16 @@
 //! Reading chunks back with their documents.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
 use super::bulk::{Bound, Columns, for_each, json_hex, json_keys};
 use super::connect::{Connections, begin_read};
-use super::documents::{DOCUMENT_COLUMNS, Recent, State, document, document_columns};
+use super::documents::{DOCUMENT_COLUMNS, document, document_columns};
 use super::fault::unreadable;
+use super::recent::Recent;
 use super::write::CHUNKS_PER_DOCUMENT;
 use crate::base::error::Result;
 use crate::base::{ChunkId, DocumentId, EmbedKey, Lsn};
@@ -29,7 +30,8 @@ const CHUNK_COLUMNS: usize = 12;
 
 /// A document as stored, and where.
 struct Found {
-    state: State,
+    key: i64,
+    lsn: u64,
     namespace: Namespace,
     document: Arc<Document>,
 }
@@ -68,16 +70,44 @@ pub(super) async fn hydrate(
     namespace: &Namespace,
     chunks: &[ChunkId],
 ) -> Result<Vec<Hydrated>> {
-    if chunks.is_empty() {
-        return Ok(Vec::new());
+    let mut chunks = chunks.to_vec();
+    chunks.sort_unstable();
+    chunks.dedup();
+    let (epoch, mut found) = {
+        let mut recent = lock(recent);
+        let found: Vec<Hydrated> = chunks.iter().filter_map(|&id| recent.get(namespace, id)).collect();
+        (recent.epoch(), found)
+    };
+    if found.len() == chunks.len() {
+        return Ok(found);
     }
+    let known: HashSet<ChunkId> = found.iter().map(|found| found.chunk.id).collect();
+    let missing: Vec<ChunkId> = chunks.iter().copied().filter(|id| !known.contains(id)).collect();
+    let read = read(connections, namespace, &missing).await?;
+    {
+        let mut recent = lock(recent);
+        if recent.epoch() == epoch {
+            recent.keep(epoch, namespace, &read);
+            found.extend(read);
+            return Ok(found);
+        }
+    }
+    // Something was written in between: what was cached and what was read may be of two versions of one document.
+    self::read(connections, namespace, &chunks).await
+}
+
+fn lock(recent: &Mutex<Recent>) -> MutexGuard<'_, Recent> {
+    recent.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reads chunks with their documents, all of one state of the database.
+async fn read(connections: &Connections, namespace: &Namespace, chunks: &[ChunkId]) -> Result<Vec<Hydrated>> {
     let mut reader = connections.reader().await?;
-    // One snapshot for chunks and documents, or a rewrite in between would tear them apart.
     let mut transaction = begin_read(&mut reader).await?;
     let query: Bound<'_> = sqlx::query(concat!(
         "SELECT ",
         chunk_columns!(),
-        ", d.id, d.lsn, d.revision FROM chunks AS c CROSS JOIN documents AS d ON d.key = c.key / 1048576 \
+        ", d.id, d.lsn FROM chunks AS c CROSS JOIN documents AS d ON d.key = c.key / 1048576 \
          WHERE c.id IN (SELECT unhex(value) FROM json_each(?2)) \
          AND c.namespace = (SELECT key FROM namespaces WHERE name = ?1)"
     ))
@@ -86,62 +116,34 @@ pub(super) async fn hydrate(
     let mut found = Vec::with_capacity(chunks.len());
     for_each(&mut transaction, query, |row| {
         let id = DocumentId::from_slice(row.at(CHUNK_COLUMNS)?).ok_or_else(|| unreadable("a document id"))?;
-        let (lsn, revision) = (row.unsigned(CHUNK_COLUMNS + 1)?, row.at(CHUNK_COLUMNS + 2)?);
-        found.push((State { key: document_key(row)?, lsn, revision }, chunk(row, id)?));
+        found.push((document_key(row)?, row.unsigned(CHUNK_COLUMNS + 1)?, chunk(row, id)?));
         Ok(())
     })
     .await?;
-    let documents = documents_of(&mut transaction, recent, found.iter().map(|(state, _)| *state)).await?;
-    let hydrated = found.into_iter().filter_map(|(state, chunk)| {
-        let document = Arc::clone(documents.get(&state.key)?);
-        Some(Hydrated { document, chunk, lsn: Lsn(state.lsn) })
+    let keys: HashSet<i64> = found.iter().map(|(key, _, _)| *key).collect();
+    let documents = documents_of(&mut transaction, keys).await?;
+    let hydrated = found.into_iter().filter_map(|(key, lsn, chunk)| {
+        let document = Arc::clone(documents.get(&key)?);
+        Some(Hydrated { document, chunk: Arc::new(chunk), lsn: Lsn(lsn) })
     });
     Ok(hydrated.collect())
 }
 
-/// The documents in these states by key, from the cache as far as it has them.
-async fn documents_of(
-    connection: &mut SqliteConnection,
-    recent: &Mutex<Recent>,
-    states: impl Iterator<Item = State>,
-) -> Result<HashMap<i64, Arc<Document>>> {
-    let mut documents = HashMap::new();
-    let mut missing = HashMap::new();
-    {
-        let mut recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
-        for state in states {
-            if documents.contains_key(&state.key) || missing.contains_key(&state.key) {
-                continue;
-            }
-            match recent.get(state) {
-                Some(found) => drop(documents.insert(state.key, found)),
-                None => drop(missing.insert(state.key, state)),
-            }
-        }
-    }
-    if missing.is_empty() {
-        return Ok(documents);
-    }
+/// The documents with these keys.
+async fn documents_of(connection: &mut SqliteConnection, keys: HashSet<i64>) -> Result<HashMap<i64, Arc<Document>>> {
     let query: Bound<'_> = sqlx::query(concat!(
         "SELECT ",
         document_columns!(),
         ", d.key FROM documents AS d CROSS JOIN sources AS s ON s.key = d.source \
          WHERE d.key IN (SELECT value FROM json_each(?1))"
     ))
-    .bind(json_keys(missing.keys().copied()));
-    let mut read = Vec::with_capacity(missing.len());
+    .bind(json_keys(keys));
+    let mut documents = HashMap::new();
     for_each(connection, query, |row| {
-        if let Some(state) = missing.get(&row.at(DOCUMENT_COLUMNS)?) {
-            read.push((*state, Arc::new(document(row)?)));
-        }
+        documents.insert(row.at(DOCUMENT_COLUMNS)?, Arc::new(document(row)?));
         Ok(())
     })
     .await?;
-    let mut recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
-    for (state, document) in read {
-        recent.put(state, Arc::clone(&document));
-        documents.insert(state.key, document);
-    }
     Ok(documents)
 }
 
@@ -160,8 +162,12 @@ pub(super) async fn document_chunks(
         .into_iter()
         .zip(chunks)
         .flat_map(|(one, chunks)| {
-            let lsn = Lsn(one.state.lsn);
-            chunks.into_iter().map(move |chunk| Hydrated { document: Arc::clone(&one.document), chunk, lsn })
+            let lsn = Lsn(one.lsn);
+            chunks.into_iter().map(move |chunk| Hydrated {
+                document: Arc::clone(&one.document),
+                chunk: Arc::new(chunk),
+                lsn,
+            })
         })
         .collect())
 }
@@ -187,20 +193,16 @@ async fn find(connection: &mut SqliteConnection, documents: &[DocumentId]) -> Re
     let query: Bound<'_> = sqlx::query(concat!(
         "SELECT ",
         document_columns!(),
-        ", d.key, d.lsn, d.revision, n.name FROM documents AS d CROSS JOIN sources AS s ON s.key = d.source \
+        ", d.key, d.lsn, n.name FROM documents AS d CROSS JOIN sources AS s ON s.key = d.source \
          CROSS JOIN namespaces AS n ON n.key = d.namespace WHERE d.id IN (SELECT unhex(value) FROM json_each(?1))"
     ))
     .bind(json_hex(documents.iter().map(|id| id.as_bytes().as_slice())));
     let mut found = HashMap::with_capacity(documents.len());
     for_each(connection, query, |row| {
         let document = Arc::new(document(row)?);
-        let state = State {
-            key: row.at(DOCUMENT_COLUMNS)?,
-            lsn: row.unsigned(DOCUMENT_COLUMNS + 1)?,
-            revision: row.at(DOCUMENT_COLUMNS + 2)?,
-        };
-        let namespace = Namespace::new(row.at(DOCUMENT_COLUMNS + 3)?)?;
-        found.insert(document.id, Found { state, namespace, document });
+        let (key, lsn) = (row.at(DOCUMENT_COLUMNS)?, row.unsigned(DOCUMENT_COLUMNS + 1)?);
+        let namespace = Namespace::new(row.at(DOCUMENT_COLUMNS + 2)?)?;
+        found.insert(document.id, Found { key, lsn, namespace, document });
         Ok(())
     })
     .await?;
@@ -209,7 +211,7 @@ async fn find(connection: &mut SqliteConnection, documents: &[DocumentId]) -> Re
 
 /// The chunks of each of `found`, by ordinal.
 async fn chunks_of(connection: &mut SqliteConnection, found: &[Found]) -> Result<Vec<Vec<Chunk>>> {
-    let places: HashMap<i64, usize> = found.iter().enumerate().map(|(place, one)| (one.state.key, place)).collect();
+    let places: HashMap<i64, usize> = found.iter().enumerate().map(|(place, one)| (one.key, place)).collect();
     let mut chunks: Vec<Vec<Chunk>> = found.iter().map(|_| Vec::new()).collect();
     let query: Bound<'_> = sqlx::query(concat!(
         "SELECT ",
@@ -217,7 +219,7 @@ async fn chunks_of(connection: &mut SqliteConnection, found: &[Found]) -> Result
         " FROM json_each(?1) AS wanted CROSS JOIN chunks AS c \
          ON c.key BETWEEN wanted.value * 1048576 AND wanted.value * 1048576 + 1048575"
     ))
-    .bind(json_keys(found.iter().map(|one| one.state.key)));
+    .bind(json_keys(found.iter().map(|one| one.key)));
     for_each(connection, query, |row| {
         if let Some(place) = places.get(&document_key(row)?) {
             chunks[*place].push(chunk(row, found[*place].document.id)?);

@@ -1,7 +1,6 @@
-//! Reading and touching documents without their chunks, and the small cache of them that hydration uses.
+//! Reading and touching documents without their chunks.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use sqlx::sqlite::SqliteRow;
 
@@ -25,9 +24,6 @@ pub(super) use document_columns;
 
 /// How many columns that is.
 pub(super) const DOCUMENT_COLUMNS: usize = 15;
-
-/// Documents kept by the cache: two generations of 2,048 with about 700 bytes each are 3 MB.
-const GENERATION_MAX: usize = 2_048;
 
 /// Reads a document off the columns of [`document_columns`].
 pub(super) fn document(row: &SqliteRow) -> Result<Document> {
@@ -58,41 +54,6 @@ pub(super) fn document(row: &SqliteRow) -> Result<Document> {
         tags,
         metadata,
     })
-}
-
-/// One state of one row of `documents`, for ever.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct State {
-    pub(super) key: i64,
-    pub(super) lsn: u64,
-    pub(super) revision: i64,
-}
-
-/// Documents read lately. Because a [`State`] never changes its meaning, nothing here goes stale.
-#[derive(Default)]
-pub(super) struct Recent {
-    young: HashMap<State, Arc<Document>>,
-    old: HashMap<State, Arc<Document>>,
-}
-
-impl Recent {
-    pub(super) fn get(&mut self, state: State) -> Option<Arc<Document>> {
-        if let Some(found) = self.young.get(&state) {
-            return Some(Arc::clone(found));
-        }
-        let found = self.old.remove(&state)?;
-        self.put(state, Arc::clone(&found));
-        Some(found)
-    }
-
-    pub(super) fn put(&mut self, state: State, document: Arc<Document>) {
-        // Two generations instead of a list in order of use: what is used moves to the young one, and what was not
-        // used while that filled up is dropped.
-        if self.young.len() >= GENERATION_MAX {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(state, document);
-    }
 }
 
 /// See `Catalog::source_documents`.

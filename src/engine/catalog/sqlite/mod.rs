@@ -5,14 +5,15 @@
 //!
 //! Reads of a namespace that does not exist find nothing; writes to it are refused as NotFound.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
 use super::{Catalog, DocumentState, NamespaceStats, ProjectedDocument, Selector, Source, WriteOutcome};
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
 use crate::base::{ChunkId, DocumentId, EmbedKey, Lsn, SourceId, Timestamp};
 use crate::model::{Document, DocumentWrite, Hydrated, LogEntry, Namespace};
 
@@ -23,6 +24,7 @@ mod documents;
 mod fault;
 mod log;
 mod names;
+mod recent;
 mod remove;
 mod vectors;
 mod write;
@@ -31,11 +33,35 @@ mod write;
 mod tests;
 
 use connect::Connections;
+use recent::Recent;
 
 /// A catalogue in SQLite. Dropping it loses nothing that was acknowledged; [`Self::close`] tidies up as well.
 pub struct SqliteCatalog {
+    inner: Arc<Inner>,
+}
+
+/// What is kept in memory is exact because this process is the only writer.
+struct Inner {
     connections: Connections,
-    recent: Mutex<documents::Recent>,
+    /// Newest log position.
+    head: AtomicU64,
+    /// Namespaces that were seen; none is ever removed.
+    namespaces: Mutex<HashSet<Namespace>>,
+    recent: Mutex<Recent>,
+}
+
+impl Inner {
+    async fn over(connections: Connections) -> Result<Arc<Self>> {
+        let head = log::head(&mut *connections.reader().await?).await?;
+        let (namespaces, recent) = Default::default();
+        Ok(Arc::new(Self { connections, head: AtomicU64::new(head.0), namespaces, recent }))
+    }
+
+    /// Notes that a committed transaction may have changed `documents` and that the log reaches `lsn`.
+    fn committed(&self, lsn: Lsn, documents: &HashSet<DocumentId>) {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner).forget(documents);
+        self.head.fetch_max(lsn.0, Ordering::AcqRel);
+    }
 }
 
 impl SqliteCatalog {
@@ -44,7 +70,7 @@ impl SqliteCatalog {
     /// # Errors
     /// Precondition if the file can't be made, or was written by a newer version; Corrupt if it is no catalogue.
     pub async fn open(path: &Path) -> Result<Self> {
-        Ok(Self { connections: Connections::open(path).await?, recent: Mutex::default() })
+        Ok(Self { inner: Inner::over(Connections::open(path).await?).await? })
     }
 
     /// A catalogue in memory, for tests; gone when dropped.
@@ -52,12 +78,12 @@ impl SqliteCatalog {
     /// # Errors
     /// Internal, if SQLite can't make it.
     pub async fn in_memory() -> Result<Self> {
-        Ok(Self { connections: Connections::in_memory().await?, recent: Mutex::default() })
+        Ok(Self { inner: Inner::over(Connections::in_memory().await?).await? })
     }
 
     /// Bytes that the database takes on disk, its write-ahead log included; 0 in memory.
     pub fn disk_bytes(&self) -> u64 {
-        self.connections.disk_bytes()
+        self.inner.connections.disk_bytes()
     }
 
     /// Drops cached vectors that no chunk has a use for and gives their number. Writes and removals do that by
@@ -66,7 +92,7 @@ impl SqliteCatalog {
     /// # Errors
     /// Unavailable, Corrupt or Internal, as the database fails.
     pub async fn sweep_vectors(&self) -> Result<u64> {
-        vectors::sweep(&self.connections).await
+        vectors::sweep(&self.inner.connections).await
     }
 
     /// Gives the space of what was removed back to the file system. Without it the space is used again by later
@@ -75,7 +101,18 @@ impl SqliteCatalog {
     /// # Errors
     /// Unavailable, Corrupt or Internal, as the database fails.
     pub async fn compact(&self) -> Result<()> {
-        self.connections.compact().await
+        self.inner.connections.compact().await
+    }
+
+    /// Runs a change to its end even if the caller goes away: one that was abandoned half-way might commit without
+    /// anybody noting it.
+    async fn change<T, F>(&self, change: impl FnOnce(Arc<Inner>) -> F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let change = tokio::spawn(change(Arc::clone(&self.inner)));
+        change.await.map_err(|cause| Error::internal("a change of the catalogue ended early").caused_by(cause))?
     }
 
     /// Copies the write-ahead log into the database file and closes the readers; later reads fail.
@@ -83,54 +120,81 @@ impl SqliteCatalog {
     /// # Errors
     /// Unavailable, Corrupt or Internal, as the database fails.
     pub async fn close(&self) -> Result<()> {
-        self.connections.close().await
+        self.inner.connections.close().await
     }
 }
 
 #[async_trait]
 impl Catalog for SqliteCatalog {
     async fn create_namespace(&self, namespace: &Namespace, now: Timestamp) -> Result<()> {
-        names::create_namespace(&self.connections, namespace, now).await
+        names::create_namespace(&self.inner.connections, namespace, now).await
     }
 
     async fn namespaces(&self) -> Result<Vec<Namespace>> {
-        names::namespaces(&self.connections).await
+        names::namespaces(&self.inner.connections).await
     }
 
     async fn has_namespace(&self, namespace: &Namespace) -> Result<bool> {
-        names::has_namespace(&self.connections, namespace).await
+        let seen = || self.inner.namespaces.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen().contains(namespace) {
+            return Ok(true);
+        }
+        let found = names::has_namespace(&self.inner.connections, namespace).await?;
+        if found {
+            seen().insert(namespace.clone());
+        }
+        Ok(found)
     }
 
     async fn ensure_source(&self, namespace: &Namespace, uri: &str, now: Timestamp) -> Result<Source> {
-        names::ensure_source(&self.connections, namespace, uri, now).await
+        names::ensure_source(&self.inner.connections, namespace, uri, now).await
     }
 
     async fn sources(&self, namespace: &Namespace) -> Result<Vec<Source>> {
-        names::sources(&self.connections, namespace).await
+        names::sources(&self.inner.connections, namespace).await
     }
 
     async fn source_documents(&self, namespace: &Namespace, source: SourceId) -> Result<Vec<DocumentState>> {
-        documents::source_documents(&self.connections, namespace, source).await
+        documents::source_documents(&self.inner.connections, namespace, source).await
     }
 
     async fn write(&self, namespace: &Namespace, recipe: &str, writes: Vec<DocumentWrite>) -> Result<WriteOutcome> {
-        write::write(&self.connections, namespace, recipe, writes).await
+        let (namespace, recipe) = (namespace.clone(), recipe.to_owned());
+        self.change(move |inner| async move {
+            let documents = writes.iter().map(|write| write.document.id).collect();
+            let outcome = write::write(&inner.connections, &namespace, &recipe, writes).await?;
+            inner.committed(outcome.lsn, &documents);
+            Ok(outcome)
+        })
+        .await
     }
 
     async fn touch(&self, namespace: &Namespace, states: &[DocumentState]) -> Result<()> {
-        documents::touch(&self.connections, namespace, states).await
+        let (namespace, states) = (namespace.clone(), states.to_vec());
+        self.change(move |inner| async move {
+            documents::touch(&inner.connections, &namespace, &states).await?;
+            inner.committed(Lsn(0), &states.iter().map(|state| state.id).collect());
+            Ok(())
+        })
+        .await
     }
 
     async fn remove(&self, namespace: &Namespace, selector: &Selector) -> Result<(WriteOutcome, Vec<String>)> {
-        remove::remove(&self.connections, namespace, selector).await
+        let (namespace, selector) = (namespace.clone(), selector.clone());
+        self.change(move |inner| async move {
+            let (outcome, removed) = remove::remove(&inner.connections, &namespace, &selector).await?;
+            inner.committed(outcome.lsn, &removed.iter().map(|removed| removed.id).collect());
+            Ok((outcome, removed.into_iter().map(|removed| removed.uri).collect()))
+        })
+        .await
     }
 
     async fn hydrate(&self, namespace: &Namespace, chunks: &[ChunkId]) -> Result<Vec<Hydrated>> {
-        chunks::hydrate(&self.connections, &self.recent, namespace, chunks).await
+        chunks::hydrate(&self.inner.connections, &self.inner.recent, namespace, chunks).await
     }
 
     async fn document_chunks(&self, namespace: &Namespace, documents: &[DocumentId]) -> Result<Vec<Hydrated>> {
-        chunks::document_chunks(&self.connections, namespace, documents).await
+        chunks::document_chunks(&self.inner.connections, namespace, documents).await
     }
 
     async fn documents_where(
@@ -139,50 +203,50 @@ impl Catalog for SqliteCatalog {
         keep: &(dyn for<'a> Fn(&'a str, &'a str) -> bool + Send + Sync),
         limit: usize,
     ) -> Result<Vec<DocumentId>> {
-        documents::documents_where(&self.connections, namespace, keep, limit).await
+        documents::documents_where(&self.inner.connections, namespace, keep, limit).await
     }
 
     async fn document_by_uri(&self, namespace: &Namespace, uri: &str) -> Result<Option<Document>> {
-        documents::document_by_uri(&self.connections, namespace, uri).await
+        documents::document_by_uri(&self.inner.connections, namespace, uri).await
     }
 
     async fn head(&self) -> Result<Lsn> {
-        log::head(&mut *self.connections.reader().await?).await
+        Ok(Lsn(self.inner.head.load(Ordering::Acquire)))
     }
 
     async fn read_log(&self, after: Lsn, limit: usize) -> Result<Vec<LogEntry>> {
-        log::read_log(&self.connections, after, limit).await
+        log::read_log(&self.inner.connections, after, limit).await
     }
 
     async fn project(&self, documents: &[DocumentId]) -> Result<Vec<ProjectedDocument>> {
-        chunks::project(&self.connections, documents).await
+        chunks::project(&self.inner.connections, documents).await
     }
 
     async fn checkpoint(&self, name: &str) -> Result<Option<(Lsn, String)>> {
-        log::checkpoint(&self.connections, name).await
+        log::checkpoint(&self.inner.connections, name).await
     }
 
     async fn set_checkpoint(&self, name: &str, applied: Lsn, manifest: &str) -> Result<()> {
-        log::set_checkpoint(&self.connections, name, applied, manifest).await
+        log::set_checkpoint(&self.inner.connections, name, applied, manifest).await
     }
 
     async fn cached_vectors(&self, model: &str, keys: &[EmbedKey]) -> Result<HashMap<EmbedKey, Vec<f32>>> {
-        vectors::cached_vectors(&self.connections, model, keys).await
+        vectors::cached_vectors(&self.inner.connections, model, keys).await
     }
 
     async fn cache_vectors(&self, model: &str, vectors: Vec<(EmbedKey, Vec<f32>)>) -> Result<()> {
-        vectors::cache_vectors(&self.connections, model, vectors).await
+        vectors::cache_vectors(&self.inner.connections, model, vectors).await
     }
 
     async fn stats(&self, namespace: &Namespace, model: &str) -> Result<NamespaceStats> {
-        names::stats(&self.connections, namespace, model).await
+        names::stats(&self.inner.connections, namespace, model).await
     }
 
     async fn remember_reply(&self, namespace: &Namespace, key: &str, reply: &[u8], now: Timestamp) -> Result<Vec<u8>> {
-        names::remember_reply(&self.connections, namespace, key, reply, now).await
+        names::remember_reply(&self.inner.connections, namespace, key, reply, now).await
     }
 
     async fn stored_reply(&self, namespace: &Namespace, key: &str) -> Result<Option<Vec<u8>>> {
-        names::stored_reply(&self.connections, namespace, key).await
+        names::stored_reply(&self.inner.connections, namespace, key).await
     }
 }

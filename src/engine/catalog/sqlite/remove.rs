@@ -4,29 +4,30 @@ use sqlx::SqliteConnection;
 
 use super::bulk::{Bound, Columns, for_each, json_hex};
 use super::connect::{Connections, begin_write, commit};
-use super::fault::Doing;
+use super::fault::{Doing, unreadable};
 use super::log::head;
 use super::names::{Delta, require_namespace, shift_counters};
 use super::vectors::{drop_orphans, note_orphans};
 use super::write::{remove_contents, spare};
+use crate::base::DocumentId;
 use crate::base::error::Result;
 use crate::engine::catalog::{Selector, WriteOutcome};
 use crate::model::{Namespace, Operation};
 
-/// See `Catalog::remove`; gives the URIs of what was removed, in order.
+/// See `Catalog::remove`; gives what was removed, in the order of URIs.
 pub(super) async fn remove(
     connections: &Connections,
     namespace: &Namespace,
     selector: &Selector,
-) -> Result<(WriteOutcome, Vec<String>)> {
+) -> Result<(WriteOutcome, Vec<Doomed>)> {
     let mut writer = connections.writer().await;
     let mut transaction = begin_write(&mut writer).await?;
     let owner = require_namespace(&mut transaction, namespace).await?;
     doom(&mut transaction, owner, selector).await?;
-    let (delta, uris) = doomed(&mut transaction).await?;
-    if uris.is_empty() {
+    let (delta, doomed) = doomed(&mut transaction).await?;
+    if doomed.is_empty() {
         let lsn = head(&mut transaction).await?;
-        return Ok((WriteOutcome { lsn, ..WriteOutcome::default() }, uris));
+        return Ok((WriteOutcome { lsn, ..WriteOutcome::default() }, doomed));
     }
 
     sqlx::query(
@@ -48,9 +49,9 @@ pub(super) async fn remove(
     drop_orphans(&mut transaction).await?;
     shift_counters(&mut transaction, owner, delta).await?;
     let outcome =
-        WriteOutcome { lsn: head(&mut transaction).await?, removed: uris.len() as u64, ..WriteOutcome::default() };
+        WriteOutcome { lsn: head(&mut transaction).await?, removed: doomed.len() as u64, ..WriteOutcome::default() };
     commit(transaction).await?;
-    Ok((outcome, uris))
+    Ok((outcome, doomed))
 }
 
 /// Fills `temp.doomed` with the keys of what `selector` chooses.
@@ -110,19 +111,27 @@ fn after_prefix(prefix: &str) -> Option<String> {
     None
 }
 
-/// What the removal of `temp.doomed` takes from the counters, and the URIs.
-async fn doomed(connection: &mut SqliteConnection) -> Result<(Delta, Vec<String>)> {
+/// A document that is removed.
+pub(super) struct Doomed {
+    pub(super) id: DocumentId,
+    pub(super) uri: String,
+}
+
+/// What the removal of `temp.doomed` takes from the counters, and what it removes.
+async fn doomed(connection: &mut SqliteConnection) -> Result<(Delta, Vec<Doomed>)> {
     let query: Bound<'_> = sqlx::query(
-        "SELECT uri, chunks, bytes, tokens FROM documents WHERE key IN (SELECT document FROM temp.doomed) ORDER BY uri",
+        "SELECT id, uri, chunks, bytes, tokens FROM documents WHERE key IN (SELECT document FROM temp.doomed) \
+         ORDER BY uri",
     );
     let mut delta = Delta::default();
-    let mut uris = Vec::new();
+    let mut doomed = Vec::new();
     for_each(connection, query, |row| {
-        uris.push(row.at(0)?);
-        delta.take(1, row.unsigned(1)?, row.unsigned(2)?, row.unsigned(3)?)
+        let id = DocumentId::from_slice(row.at(0)?).ok_or_else(|| unreadable("a document id"))?;
+        doomed.push(Doomed { id, uri: row.at(1)? });
+        delta.take(1, row.unsigned(2)?, row.unsigned(3)?, row.unsigned(4)?)
     })
     .await?;
-    Ok((delta, uris))
+    Ok((delta, doomed))
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ async fn survives_reopening_and_a_kill() {
 async fn positions_are_not_reused_after_the_log_was_cut() {
     let catalog = SqliteCatalog::in_memory().await.unwrap();
     let head = conformance::fill(&catalog).await;
-    sqlx::query("DELETE FROM oplog").execute(&mut *catalog.connections.writer().await).await.unwrap();
+    sqlx::query("DELETE FROM oplog").execute(&mut *catalog.inner.connections.writer().await).await.unwrap();
     assert_eq!(catalog.head().await.unwrap(), head);
     let place = conformance::Place::make(&catalog, "after").await;
     assert!(place.write(&catalog, vec![place.document("a", &["after"])]).await.lsn > head);

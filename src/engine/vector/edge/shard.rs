@@ -45,8 +45,8 @@ const FLUSH_TRIES: u64 = 50;
 /// Candidates by int8 for each result, to be scored again by the original.
 const OVERSAMPLING: f64 = 1.5;
 
-/// Beam of a search: at least this, and at least four times the candidates asked for. Where the index holds what is
-/// asked about, half would do; a question about something else has only distant neighbours, which are hard to rank.
+/// Least beam of a search. Where the index holds what is asked about, half of what [`beam`] gives would do; a question
+/// about something else has only distant neighbours, which are hard to rank.
 const EF_MIN: usize = 256;
 
 /// How vectors are kept and linked.
@@ -157,12 +157,8 @@ impl Shard {
             None => false,
         };
         let int8 = QuantizationSearchParams { ignore: false, rescore: Some(true), oversampling: Some(OVERSAMPLING) };
-        let params = SearchParams {
-            hnsw_ef: Some(EF_MIN.max(4 * limit)),
-            exact,
-            quantization: Some(int8),
-            ..SearchParams::default()
-        };
+        let params =
+            SearchParams { hnsw_ef: Some(beam(limit)), exact, quantization: Some(int8), ..SearchParams::default() };
         let request = SearchRequest {
             query: vector.into(),
             filter,
@@ -283,6 +279,11 @@ impl Drop for Shard {
             );
         }
     }
+}
+
+/// Beam of a search for `limit` points.
+pub fn beam(limit: usize) -> usize {
+    EF_MIN.max(4 * limit)
 }
 
 /// The configuration of a shard.
