@@ -141,7 +141,7 @@ async fn acknowledge(root: &Path, model: &Model) -> (f64, ingest::Report) {
         store: Arc::new(LocalStore::default()),
         clock: Arc::new(SystemClock),
         door,
-        sizes: SIZES,
+        sizes: *SIZES,
     };
     let (projector, followers) = Projector::start(engines.clone(), manifest).await.expect("followers");
     let grant = Access::default().authorize(None, common::NAMESPACE).expect("an open server");
@@ -188,7 +188,7 @@ fn texts(corpus: &Corpus, model: &Model) -> (Vec<(usize, String)>, usize) {
     let mut texts = BTreeMap::new();
     for write in corpus.files.iter().filter_map(|file| corpus.parse(file, &**counter)) {
         for chunk in &write.chunks {
-            let text = build::embed_text(&write.document, chunk, SIZES, &**counter);
+            let text = build::embed_text(&write.document, chunk, *SIZES, &**counter);
             texts.insert(EmbedKey::of(&text), text);
         }
     }

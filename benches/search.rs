@@ -62,7 +62,10 @@ const QUERIES: [&str; 40] = [
     "sort by cached key stable",
 ];
 
-/// Blocks of a measured loop, after one to warm up. Bare parts and searches alternate by blocks, not one by one: threads
+/// Place of the time for reading candidates back in [`Figures::server`].
+const READING_BACK: usize = 3;
+
+/// Blocks of a measured loop, after two in which each query is asked for the first time. Bare parts and searches alternate by blocks, not one by one: threads
 /// of ONNX Runtime spin for some milliseconds after their work, and those of one process would slow the other.
 const BLOCKS: usize = 8;
 /// Queries of a block.
@@ -97,6 +100,8 @@ fn measure(runtime: &Runtime, dir: &Path, model: &Model, name: &str) {
     let rig = Rig { runtime, bare, client };
     let mut warming = Figures::default();
     (0..QUERIES.len() / BLOCK).for_each(|block| rig.block(block, &mut warming));
+    warming.search.print("each query's first search after the start", "");
+    warming.server[READING_BACK].print("of it: reading back", "");
     let mut figures = Figures::default();
     (0..BLOCKS).for_each(|block| rig.block(block, &mut figures));
     figures.print();

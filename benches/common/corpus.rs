@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use hivemem::base::tokens::TokenCounter;
 use hivemem::base::{Clock, ContentHash, SourceId, clock::SystemClock};
@@ -11,8 +12,13 @@ use hivemem::engine::store::{ListOptions, Object, Store};
 use hivemem::flow::build::{self, Facts};
 use hivemem::model::{DocumentWrite, Namespace};
 
-/// Sizes of chunks in the default configuration.
-pub const SIZES: ChunkSizes = ChunkSizes { tokens_max: 192, header_tokens_max: 48 };
+/// The sizes of the default configuration.
+pub static SIZES: LazyLock<ChunkSizes> = LazyLock::new(|| {
+    let config: toml::Table = include_str!("../../config/default.toml").parse().expect("the default configuration");
+    let size = |key: &str| config["chunks"][key].as_integer().and_then(|size| usize::try_from(size).ok());
+    let [tokens_max, header_tokens_max] = ["tokens_max", "header_tokens_max"].map(|key| size(key).expect("a size"));
+    ChunkSizes { tokens_max, header_tokens_max }
+});
 
 /// Crates unpacked by cargo, by name; empty if there are none.
 pub fn crates() -> Vec<PathBuf> {
@@ -79,6 +85,6 @@ impl Corpus {
             metadata: BTreeMap::new(),
             indexed_at: SystemClock.now(),
         };
-        build::document(facts, &media, bytes, ContentHash::of(bytes), SIZES, counter).ok()
+        build::document(facts, &media, bytes, ContentHash::of(bytes), *SIZES, counter).ok()
     }
 }
