@@ -32,6 +32,9 @@ fn document(ns: &Namespace, path: &str) -> Document {
         indexed_at: Timestamp(1),
         tags: vec!["t".into()],
         metadata: BTreeMap::new(),
+        trust: hivemem::model::Trust::Local,
+        expires_at: None,
+        repeats: None,
         uri,
     }
 }

@@ -10,7 +10,7 @@ use hivemem::engine::parse::{ChunkSizes, media};
 use hivemem::engine::store::local::LocalStore;
 use hivemem::engine::store::{ListOptions, Object, Store};
 use hivemem::flow::build::{self, Facts};
-use hivemem::model::{DocumentWrite, Namespace};
+use hivemem::model::{DocumentWrite, Namespace, Trust};
 
 /// The sizes of the default configuration.
 pub static SIZES: LazyLock<ChunkSizes> = LazyLock::new(|| {
@@ -83,6 +83,8 @@ impl Corpus {
             modified_at: object.modified_at,
             tags: Vec::new(),
             metadata: BTreeMap::new(),
+            trust: Trust::Local,
+            expires_at: None,
             indexed_at: SystemClock.now(),
         };
         build::document(facts, &media, bytes, ContentHash::of(bytes), *SIZES, counter).ok()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::base::tokens::TokenCounter;
 use crate::base::{ChunkId, ContentHash, DocumentId, EmbedKey, SourceId, Timestamp};
 use crate::engine::parse::{self, ChunkSizes, Media, Skip};
-use crate::model::{Chunk, Document, DocumentWrite, Namespace};
+use crate::model::{Chunk, Document, DocumentWrite, Namespace, Trust};
 
 /// What is known of a document beside its bytes.
 #[derive(Debug, Clone)]
@@ -26,6 +26,10 @@ pub struct Facts {
     pub tags: Vec<String>,
     /// The writer's key-value data.
     pub metadata: BTreeMap<String, String>,
+    /// How far its origin is trusted.
+    pub trust: Trust,
+    /// When it expires.
+    pub expires_at: Option<Timestamp>,
     /// Now.
     pub indexed_at: Timestamp,
 }
@@ -72,6 +76,9 @@ pub fn document(
         indexed_at: facts.indexed_at,
         tags,
         metadata: facts.metadata,
+        trust: facts.trust,
+        expires_at: facts.expires_at,
+        repeats: None,
     };
     let mut chunks = Vec::with_capacity(parsed.pieces.len());
     for (ordinal, piece) in parsed.pieces.into_iter().enumerate() {

@@ -20,7 +20,7 @@ use crate::base::{ContentHash, DocumentId, Lsn, SourceId};
 use crate::engine::catalog::{DocumentState, Selector, WriteOutcome};
 use crate::engine::parse::{ChunkSizes, media};
 use crate::engine::store::{ListOptions, Object};
-use crate::model::{DocumentWrite, Namespace};
+use crate::model::{DocumentWrite, Namespace, Trust};
 
 /// A file whose time is this close to the time it was indexed at may have changed since without its time showing it
 /// (file systems keep times by the tick, editors write twice); it is hashed instead of trusted.
@@ -354,6 +354,8 @@ impl Job {
             modified_at: object.modified_at,
             tags: self.tags.clone(),
             metadata: BTreeMap::new(),
+            trust: Trust::of_uri(&object.uri),
+            expires_at: None,
             indexed_at: self.engines.clock.now(),
         };
         build::document(facts, &media, bytes, content, sizes, counter)

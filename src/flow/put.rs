@@ -12,7 +12,7 @@ use crate::base::limits::{DOCUMENT_BYTES_MAX, NAME_BYTES_MAX, TAGS_MAX, URI_BYTE
 use crate::base::{ContentHash, DocumentId, Lsn, Timestamp};
 use crate::engine::catalog::Source;
 use crate::engine::parse::{Media, media};
-use crate::model::{DocumentKind, DocumentWrite, Role};
+use crate::model::{DocumentKind, DocumentWrite, Role, Trust};
 
 /// Source of memories.
 pub const MEMORY_SOURCE: &str = "memory:";
@@ -36,6 +36,10 @@ pub struct InputDocument {
     pub metadata: BTreeMap<String, String>,
     /// Modification time.
     pub modified_at: Option<Timestamp>,
+    /// How far its origin is trusted; [`Trust::Agent`] if nothing is said.
+    pub trust: Option<Trust>,
+    /// When it expires.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// One stream of documents on its way in.
@@ -94,6 +98,8 @@ impl<'a> Put<'a> {
                         modified_at: input.modified_at,
                         tags: input.tags,
                         metadata: input.metadata,
+                        trust: input.trust.unwrap_or(Trust::Agent),
+                        expires_at: input.expires_at,
                         indexed_at: engines.clock.now(),
                     };
                     build::document(facts, &media, &input.content, content, engines.sizes, &*counter)

@@ -92,6 +92,29 @@ named_enum!(
     }
 );
 
+named_enum!(
+    /// How far the origin of a document is trusted.
+    Trust {
+        /// The operator pointed the server at it.
+        Local = "local",
+        /// An agent or a caller of the API wrote it.
+        Agent = "agent",
+        /// It was fetched from elsewhere.
+        External = "external",
+    }
+);
+
+impl Trust {
+    /// What is assumed of an address when nobody says otherwise.
+    pub fn of_uri(uri: &str) -> Self {
+        match uri.split_once(':').map_or("", |(scheme, _)| scheme) {
+            "file" => Self::Local,
+            "memory" | "inline" => Self::Agent,
+            _ => Self::External,
+        }
+    }
+}
+
 /// One version of a document, without its chunks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Document {
@@ -125,6 +148,12 @@ pub struct Document {
     pub tags: Vec<String>,
     /// Free key-value data of the writer (run, node, session, …).
     pub metadata: BTreeMap<String, String>,
+    /// How far its origin is trusted.
+    pub trust: Trust,
+    /// From then on it is no answer any more, and soon forgotten.
+    pub expires_at: Option<Timestamp>,
+    /// The document that it nearly repeats, which stands for both in answers.
+    pub repeats: Option<DocumentId>,
 }
 
 /// One span of a document: the unit of retrieval.

@@ -8,7 +8,7 @@ pub mod hit;
 pub mod namespace;
 pub mod oplog;
 
-pub use document::{Chunk, Document, DocumentKind, DocumentWrite, Lines, Role, Span};
+pub use document::{Chunk, Document, DocumentKind, DocumentWrite, Lines, Role, Span, Trust};
 pub use filter::Filter;
 pub use hit::{Candidate, Channel, Freshness, Hit, Hydrated, Proposal, ScorePart};
 pub use namespace::Namespace;

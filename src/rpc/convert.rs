@@ -82,19 +82,8 @@ pub fn hit(hit: Hit, explain: bool) -> proto::Hit {
         tags: document.tags.clone(),
         indexed_at: Some(timestamp(document.indexed_at)),
         freshness: hit.freshness.as_str().to_owned(),
-        trust: trust(&document.uri).to_owned(),
+        trust: document.trust.as_str().to_owned(),
         metadata: document.metadata.clone().into_iter().collect(),
-    }
-}
-
-/// How far an origin is trusted: what an operator pointed the server at, what agents wrote, or anything else.
-fn trust(uri: &str) -> &'static str {
-    if uri.starts_with("file:") {
-        "local"
-    } else if uri.starts_with("memory:") || uri.starts_with("inline:") {
-        "agent"
-    } else {
-        "external"
     }
 }
 

@@ -118,6 +118,7 @@ fn input(document: proto::InputDocument) -> InputDocument {
         tags: document.tags,
         metadata: document.metadata.into_iter().collect(),
         modified_at: document.modified_at.as_ref().map(convert::from_timestamp),
+        ..InputDocument::default()
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::base::error::Kind;
-use crate::model::{Chunk, DocumentKind, Lines, Operation, Role, Span};
+use crate::model::{Chunk, DocumentKind, Lines, Operation, Role, Span, Trust};
 
 pub mod histories;
 
@@ -83,6 +83,9 @@ impl Place {
             indexed_at: NOW,
             tags: vec!["alpha".to_owned(), "béta".to_owned()],
             metadata: BTreeMap::from([("run".to_owned(), "r\"1".to_owned())]),
+            trust: Trust::External,
+            expires_at: Some(Timestamp(NOW.0 + 1)),
+            repeats: Some(DocumentId::from_u128(77)),
         };
         DocumentWrite { document, chunks }
     }

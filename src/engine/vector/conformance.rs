@@ -34,6 +34,9 @@ pub fn document(namespace: &Namespace, path: &str) -> Document {
         indexed_at: Timestamp(1),
         tags: Vec::new(),
         metadata: BTreeMap::new(),
+        trust: crate::model::Trust::Local,
+        expires_at: None,
+        repeats: None,
         uri,
     }
 }

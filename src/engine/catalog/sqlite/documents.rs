@@ -11,19 +11,19 @@ use super::names::require_namespace;
 use crate::base::error::{Error, Result};
 use crate::base::{ContentHash, DocumentId, SourceId, Timestamp};
 use crate::engine::catalog::DocumentState;
-use crate::model::{Document, DocumentKind, Namespace, Role};
+use crate::model::{Document, DocumentKind, Namespace, Role, Trust};
 
 /// Columns that [`document`] reads, of `documents AS d` joined with `sources AS s`.
 macro_rules! document_columns {
     () => {
         "d.id, s.id, d.uri, d.path, d.kind, d.role, d.media_type, d.language, d.title, d.content, d.bytes, \
-         d.modified_at, d.indexed_at, d.metadata, (SELECT json_group_array(tag) FROM tags WHERE document = d.key)"
+         d.modified_at, d.indexed_at, d.metadata, d.trust, d.expires_at, d.repeats, (SELECT json_group_array(tag) FROM tags WHERE document = d.key)"
     };
 }
 pub(super) use document_columns;
 
 /// How many columns that is.
-pub(super) const DOCUMENT_COLUMNS: usize = 15;
+pub(super) const DOCUMENT_COLUMNS: usize = 18;
 
 /// Reads a document off the columns of [`document_columns`].
 pub(super) fn document(row: &SqliteRow) -> Result<Document> {
@@ -32,15 +32,25 @@ pub(super) fn document(row: &SqliteRow) -> Result<Document> {
         "{}" => BTreeMap::new(),
         json => serde_json::from_str(json).map_err(|cause| unreadable("metadata").caused_by(cause))?,
     };
-    let mut tags: Vec<String> = match row.at::<&str>(14)? {
+    let mut tags: Vec<String> = match row.at::<&str>(17)? {
         "[]" => Vec::new(),
         json => serde_json::from_str(json).map_err(|cause| unreadable("tags").caused_by(cause))?,
     };
     tags.sort_unstable();
+    let uri: String = row.at(2)?;
+    let trust = match row.at::<&str>(14)? {
+        // Written before there was a label.
+        "" => Trust::of_uri(&uri),
+        label => Trust::parse(label).ok_or_else(|| unreadable("a trust label"))?,
+    };
+    let repeats = match row.at::<Option<&[u8]>>(16)? {
+        Some(id) => Some(DocumentId::from_slice(id).ok_or_else(|| unreadable("a document id"))?),
+        None => None,
+    };
     Ok(Document {
         id: DocumentId::from_slice(row.at(0)?).ok_or_else(|| unreadable("a document id"))?,
         source: SourceId::from_slice(row.at(1)?).ok_or_else(|| unreadable("a source id"))?,
-        uri: row.at(2)?,
+        uri,
         path: row.at(3)?,
         kind: DocumentKind::parse(row.at(4)?).ok_or_else(|| unreadable("a document kind"))?,
         role: Role::parse(row.at(5)?).ok_or_else(|| unreadable("a document role"))?,
@@ -53,6 +63,9 @@ pub(super) fn document(row: &SqliteRow) -> Result<Document> {
         indexed_at: Timestamp(row.at(12)?),
         tags,
         metadata,
+        trust,
+        expires_at: row.at::<Option<i64>>(15)?.map(Timestamp),
+        repeats,
     })
 }
 
@@ -162,7 +175,7 @@ pub(super) async fn touch(connections: &Connections, namespace: &Namespace, stat
     for sql in [
         "UPDATE namespaces SET bytes = bytes + (SELECT coalesce(sum(new.bytes - old.bytes), 0) \
          FROM temp.touched AS new CROSS JOIN documents AS old ON old.key = new.document) WHERE key = ?1",
-        "UPDATE documents SET revision = revision + 1, (bytes, modified_at, indexed_at) = \
+        "UPDATE documents SET (bytes, modified_at, indexed_at) = \
          (SELECT bytes, modified_at, indexed_at FROM temp.touched WHERE document = documents.key) \
          WHERE key IN (SELECT document FROM temp.touched)",
         "DELETE FROM temp.touched",

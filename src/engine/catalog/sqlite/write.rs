@@ -20,14 +20,16 @@ pub(super) const CHUNKS_PER_DOCUMENT: i64 = 1 << 20;
 
 const DOCUMENTS: Insert = Insert {
     head: "INSERT INTO documents (key, id, namespace, source, lsn, version, recipe, uri, path, kind, role, media_type, \
-           language, title, content, bytes, modified_at, indexed_at, metadata, chunks, tokens) VALUES",
-    columns: 21,
-    tail: "ON CONFLICT (key) DO UPDATE SET source = excluded.source, lsn = excluded.lsn, revision = 0, \
+           language, title, content, bytes, modified_at, indexed_at, metadata, chunks, tokens, trust, expires_at, \
+           repeats) VALUES",
+    columns: 24,
+    tail: "ON CONFLICT (key) DO UPDATE SET source = excluded.source, lsn = excluded.lsn, \
            version = excluded.version, recipe = excluded.recipe, uri = excluded.uri, path = excluded.path, \
            kind = excluded.kind, role = excluded.role, media_type = excluded.media_type, \
            language = excluded.language, title = excluded.title, content = excluded.content, bytes = excluded.bytes, \
            modified_at = excluded.modified_at, indexed_at = excluded.indexed_at, metadata = excluded.metadata, \
-           chunks = excluded.chunks, tokens = excluded.tokens",
+           chunks = excluded.chunks, tokens = excluded.tokens, trust = excluded.trust, \
+           expires_at = excluded.expires_at, repeats = excluded.repeats",
 };
 
 const CHUNKS: Insert = Insert {
@@ -257,6 +259,9 @@ fn version(document: &Document, recipe: &str) -> ContentHash {
         part(name.as_bytes());
         part(value.as_bytes());
     }
+    part(document.trust.as_str().as_bytes());
+    part(&document.expires_at.map_or([0; 8], |time| time.0.to_be_bytes()));
+    part(document.repeats.map(|id| id.as_bytes().to_vec()).unwrap_or_default().as_slice());
     ContentHash::of(&bytes)
 }
 
@@ -352,7 +357,10 @@ fn bind_document(args: &mut Args, owner: i64, recipe: &str, one: Placed, chunks:
     args.add(document.indexed_at.0)?;
     args.add(metadata)?;
     args.add_unsigned(chunks)?;
-    args.add_unsigned(tokens)
+    args.add_unsigned(tokens)?;
+    args.add(document.trust.as_str())?;
+    args.add(document.expires_at.map(|time| time.0))?;
+    args.add(document.repeats.map(|id| id.as_bytes().to_vec()))
 }
 
 /// In the order of [`CHUNKS`].
