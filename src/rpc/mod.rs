@@ -13,11 +13,13 @@ use crate::flow::apply::Projector;
 
 mod admin;
 mod convert;
+mod idempotency;
 mod ingest;
 mod retrieval;
 mod status;
 
 pub use hivemem_client::proto;
+pub use idempotency::Replies;
 
 /// What every service needs.
 #[derive(Debug, Clone)]
@@ -28,6 +30,8 @@ pub struct Context {
     pub projector: Arc<Projector>,
     /// Who may do what.
     pub access: Access,
+    /// Replies by idempotency key.
+    pub replies: Arc<Replies>,
     /// The data directory, for counting its size.
     pub data_dir: Arc<std::path::PathBuf>,
 }

@@ -22,6 +22,7 @@ use crate::engine::vector::edge::{EdgeIndex, EdgeSettings, Opened};
 use crate::flow::Engines;
 use crate::flow::access::Access;
 use crate::flow::apply::{Projector, VECTOR_CHECKPOINT};
+use crate::flow::forget;
 use crate::rpc;
 
 /// Blocking jobs of the flows at a time, per core: they mix reading and computing.
@@ -69,11 +70,13 @@ impl Assembly {
             door,
             sizes: config.chunks,
         };
-        let (projector, followers) = Projector::start(engines.clone(), manifest).await?;
+        let (projector, mut followers) = Projector::start(engines.clone(), manifest).await?;
+        followers.push(tokio::spawn(forget::sweep_forever(engines.clone(), Arc::clone(&projector))));
         let context = rpc::Context {
             engines,
             projector,
             access: Access::new(config.token.clone()),
+            replies: Arc::default(),
             data_dir: Arc::new(config.data_dir.clone()),
         };
         Ok(Self { context, followers, _lock: lock })
