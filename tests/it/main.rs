@@ -11,5 +11,6 @@ mod ingest;
 mod lifecycle;
 mod memory;
 mod quality;
+mod rebuild;
 mod search;
 mod support;
