@@ -26,6 +26,7 @@ use hivemem::flow::access::Access;
 use hivemem::flow::apply::Projector;
 use hivemem::flow::rebuild::{NoWorkshop, Space, Words};
 use hivemem::flow::slot::Slot;
+use hivemem::flow::turns::Turns;
 use hivemem::flow::{Engines, build, ingest};
 use hivemem_client::proto::{IngestReport, IngestSourceRequest};
 use tokio::runtime::Runtime;
@@ -147,6 +148,7 @@ async fn acknowledge(root: &Path, model: &Model) -> (f64, ingest::Report) {
         words: Arc::new(Slot::new(Words { generation: 1, index: Arc::new(words.expect("a lexical index")) })),
         embedder,
         rebuilding: Arc::default(),
+        turns: Turns::default(),
         store: Arc::new(LocalStore::default()),
         clock: Arc::new(SystemClock),
         door,

@@ -30,6 +30,7 @@ pub mod recall;
 pub mod slot;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod turns;
 
 /// The engines that flows work on, chosen once at start.
 #[derive(Clone)]
@@ -42,6 +43,8 @@ pub struct Engines {
     pub words: Arc<Slot<Words>>,
     /// The configured embedder, whose tokenizer sizes chunks. The space that serves may still be of another one.
     pub embedder: Arc<dyn Embedder>,
+    /// Whose turn it is to sync a source.
+    pub turns: turns::Turns,
     /// Held while a rebuild begins or ends.
     pub rebuilding: Arc<tokio::sync::Mutex<()>>,
     /// Where bytes come from.

@@ -26,6 +26,7 @@ use crate::flow::apply::Projector;
 use crate::flow::forget;
 use crate::flow::rebuild::{self, Projection, Workshop};
 use crate::flow::slot::Slot;
+use crate::flow::turns::Turns;
 use crate::rpc;
 
 /// Blocking jobs of the flows at a time, per core: they mix reading and computing.
@@ -67,6 +68,7 @@ impl Assembly {
             words: Arc::new(Slot::new(opened.words)),
             embedder,
             rebuilding: Arc::default(),
+            turns: Turns::default(),
             store: Arc::new(LocalStore::new(config.roots.clone())),
             clock: Arc::new(SystemClock),
             door,
