@@ -149,6 +149,7 @@ async fn acknowledge(root: &Path, model: &Model) -> (f64, ingest::Report) {
         embedder,
         rebuilding: Arc::default(),
         turns: Turns::default(),
+        background: Door::background(cores()),
         store: Arc::new(LocalStore::default()),
         clock: Arc::new(SystemClock),
         door,

@@ -395,7 +395,7 @@ impl Writer<'_> {
         let threads = std::thread::available_parallelism().map_or(2, usize::from).min(job.work.len());
         let parsers: Vec<_> = (0..threads)
             .map(|_| {
-                let (job, send, door) = (Arc::clone(&job), send.clone(), self.engines.door.clone());
+                let (job, send, door) = (Arc::clone(&job), send.clone(), self.engines.background.clone());
                 tokio::spawn(async move {
                     door.run(move || {
                         job.parse_all(&send);

@@ -51,8 +51,10 @@ pub struct Engines {
     pub store: Arc<dyn Store>,
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// Blocking work of the flows themselves: listing, reading, parsing.
+    /// Blocking work that somebody waits for: listing, looking at files, packing.
     pub door: Door,
+    /// Blocking work that gives way to searches: reading and parsing what is ingested.
+    pub background: Door,
     /// Sizes of chunks.
     pub sizes: ChunkSizes,
 }

@@ -69,6 +69,7 @@ impl Assembly {
             embedder,
             rebuilding: Arc::default(),
             turns: Turns::default(),
+            background: Door::background(cores),
             store: Arc::new(LocalStore::new(config.roots.clone())),
             clock: Arc::new(SystemClock),
             door,

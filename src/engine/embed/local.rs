@@ -99,7 +99,7 @@ impl LocalEmbedder {
             counter,
             batch,
             query: Arc::new(Mutex::new(query)),
-            batch_door: Door::new(sessions),
+            batch_door: Door::background(sessions),
             query_door: Door::new(4),
         })
     }
