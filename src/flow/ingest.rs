@@ -3,7 +3,7 @@
 //!
 //! A stored version is replaced only by a new version that parsed; a file that cannot be read this time keeps the old.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -42,6 +42,8 @@ pub struct Request {
     pub no_wait: bool,
     /// Hash every file.
     pub verify: bool,
+    /// Look only at what lies at or below these URIs of the source; `None`: at everything.
+    pub at: Option<BTreeSet<String>>,
 }
 
 /// What a sync is doing.
@@ -142,7 +144,10 @@ pub async fn ingest(
     engines.catalog.create_namespace(namespace, engines.clock.now()).await?;
     let source = engines.catalog.ensure_source(namespace, &uri, engines.clock.now()).await?;
     let recipe = engines.recipe(&request.tags);
-    let stored = engines.catalog.source_documents(namespace, source.id).await?;
+    let stored = match &request.at {
+        Some(uris) => engines.catalog.source_documents_at(namespace, source.id, uris).await?,
+        None => engines.catalog.source_documents(namespace, source.id).await?,
+    };
     let mut stored: HashMap<String, DocumentState> =
         stored.into_iter().map(|state| (state.uri.clone(), state)).collect();
 
@@ -189,12 +194,15 @@ pub async fn ingest(
 
 async fn list(engines: &Engines, request: &Request) -> Result<(String, crate::engine::store::Listing)> {
     let store = Arc::clone(&engines.store);
-    let (address, options) = (request.source.clone(), request.options.clone());
+    let (address, options, at) = (request.source.clone(), request.options.clone(), request.at.clone());
     engines
         .door
         .run(move || {
             let uri = store.resolve(&address)?;
-            let listing = store.list(&uri, &options)?;
+            let listing = match at {
+                Some(uris) => store.list_at(&uri, &options, &uris)?,
+                None => store.list(&uri, &options)?,
+            };
             Ok((uri, listing))
         })
         .await

@@ -1,7 +1,9 @@
 //! `hivemem.v1.Ingest`. Long calls run in a task of their own: if the caller goes away, the work still ends well.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -17,6 +19,7 @@ use crate::engine::store::ListOptions;
 use crate::flow::access::Grant;
 use crate::flow::ingest::{Phase, Progress, ProgressSink, Report};
 use crate::flow::put::{InputDocument, Put};
+use crate::flow::watch::{Follow, News};
 use crate::flow::{forget, ingest, put};
 
 /// The service.
@@ -34,10 +37,13 @@ impl Service {
 
 type Reply = std::result::Result<proto::IngestProgress, Status>;
 
-/// Forwards progress to the caller while `work` runs, then its report.
+/// What a long call ends with: its report, and what comes after it if a source is followed.
+type Done = (Report, Option<broadcast::Receiver<News>>);
+
+/// Forwards progress to the caller while `work` runs, then its report, then news for as long as there may be some.
 fn stream<F>(work: impl FnOnce(ProgressSink) -> F + Send + 'static) -> Response<ReceiverStream<Reply>>
 where
-    F: Future<Output = Result<Report>> + Send + 'static,
+    F: Future<Output = Result<Done>> + Send + 'static,
 {
     let (replies, receiver) = mpsc::channel::<Reply>(64);
     tokio::spawn(async move {
@@ -49,14 +55,44 @@ where
             // A caller that went away or does not read must not stop the work.
             let _ = replies.try_send(Ok(tracker.message(&progress)));
         }
-        let reply = match work.await {
-            Ok(Ok(report)) => Ok(last(report, began.elapsed())),
-            Ok(Err(error)) => Err(status(&error)),
-            Err(cause) => Err(status(&Error::internal("the ingest ended early").caused_by(cause))),
+        let (reply, news) = match work.await {
+            Ok(Ok((report, news))) => (Ok(last(report, began.elapsed())), news),
+            Ok(Err(error)) => (Err(status(&error)), None),
+            Err(cause) => (Err(status(&Error::internal("the ingest ended early").caused_by(cause))), None),
         };
-        let _ = replies.send(reply).await;
+        if replies.send(reply).await.is_ok()
+            && let Some(news) = news
+        {
+            pass_on(news, &replies).await;
+        }
     });
     Response::new(ReceiverStream::new(receiver))
+}
+
+/// Passes news of a followed source on until the following ends or the caller goes away.
+async fn pass_on(mut news: broadcast::Receiver<News>, replies: &mpsc::Sender<Reply>) {
+    loop {
+        let message = tokio::select! {
+            () = replies.closed() => return,
+            message = news.recv() => message,
+        };
+        let reply = match message {
+            Ok(News::Synced(report, took)) => Ok(last(Arc::unwrap_or_clone(report), took)),
+            Ok(News::Problem(problem)) => Ok(proto::IngestProgress { problem, ..proto::IngestProgress::default() }),
+            Ok(News::Stopping) => {
+                let message = "the server is shutting down; it goes on following the source when it runs again";
+                Err(status(&Error::new(Kind::Unavailable, message)))
+            }
+            Err(RecvError::Lagged(_)) => continue,
+            Err(RecvError::Closed) => return,
+        };
+        // A caller that does not read misses some; it must not keep the server from stopping.
+        let ends = reply.is_err();
+        let _ = replies.try_send(reply);
+        if ends {
+            return;
+        }
+    }
 }
 
 /// Turns progress into messages, with the time that the rest will take.
@@ -85,6 +121,7 @@ impl Tracker {
             acknowledged: progress.phase == Phase::Embedding,
             eta: eta.map(convert::duration),
             report: None,
+            problem: String::new(),
         }
     }
 }
@@ -106,6 +143,7 @@ fn last(report: Report, elapsed: Duration) -> proto::IngestProgress {
         acknowledged: true,
         eta: None,
         report: Some(convert::report(report, elapsed)),
+        problem: String::new(),
     }
 }
 
@@ -129,7 +167,7 @@ async fn put_all(
     first: proto::PutDocumentsRequest,
     mut rest: Streaming<proto::PutDocumentsRequest>,
     sink: ProgressSink,
-) -> Result<Report> {
+) -> Result<Done> {
     let wait = !first.no_wait;
     let mut put = Put::begin(&context.engines, &context.projector, &grant, &first.source).await?;
     let mut message = Some(first);
@@ -150,7 +188,16 @@ async fn put_all(
         })?;
     }
     put.acknowledge().await?;
-    put.finish(wait, &sink).await
+    Ok((put.finish(wait, &sink).await?, None))
+}
+
+fn follow(request: &proto::IngestSourceRequest) -> Result<Follow> {
+    match (request.watch, request.no_watch) {
+        (false, false) => Ok(Follow::AsBefore),
+        (true, false) => Ok(Follow::Begin),
+        (false, true) => Ok(Follow::End),
+        (true, true) => Err(Error::invalid("no_watch", "watch and no_watch exclude each other: set one of them")),
+    }
 }
 
 fn selector(context: &Context, grant: &Grant, selector: Option<WireSelector>) -> Result<Selector> {
@@ -186,6 +233,7 @@ impl Ingest for Service {
         let (metadata, _, request) = request.into_parts();
         let grant = self.context.grant(&metadata, &request.namespace).map_err(|error| status(&error))?;
         put::check_tags(&request.tags).map_err(|error| status(&error))?;
+        let follow = follow(&request).map_err(|error| status(&error))?;
         let context = self.context.clone();
         Ok(stream(move |sink| async move {
             let wanted = ingest::Request {
@@ -194,8 +242,9 @@ impl Ingest for Service {
                 tags: request.tags,
                 no_wait: request.no_wait,
                 verify: request.verify,
+                at: None,
             };
-            ingest::ingest(&context.engines, &context.projector, &grant, &wanted, &sink).await
+            context.watching.ingest(&grant, &wanted, follow, &sink).await
         }))
     }
 
@@ -246,6 +295,10 @@ impl Ingest for Service {
         let forgotten = async {
             let grant = self.context.grant(&metadata, &request.namespace)?;
             let selector = selector(&self.context, &grant, request.selector)?;
+            if let Selector::Source(source) = &selector {
+                // First, or the next change would bring back what is forgotten.
+                self.context.watching.end(&grant, *source).await?;
+            }
             forget::forget(&self.context.engines, &self.context.projector, &grant, &selector).await
         };
         let forgotten = forgotten.await.map_err(|error| status(&error))?;

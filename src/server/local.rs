@@ -37,17 +37,17 @@ impl LocalServer {
             config.log_filter = "warn,qdrant_edge=error".to_owned();
         }
         init_log(&config.log_filter)?;
-        let assembly = Assembly::open(&config).await?;
+        let assembly = Assembly::open(&config, !options.one_command).await?;
         let (connect, incoming) = mpsc::channel(8);
         let (stop, stopped) = oneshot::channel::<()>();
         let routes = rpc::routes(assembly.context.clone()).await?;
         let task = tokio::spawn(async move {
-            let projector = std::sync::Arc::clone(&assembly.context.projector);
+            let context = assembly.context.clone();
             let served = Server::builder()
                 .add_routes(routes)
                 .serve_with_incoming_shutdown(ReceiverStream::new(incoming), async move {
                     let _ = stopped.await;
-                    projector.stop();
+                    Assembly::stop(&context);
                 })
                 .await;
             assembly.close().await?;

@@ -18,10 +18,12 @@ use crate::engine::embed::local::LocalEmbedder;
 use crate::engine::lexical::LexicalIndex;
 use crate::engine::lexical::tantivy::{TantivyIndex, TantivySettings};
 use crate::engine::store::local::LocalStore;
+use crate::engine::store::local_watch::LocalWatcher;
 use crate::engine::vector::edge::{EdgeIndex, EdgeSettings, Opened};
 use crate::flow::Engines;
 use crate::flow::access::Access;
 use crate::flow::apply::{Projector, VECTOR_CHECKPOINT};
+use crate::flow::watch::{Pace, Watching};
 use crate::rpc;
 
 /// Blocking jobs of the flows at a time, per core: they mix reading and computing.
@@ -38,11 +40,12 @@ pub struct Assembly {
 }
 
 impl Assembly {
-    /// Opens everything in the configured data directory.
+    /// Opens everything in the configured data directory. With `lasting`, sources that are followed are taken up again
+    /// and go on being so after this process.
     ///
     /// # Errors
     /// Conflict if another process holds the directory; precondition for a missing model; those of the engines.
-    pub async fn open(config: &Config) -> Result<Self> {
+    pub async fn open(config: &Config, lasting: bool) -> Result<Self> {
         let lock = DirLock::acquire(&config.data_dir)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let door = Door::new(cores * FLOW_JOBS_PER_CORE);
@@ -70,21 +73,32 @@ impl Assembly {
             sizes: config.chunks,
         };
         let (projector, followers) = Projector::start(engines.clone(), manifest).await?;
+        let watcher = Arc::new(LocalWatcher::new(LocalStore::new(config.roots.clone())));
+        let pace = Pace::default();
+        let watching = Watching::start(engines.clone(), Arc::clone(&projector), watcher, pace, lasting).await?;
         let context = rpc::Context {
             engines,
             projector,
+            watching,
             access: Access::new(config.token.clone()),
             data_dir: Arc::new(config.data_dir.clone()),
         };
         Ok(Self { context, followers, _lock: lock })
     }
 
-    /// Stops the followers after a last commit and flush.
+    /// Ends waiting and open streams, so that a graceful stop has nothing to wait for.
+    pub fn stop(context: &rpc::Context) {
+        context.watching.stop();
+        context.projector.stop();
+    }
+
+    /// Stops following sources, and the followers of the log after a last commit and flush.
     ///
     /// # Errors
-    /// Internal if a follower panicked.
+    /// Internal if one of them panicked.
     pub async fn close(self) -> Result<()> {
-        self.context.projector.stop();
+        Self::stop(&self.context);
+        self.context.watching.close().await?;
         for follower in self.followers {
             follower.await.map_err(|cause| Error::internal("a follower of the log ended early").caused_by(cause))?;
         }

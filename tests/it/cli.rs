@@ -28,7 +28,7 @@ fn check(arguments: &[&str], exit_code: i32, says: &[&str]) {
 fn wrong_usage_exits_with_2_and_says_what() {
     check(&["search", "q", "-k", "0"], 2, &["-k"]);
     check(&["search", "q", "--mode", "telepathy"], 2, &["hybrid", "dense", "lexical"]);
-    check(&["ingest", "src", "--watch"], 2, &["--watch", "not available yet"]);
+    check(&["ingest", "src", "--watch", "--no-watch"], 2, &["--watch", "--no-watch"]);
     check(&["forget", "prefix:"], 2, &["names nothing"]);
     check(&["remember", " "], 2, &["TEXT is empty"]);
     check(&["stats", "--server", "ftp://h"], 2, &["ftp://h", "http://"]);
@@ -38,7 +38,7 @@ fn wrong_usage_exits_with_2_and_says_what() {
 #[test]
 fn without_a_server_every_command_fails_with_1_and_names_both_remedies() {
     let commands: &[&[&str]] =
-        &[&["search", "q"], &["ingest", "."], &["remember", "x"], &["forget", "tag:x"], &["context", "t"], &["stats"]];
+        &[&["search", "q"], &["ingest", "."], &["ingest", ".", "--watch"], &["remember", "x"], &["forget", "tag:x"], &["context", "t"], &["stats"]];
     for command in commands {
         check(command, 1, &["http://127.0.0.1:1", "hivemem serve", "--data-dir"]);
         let stderr = hivemem(command).stderr;
