@@ -105,8 +105,7 @@ async fn one(
     let outcome = outcome.await;
     bar.clear();
     // A source that can't be read is a failure of this run, not wrong usage, whatever code the server gives it.
-    let (report, stream) =
-        outcome.map_err(|error: ClientError| Failure::failed(error.to_string()).about(source))?;
+    let (report, stream) = outcome.map_err(|error: ClientError| Failure::failed(error.to_string()).about(source))?;
     if as_json {
         output::print_json(&report_json(&report))?;
     } else {

@@ -69,7 +69,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
 }
 
 async fn serve(args: args::ServeArgs, global: Global) -> Result<(), Failure> {
-    let options = ServeOptions { config: args.config, data_dir: global.data_dir, listen: args.listen, one_command: false };
+    let options =
+        ServeOptions { config: args.config, data_dir: global.data_dir, listen: args.listen, one_command: false };
     Ok(server::serve(options).await?)
 }
 

@@ -61,9 +61,7 @@ fn stats_json(stats: &StatsResponse) -> Value {
     let sources: Vec<Value> = stats
         .sources
         .iter()
-        .map(|source| {
-            json!({"id": source.id, "uri": source.uri, "watched": source.watched, "problem": source.problem})
-        })
+        .map(|source| json!({"id": source.id, "uri": source.uri, "watched": source.watched, "problem": source.problem}))
         .collect();
     json!({
         "version": stats.version,

@@ -23,9 +23,9 @@ pub mod forget;
 pub mod ingest;
 pub mod put;
 pub mod recall;
-pub mod watch;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod watch;
 
 /// The engines that flows work on, chosen once at start.
 #[derive(Clone)]

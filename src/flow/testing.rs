@@ -1,1 +1,29 @@
 //! Helpers for tests of flows.
+
+use std::sync::Arc;
+
+use super::Engines;
+use crate::base::blocking::Door;
+use crate::base::clock::SystemClock;
+use crate::engine::catalog::sqlite::SqliteCatalog;
+use crate::engine::embed::fake::FakeEmbedder;
+use crate::engine::lexical::fake::FakeLexicalIndex;
+use crate::engine::parse::ChunkSizes;
+use crate::engine::store::local::LocalStore;
+use crate::engine::vector::fake::FakeVectorIndex;
+
+const DIMENSION: usize = 8;
+
+/// Engines that hold everything in memory and read real files.
+pub(crate) async fn engines() -> Engines {
+    Engines {
+        catalog: Arc::new(SqliteCatalog::in_memory().await.unwrap()),
+        vectors: Arc::new(FakeVectorIndex::new(DIMENSION)),
+        lexical: Arc::new(FakeLexicalIndex::new()),
+        embedder: Arc::new(FakeEmbedder::new(DIMENSION)),
+        store: Arc::new(LocalStore::default()),
+        clock: Arc::new(SystemClock),
+        door: Door::new(8),
+        sizes: ChunkSizes { tokens_max: 100, header_tokens_max: 20 },
+    }
+}

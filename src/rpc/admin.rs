@@ -36,7 +36,8 @@ impl Admin for Service {
             let watched = self.context.watching.states(&grant).await?;
             Ok((census, grant, disk_bytes, watched))
         };
-        let (census, grant, disk_bytes, mut watched) = counted.await.map_err(|error: crate::base::Error| status(&error))?;
+        let (census, grant, disk_bytes, mut watched) =
+            counted.await.map_err(|error: crate::base::Error| status(&error))?;
         let model = self.context.engines.embedder.model();
         let projection =
             |name: &str, applied: u64, entries, indexed_entries, problem: Option<String>| proto::ProjectionStats {

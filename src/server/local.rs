@@ -34,7 +34,7 @@ impl LocalServer {
         let mut config = options.config()?;
         if options.config.is_none() {
             // In process the log would mix with the command's own messages.
-            config.log_filter = "warn,qdrant_edge=error".to_owned();
+            config.log_filter = "warn,qdrant_edge=error,notify=error".to_owned();
         }
         init_log(&config.log_filter)?;
         let assembly = Assembly::open(&config, !options.one_command).await?;

@@ -12,3 +12,4 @@ mod lifecycle;
 mod quality;
 mod search;
 mod support;
+mod watch;

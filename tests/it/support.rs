@@ -39,10 +39,15 @@ impl Server {
 
     /// Stops it and opens the same directory again.
     pub async fn restart(self) -> Self {
+        Self::open(self.stop_keeping().await).await
+    }
+
+    /// Stops it and gives back its data.
+    pub async fn stop_keeping(self) -> TempDir {
         let Self { client, data, local } = self;
         drop(client);
         local.stop().await.unwrap();
-        Self::open(data).await
+        data
     }
 
     pub async fn ingest(&self, source: &Path) -> IngestReport {

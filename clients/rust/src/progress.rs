@@ -47,10 +47,7 @@ impl ProgressStream {
     ///
     /// # Errors
     /// As [`Self::finish`].
-    pub async fn next_report(
-        &mut self,
-        mut observe: impl FnMut(&IngestProgress),
-    ) -> Result<IngestReport, ClientError> {
+    pub async fn next_report(&mut self, mut observe: impl FnMut(&IngestProgress)) -> Result<IngestReport, ClientError> {
         while let Some(progress) = self.next().await {
             let mut progress = progress?;
             observe(&progress);

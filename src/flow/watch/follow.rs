@@ -84,18 +84,8 @@ impl Follower {
         };
         let deaf = problem.map(|error| error.to_string());
         let (retry_at, rest_until) = (if owes_everything { now } else { now + pace.retry }, now);
-        let mut follower = Self {
-            engines,
-            projector,
-            watcher,
-            pace,
-            followed,
-            watch,
-            owes_everything,
-            deaf,
-            retry_at,
-            rest_until,
-        };
+        let mut follower =
+            Self { engines, projector, watcher, pace, followed, watch, owes_everything, deaf, retry_at, rest_until };
         follower.tell(None);
         follower
     }
