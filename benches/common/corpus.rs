@@ -85,6 +85,7 @@ impl Corpus {
             metadata: BTreeMap::new(),
             trust: Trust::Local,
             expires_at: None,
+            repeats: None,
             indexed_at: SystemClock.now(),
         };
         build::document(facts, &media, bytes, ContentHash::of(bytes), *SIZES, counter).ok()

@@ -10,6 +10,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = std::env::var("OUT_DIR")?;
     std::fs::write(Path::new(&out).join("hivemem_descriptor.bin"), prost_encode(&descriptors))?;
     tonic_prost_build::configure()
+        // Sorted, so that equal messages have equal bytes.
+        .btree_map(".")
         .build_server(std::env::var_os("CARGO_FEATURE_SERVER").is_some())
         .compile_fds(descriptors)?;
     Ok(())

@@ -1,5 +1,7 @@
 //! Every limit of the system, with the arithmetic behind it. Over a limit is an error that names it, never a cut.
 
+use std::time::Duration;
+
 /// Largest gRPC message, both ways. A batch of [`PUT_BATCH_DOCUMENTS_MAX`] ordinary documents (4 KiB) is 2 MiB; one
 /// document at its own limit plus its envelope has to fit too.
 pub const MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -56,7 +58,19 @@ pub const EMBED_BATCH_TEXTS_MAX: usize = 32;
 pub const REQUESTS_IN_FLIGHT_MAX: usize = 256;
 
 /// Deadline of a search or context request that brings none.
-pub const REQUEST_DEADLINE_MS_DEFAULT: u64 = 30_000;
+pub const REQUEST_DEADLINE_DEFAULT: Duration = Duration::from_secs(30);
+
+/// Longest time to live of a memory; whoever wants more wants it for ever.
+pub const TTL_MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// How long replies are kept for requests that come again with the same idempotency key.
+pub const REPLIES_KEPT: Duration = Duration::from_secs(86_400);
+
+/// Longest idempotency key.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 256;
+
+/// How long `forget` waits for the vector index, which may be busy embedding. No search returns what was forgotten anyway.
+pub const FORGET_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Length of a namespace name, a tag, and number of tags.
 pub const NAME_BYTES_MAX: usize = 128;

@@ -1,6 +1,7 @@
 //! The arguments of every command, as people type them.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hivemem_client::proto::SearchMode;
@@ -121,13 +122,34 @@ pub(super) struct RememberArgs {
     /// Title
     #[arg(long, value_name = "TITLE")]
     pub title: Option<String>,
+    /// Forget it after this long, such as 30m, 12h or 7d
+    #[arg(long, value_name = "D", value_parser = humantime::parse_duration)]
+    pub ttl: Option<Duration>,
+    /// What it is: fact, note, output, …
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<String>,
+    /// Run that it comes from
+    #[arg(long, value_name = "ID")]
+    pub run: Option<String>,
+    /// Node of that run
+    #[arg(long, value_name = "ID")]
+    pub node: Option<String>,
+    /// How far it is trusted: local, agent or external
+    #[arg(long, value_name = "LABEL")]
+    pub trust: Option<String>,
+    /// Idempotency key: the same request with the same key is done once
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ForgetArgs {
     /// A URI or path, or prefix:URI, source:SOURCE, tag:TAG, id:DOCUMENT
-    #[arg(value_name = "SELECTOR")]
-    pub selector: String,
+    #[arg(value_name = "SELECTOR", required_unless_present_any = ["paths", "languages", "kinds", "tags", "sources"])]
+    pub selector: Option<String>,
+    /// Instead of a selector: everything that passes
+    #[command(flatten)]
+    pub filter: FilterArgs,
 }
 
 /// Which channels answer.

@@ -181,12 +181,12 @@ fn nothing_read(report: &IngestReport) -> Option<Failure> {
 }
 
 /// Files with an issue: the counts by reason cover all of them, the list only the first.
-fn total(by_reason: &std::collections::HashMap<String, u64>, listed: &[FileIssue]) -> u64 {
+fn total(by_reason: &std::collections::BTreeMap<String, u64>, listed: &[FileIssue]) -> u64 {
     by_reason.values().sum::<u64>().max(listed.len() as u64)
 }
 
 /// Reasons, the most frequent first.
-fn reasons(by_reason: &std::collections::HashMap<String, u64>) -> Vec<(String, u64)> {
+fn reasons(by_reason: &std::collections::BTreeMap<String, u64>) -> Vec<(String, u64)> {
     let mut reasons: Vec<(String, u64)> = by_reason.iter().map(|(reason, number)| (reason.clone(), *number)).collect();
     reasons.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     reasons
@@ -220,7 +220,12 @@ fn report_text(report: &IngestReport) -> String {
     out
 }
 
-fn issues_text(out: &mut String, what: &str, by_reason: &std::collections::HashMap<String, u64>, listed: &[FileIssue]) {
+fn issues_text(
+    out: &mut String,
+    what: &str,
+    by_reason: &std::collections::BTreeMap<String, u64>,
+    listed: &[FileIssue],
+) {
     let total = total(by_reason, listed);
     if total == 0 {
         return;

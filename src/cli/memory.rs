@@ -25,8 +25,22 @@ pub(super) async fn remember(args: RememberArgs, global: &Global) -> Result<(), 
     if text.trim().is_empty() {
         return Err(Failure::usage("TEXT is empty; give the memory as an argument, or `-` and the memory on stdin"));
     }
-    let request =
-        RememberRequest { text, tags: args.tags, title: args.title.unwrap_or_default(), ..RememberRequest::default() };
+    let request = RememberRequest {
+        text,
+        tags: args.tags,
+        title: args.title.unwrap_or_default(),
+        kind: args.kind.unwrap_or_default(),
+        run: args.run.unwrap_or_default(),
+        node: args.node.unwrap_or_default(),
+        trust: args.trust.unwrap_or_default(),
+        ttl: args
+            .ttl
+            .map(hivemem_client::proto::Duration::try_from)
+            .transpose()
+            .map_err(|_| Failure::usage("--ttl is too long"))?,
+        idempotency_key: args.key.unwrap_or_default(),
+        ..RememberRequest::default()
+    };
     let session = Session::open(global).await?;
     let outcome = session.client.remember(request).await.map_err(Failure::from);
     let reply = session.close(outcome).await?;
@@ -36,10 +50,18 @@ pub(super) async fn remember(args: RememberArgs, global: &Global) -> Result<(), 
             "document_id": reply.document_id,
             "created": reply.created,
             "lsn": reply.lsn,
+            "repeats": reply.repeats,
+            "echoes": reply.echoes,
         }));
     }
+    if !reply.echoes.is_empty() {
+        let from: String = reply.echoes.iter().map(|citation| format!("  {}\n", render::printable(citation))).collect();
+        return output::print(&format!("not stored: this text is stored already, in\n{from}"));
+    }
     let verb = if reply.created { "remembered" } else { "known already" };
-    output::print(&format!("{verb} {}", reply.uri))
+    let near =
+        if reply.repeats.is_empty() { String::new() } else { format!(", which nearly repeats {}", reply.repeats) };
+    output::print(&format!("{verb} {}{near}", reply.uri))
 }
 
 async fn stdin_text() -> Result<String, Failure> {
@@ -62,7 +84,12 @@ async fn stdin_text() -> Result<String, Failure> {
 
 /// Deletes documents.
 pub(super) async fn forget(args: ForgetArgs, global: &Global) -> Result<(), Failure> {
-    let selector = selector(&args.selector)?;
+    let filter = super::search::filter(&args.filter)?;
+    let selector = match (args.selector, filter) {
+        (Some(text), None) => selector(&text)?,
+        (None, Some(filter)) => Selector::Filter(filter),
+        _ => return Err(Failure::usage("give either a SELECTOR or filters such as --tag, not both")),
+    };
     let sought = sought(&selector);
     let request = ForgetRequest { selector: Some(selector), ..ForgetRequest::default() };
     let session = Session::open(global).await?;
@@ -72,7 +99,9 @@ pub(super) async fn forget(args: ForgetArgs, global: &Global) -> Result<(), Fail
         output::note(format!("there is no document {sought}"));
     }
     if global.json {
-        return output::print_json(&json!({"removed": reply.removed, "uris": reply.uris, "lsn": reply.lsn}));
+        return output::print_json(
+            &json!({"removed": reply.removed, "uris": reply.uris, "lsn": reply.lsn, "pending": reply.pending}),
+        );
     }
     let mut text = format!("removed {}\n", render::plural(reply.removed, "document"));
     for uri in reply.uris.iter().take(SHOWN_MAX) {
@@ -111,6 +140,7 @@ fn sought(selector: &Selector) -> String {
         Selector::Source(source) => format!("of the source {source}"),
         Selector::Tag(tag) => format!("with the tag {tag}"),
         Selector::DocumentId(id) => format!("with the id {id}"),
+        Selector::Filter(_) => "that passes these filters".to_owned(),
     }
 }
 

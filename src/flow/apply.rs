@@ -159,6 +159,11 @@ impl Projector {
         }
     }
 
+    /// Completes once the server stops.
+    pub async fn stopped(&self) {
+        let _ = self.stop.subscribe().wait_for(|stop| *stop).await;
+    }
+
     fn stopping_now(&self) -> bool {
         *self.stop.borrow()
     }

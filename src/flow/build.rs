@@ -30,6 +30,8 @@ pub struct Facts {
     pub trust: Trust,
     /// When it expires.
     pub expires_at: Option<Timestamp>,
+    /// The document that it nearly repeats.
+    pub repeats: Option<DocumentId>,
     /// Now.
     pub indexed_at: Timestamp,
 }
@@ -78,7 +80,7 @@ pub fn document(
         metadata: facts.metadata,
         trust: facts.trust,
         expires_at: facts.expires_at,
-        repeats: None,
+        repeats: facts.repeats,
     };
     let mut chunks = Vec::with_capacity(parsed.pieces.len());
     for (ordinal, piece) in parsed.pieces.into_iter().enumerate() {

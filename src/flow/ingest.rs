@@ -364,6 +364,7 @@ impl Job {
             metadata: BTreeMap::new(),
             trust: Trust::of_uri(&object.uri),
             expires_at: None,
+            repeats: None,
             indexed_at: self.engines.clock.now(),
         };
         build::document(facts, &media, bytes, content, sizes, counter)

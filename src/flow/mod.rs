@@ -21,6 +21,7 @@ pub mod census;
 pub mod context;
 pub mod forget;
 pub mod ingest;
+pub mod memory;
 pub mod put;
 pub mod recall;
 #[cfg(test)]

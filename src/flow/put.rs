@@ -1,4 +1,4 @@
-//! Stores documents that the caller sends along: inline documents in bulk, and single memories.
+//! Stores documents that the caller sends along.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,11 @@ use super::build::{self, Facts};
 use super::ingest::{self, Phase, Progress, ProgressSink, Report};
 use crate::base::error::{Error, Result};
 use crate::base::limits::{DOCUMENT_BYTES_MAX, NAME_BYTES_MAX, TAGS_MAX, URI_BYTES_MAX};
-use crate::base::{ContentHash, DocumentId, Lsn, Timestamp};
+use crate::base::{ContentHash, DocumentId, Timestamp};
 use crate::engine::catalog::Source;
 use crate::engine::parse::{Media, media};
 use crate::model::{DocumentKind, DocumentWrite, Role, Trust};
 
-/// Source of memories.
-pub const MEMORY_SOURCE: &str = "memory:";
 /// Source of documents whose caller names none.
 pub const INLINE_SOURCE: &str = "inline:";
 
@@ -40,6 +38,8 @@ pub struct InputDocument {
     pub trust: Option<Trust>,
     /// When it expires.
     pub expires_at: Option<Timestamp>,
+    /// The document that it nearly repeats.
+    pub repeats: Option<DocumentId>,
 }
 
 /// One stream of documents on its way in.
@@ -100,6 +100,7 @@ impl<'a> Put<'a> {
                         metadata: input.metadata,
                         trust: input.trust.unwrap_or(Trust::Agent),
                         expires_at: input.expires_at,
+                        repeats: input.repeats,
                         indexed_at: engines.clock.now(),
                     };
                     build::document(facts, &media, &input.content, content, engines.sizes, &*counter)
@@ -218,52 +219,4 @@ fn media_of(input: &InputDocument) -> Result<Media, String> {
         "text/x-memory" => Ok(given(DocumentKind::Memory, "text/x-memory")),
         other => Err(format!("media type {other} is not supported")),
     }
-}
-
-/// What was remembered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remembered {
-    /// Address.
-    pub uri: String,
-    /// Id.
-    pub document: DocumentId,
-    /// Whether it is new.
-    pub created: bool,
-    /// Position.
-    pub lsn: Lsn,
-}
-
-/// Stores one memory and makes it lexically searchable. The same text with the same tags, or the same idempotency key,
-/// is the same memory.
-///
-/// # Errors
-/// Invalid for an empty text or over a limit; those of the engines.
-pub async fn remember(
-    engines: &Engines,
-    projector: &Projector,
-    grant: &Grant,
-    memory: InputDocument,
-    idempotency_key: &str,
-) -> Result<Remembered> {
-    if memory.content.iter().all(u8::is_ascii_whitespace) {
-        return Err(Error::invalid("text", "there is no text to remember: give at least one word"));
-    }
-    let identity = if idempotency_key.is_empty() {
-        let text = String::from_utf8_lossy(&memory.content);
-        format!("text\0{}\0{text}", memory.tags.join("\0"))
-    } else {
-        format!("key\0{idempotency_key}")
-    };
-    let uri = format!("{MEMORY_SOURCE}{}", DocumentId::derive(grant.namespace().as_str(), &identity));
-    let mut put = Put::begin(engines, projector, grant, MEMORY_SOURCE).await?;
-    let (sink, _progress) = tokio::sync::mpsc::channel(1);
-    let memory = InputDocument { uri: uri.clone(), media_type: "text/x-memory".to_owned(), ..memory };
-    let ids = put.add(vec![memory], &sink).await?;
-    put.acknowledge().await?;
-    let report = put.finish(false, &sink).await?;
-    let reason =
-        || report.skipped.listed.first().map_or("it could not be parsed".to_owned(), |issue| issue.reason.clone());
-    let document =
-        *ids.first().ok_or_else(|| Error::invalid("text", format!("this text can't be stored: {}", reason())))?;
-    Ok(Remembered { uri, document, created: report.outcome.added > 0, lsn: report.outcome.lsn })
 }

@@ -15,7 +15,7 @@ use super::access::Grant;
 use super::apply::Projector;
 use crate::base::error::{Error, Kind, Result};
 use crate::base::limits::{CANDIDATES_MAX, CANDIDATES_MIN, FILTER_DOCUMENTS_MAX, QUERY_BYTES_MAX, SEARCH_K_MAX};
-use crate::base::{ChunkId, Lsn, SourceId, Timestamp};
+use crate::base::{ChunkId, DocumentId, Lsn, SourceId, Timestamp};
 use crate::engine::lexical::{LexicalQuery, analyzer};
 use crate::model::{Candidate, Channel, DocumentKind, Filter, Freshness, Hit, Hydrated};
 use crate::rank::fusion::{self, Ranked};
@@ -127,7 +127,7 @@ pub async fn search(engines: &Engines, projector: &Projector, grant: &Grant, req
     let candidates =
         fused.into_iter().filter_map(|fused| found.remove(&fused.chunk).map(|found| (fused, found))).collect();
     let scored = signals::score(&view, candidates, &Weights::default(), &analyzer::terms);
-    let best = cut(scored, request);
+    let best = cut(scored, request, engines.clock.now());
     answer.hits = freshness(engines, best).await?;
     answer.timings.total = began.elapsed();
     Ok(answer)
@@ -164,7 +164,7 @@ pub(super) async fn require_namespace(engines: &Engines, grant: &Grant) -> Resul
 }
 
 /// Turns names into ids; a path glob into the documents that it selects.
-async fn resolve_filter(engines: &Engines, grant: &Grant, request: &FilterRequest) -> Result<Filter> {
+pub(super) async fn resolve_filter(engines: &Engines, grant: &Grant, request: &FilterRequest) -> Result<Filter> {
     let namespace = grant.namespace();
     let mut filter = Filter::all(namespace.clone());
     for kind in &request.kinds {
@@ -308,10 +308,21 @@ async fn hydrate(engines: &Engines, grant: &Grant, lists: &[Ranked]) -> Result<H
     Ok(found.into_iter().map(|hydrated| (hydrated.chunk.id, hydrated)).collect())
 }
 
-fn cut(scored: Vec<Scored>, request: &Request) -> Vec<Scored> {
-    let mut seen = HashMap::new();
+/// The best of what is not expired: so many of one document, and of memories that repeat each other only one.
+fn cut(scored: Vec<Scored>, request: &Request, now: Timestamp) -> Vec<Scored> {
+    let mut seen: HashMap<DocumentId, u32> = HashMap::new();
+    let mut told: HashMap<DocumentId, DocumentId> = HashMap::new();
     let keep = |candidate: &Scored| {
-        let count: &mut u32 = seen.entry(candidate.found.document.id).or_default();
+        let document = &candidate.found.document;
+        if document.expires_at.is_some_and(|at| at <= now) {
+            return false;
+        }
+        if document.kind == DocumentKind::Memory
+            && *told.entry(document.repeats.unwrap_or(document.id)).or_insert(document.id) != document.id
+        {
+            return false;
+        }
+        let count = seen.entry(document.id).or_default();
         *count += 1;
         request.per_document_max == 0 || *count <= request.per_document_max
     };

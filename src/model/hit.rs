@@ -33,6 +33,14 @@ pub struct Hydrated {
     pub lsn: Lsn,
 }
 
+impl Hydrated {
+    /// The citation `uri@sha256#Lfirst-Llast`.
+    pub fn citation(&self) -> String {
+        let Self { document, chunk, .. } = self;
+        format!("{}@{}#L{}-L{}", document.uri, document.content, chunk.lines.first, chunk.lines.last)
+    }
+}
+
 /// What one channel said of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Proposal {
@@ -65,6 +73,9 @@ named_enum!(
     }
 );
 
+/// First line of every context that is handed out, by which a file or memory that holds one is recognised.
+pub const CONTEXT_MARK: &str = "<!-- hivemem context -->\n";
+
 /// A result of a search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hit {
@@ -81,9 +92,8 @@ pub struct Hit {
 }
 
 impl Hit {
-    /// The citation `uri@sha256#Lfirst-Llast`.
+    /// See [`Hydrated::citation`].
     pub fn citation(&self) -> String {
-        let Hydrated { document, chunk, .. } = &self.found;
-        format!("{}@{}#L{}-L{}", document.uri, document.content, chunk.lines.first, chunk.lines.last)
+        self.found.citation()
     }
 }

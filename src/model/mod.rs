@@ -10,6 +10,6 @@ pub mod oplog;
 
 pub use document::{Chunk, Document, DocumentKind, DocumentWrite, Lines, Role, Span, Trust};
 pub use filter::Filter;
-pub use hit::{Candidate, Channel, Freshness, Hit, Hydrated, Proposal, ScorePart};
+pub use hit::{CONTEXT_MARK, Candidate, Channel, Freshness, Hit, Hydrated, Proposal, ScorePart};
 pub use namespace::Namespace;
 pub use oplog::{LogEntry, Operation};

@@ -4,5 +4,6 @@
 
 pub mod fusion;
 pub mod packing;
+pub mod resemblance;
 pub mod signals;
 pub mod weights;

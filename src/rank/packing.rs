@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::base::tokens::TokenCounter;
 use crate::base::{ChunkId, ContentHash, DocumentId, EmbedKey};
-use crate::model::{Hit, Lines, Span};
+use crate::model::{CONTEXT_MARK, Hit, Lines, Span};
 
 /// In what form an item is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -212,7 +212,8 @@ fn render(hits: &[Hit], chosen: &[Choice]) -> (String, Vec<Item>) {
         let place = *first.entry(document).or_insert(choice.hit);
         files.entry(place).or_default().push(choice);
     }
-    let (mut text, mut items) = (String::new(), Vec::new());
+    let mark = if chosen.is_empty() { "" } else { CONTEXT_MARK };
+    let (mut text, mut items) = (mark.to_owned(), Vec::new());
     for mut choices in files.into_values() {
         choices.sort_by_key(|choice| hits[choice.hit].found.chunk.ordinal);
         for run in runs(hits, &choices) {
@@ -228,6 +229,24 @@ fn runs<'a>(hits: &[Hit], choices: &'a [Choice]) -> Vec<&'a [Choice]> {
         a.form == b.form && hits[a.hit].found.chunk.ordinal + 1 == hits[b.hit].found.chunk.ordinal
     };
     choices.chunk_by(joined).collect()
+}
+
+/// `text` without the lines that [`pack`] adds to what was found: a copy of a context compares with its sources by this.
+pub fn without_headings(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut after_heading = false;
+    for line in text.lines() {
+        let place = line.strip_prefix("### ").map(|place| place.trim_end_matches(" (outline)"));
+        let lines = place.and_then(|place| place.rsplit_once(':')).and_then(|(_, lines)| lines.split_once('-'));
+        let is_heading = lines.is_some_and(|(a, b)| [a, b].iter().all(|line| line.parse::<u32>().is_ok()));
+        let is_title = after_heading && line.starts_with('[') && line.ends_with(']');
+        if !is_heading && !is_title {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+        after_heading = is_heading;
+    }
+    kept
 }
 
 fn render_run(hits: &[Hit], run: &[Choice], text: &mut String) -> Item {

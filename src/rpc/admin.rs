@@ -3,8 +3,10 @@
 use tonic::{Request, Response, Status};
 
 use super::Context;
+use super::idempotency::Identity;
 use super::proto::{self, admin_server::Admin};
 use super::status::status;
+use crate::base::error::{Error, Kind};
 use crate::base::files;
 use crate::flow::census;
 
@@ -96,11 +98,19 @@ impl Admin for Service {
         request: Request<proto::CreateNamespaceRequest>,
     ) -> Result<Response<proto::CreateNamespaceResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
-        let grant = self.context.grant(&metadata, &request.namespace).map_err(|error| status(&error))?;
         let engines = &self.context.engines;
-        let made = engines.catalog.create_namespace(grant.namespace(), engines.clock.now()).await;
-        made.map_err(|error| status(&error))?;
-        Ok(Response::new(proto::CreateNamespaceResponse {}))
+        let reply = async {
+            let grant = self.context.grant(&metadata, &request.namespace)?;
+            let identity = Identity::new("CreateNamespace", &request.idempotency_key, &request)?;
+            let work = async {
+                if engines.catalog.create_namespace(grant.namespace(), engines.clock.now()).await? {
+                    return Ok(proto::CreateNamespaceResponse {});
+                }
+                Err(Error::new(Kind::Conflict, format!("namespace {} is there already", grant.namespace())))
+            };
+            self.context.replies.once(engines, &grant, &identity, work).await
+        };
+        reply.await.map(Response::new).map_err(|error| status(&error))
     }
 
     async fn list_namespaces(

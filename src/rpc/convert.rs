@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::proto;
 use crate::base::Timestamp;
+use crate::base::error::{Error, Result};
 use crate::engine::catalog::WriteOutcome;
 use crate::flow::ingest::{Issues, Report};
 use crate::flow::recall::{FilterRequest, Missing};
@@ -23,6 +24,12 @@ pub fn duration(duration: Duration) -> prost_types::Duration {
         seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         nanos: duration.subsec_nanos() as i32,
     }
+}
+
+/// # Errors
+/// Invalid for a negative one.
+pub fn from_duration(duration: &prost_types::Duration) -> Result<Duration> {
+    Duration::try_from(*duration).map_err(|_| Error::invalid("ttl", "a time to live must be a positive duration"))
 }
 
 pub fn filter(filter: Option<proto::SearchFilter>) -> FilterRequest {
@@ -83,7 +90,9 @@ pub fn hit(hit: Hit, explain: bool) -> proto::Hit {
         indexed_at: Some(timestamp(document.indexed_at)),
         freshness: hit.freshness.as_str().to_owned(),
         trust: document.trust.as_str().to_owned(),
-        metadata: document.metadata.clone().into_iter().collect(),
+        metadata: document.metadata.clone(),
+        repeats: document.repeats.map(|id| id.to_string()).unwrap_or_default(),
+        expires_at: document.expires_at.map(timestamp),
     }
 }
 

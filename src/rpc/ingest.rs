@@ -8,19 +8,20 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::idempotency::Identity;
 use super::proto::{self, forget_request::Selector as WireSelector, ingest_progress, ingest_server::Ingest};
 use super::status::status;
 use super::{Context, convert};
 use crate::base::error::{Error, Kind};
 use crate::base::limits::PUT_BATCH_DOCUMENTS_MAX;
-use crate::base::{DocumentId, Result, SourceId};
-use crate::engine::catalog::Selector;
+use crate::base::{DocumentId, Result};
 use crate::engine::store::ListOptions;
 use crate::flow::access::Grant;
 use crate::flow::ingest::{Phase, Progress, ProgressSink, Report};
+use crate::flow::memory::Memory;
 use crate::flow::put::{InputDocument, Put};
 use crate::flow::watch::{Follow, News};
-use crate::flow::{forget, ingest, put};
+use crate::flow::{forget, ingest, memory, put};
 
 /// The service.
 #[derive(Debug)]
@@ -41,7 +42,12 @@ type Reply = std::result::Result<proto::IngestProgress, Status>;
 type Done = (Report, Option<broadcast::Receiver<News>>);
 
 /// Forwards progress to the caller while `work` runs, then its report, then news for as long as there may be some.
-fn stream<F>(work: impl FnOnce(ProgressSink) -> F + Send + 'static) -> Response<ReceiverStream<Reply>>
+fn stream<F>(
+    context: Context,
+    grant: Grant,
+    identity: Identity,
+    work: impl FnOnce(Context, Grant, ProgressSink) -> F + Send + 'static,
+) -> Response<ReceiverStream<Reply>>
 where
     F: Future<Output = Result<Done>> + Send + 'static,
 {
@@ -49,14 +55,25 @@ where
     tokio::spawn(async move {
         let began = Instant::now();
         let (sink, mut progress) = mpsc::channel(64);
-        let work = tokio::spawn(work(sink));
+        let work = tokio::spawn(async move {
+            let (engines, asked) = (context.engines.clone(), grant.clone());
+            let known = Arc::clone(&context.replies);
+            let mut news = None;
+            let work = async {
+                let (report, after) = work(context, grant, sink).await?;
+                news = after;
+                Ok(convert::report(report, began.elapsed()))
+            };
+            let report = known.once(&engines, &asked, &identity, work).await?;
+            Ok((report, news))
+        });
         let mut tracker = Tracker { embedding_since: None };
         while let Some(progress) = progress.recv().await {
             // A caller that went away or does not read must not stop the work.
             let _ = replies.try_send(Ok(tracker.message(&progress)));
         }
         let (reply, news) = match work.await {
-            Ok(Ok((report, news))) => (Ok(last(report, began.elapsed())), news),
+            Ok(Ok((report, news))) => (Ok(last(report)), news),
             Ok(Err(error)) => (Err(status(&error)), None),
             Err(cause) => (Err(status(&Error::internal("the ingest ended early").caused_by(cause))), None),
         };
@@ -77,7 +94,7 @@ async fn pass_on(mut news: broadcast::Receiver<News>, replies: &mpsc::Sender<Rep
             message = news.recv() => message,
         };
         let reply = match message {
-            Ok(News::Synced(report, took)) => Ok(last(Arc::unwrap_or_clone(report), took)),
+            Ok(News::Synced(report, took)) => Ok(last(convert::report(Arc::unwrap_or_clone(report), took))),
             Ok(News::Problem(problem)) => Ok(proto::IngestProgress { problem, ..proto::IngestProgress::default() }),
             Ok(News::Stopping) => {
                 let message = "the server is shutting down; it goes on following the source when it runs again";
@@ -131,7 +148,7 @@ fn eta(elapsed: Duration, done: u64, total: u64) -> Option<Duration> {
     (done > 0).then(|| elapsed.mul_f64(total.saturating_sub(done) as f64 / done as f64))
 }
 
-fn last(report: Report, elapsed: Duration) -> proto::IngestProgress {
+fn last(report: proto::IngestReport) -> proto::IngestProgress {
     proto::IngestProgress {
         phase: ingest_progress::Phase::Done.into(),
         files_total: report.files,
@@ -139,10 +156,10 @@ fn last(report: Report, elapsed: Duration) -> proto::IngestProgress {
         bytes_done: report.bytes,
         chunks: report.chunks,
         chunks_to_embed: report.chunks,
-        chunks_embedded: report.embedded + report.cached,
+        chunks_embedded: report.embedded + report.embeddings_cached,
         acknowledged: true,
         eta: None,
-        report: Some(convert::report(report, elapsed)),
+        report: Some(report),
         problem: String::new(),
     }
 }
@@ -154,7 +171,7 @@ fn input(document: proto::InputDocument) -> InputDocument {
         content: document.content,
         media_type: document.media_type,
         tags: document.tags,
-        metadata: document.metadata.into_iter().collect(),
+        metadata: document.metadata,
         modified_at: document.modified_at.as_ref().map(convert::from_timestamp),
         ..InputDocument::default()
     }
@@ -200,24 +217,20 @@ fn follow(request: &proto::IngestSourceRequest) -> Result<Follow> {
     }
 }
 
-fn selector(context: &Context, grant: &Grant, selector: Option<WireSelector>) -> Result<Selector> {
-    let missing =
-        || Error::invalid("selector", "nothing is selected: give a uri, uri_prefix, source, document_id or tag");
+fn wanted(selector: Option<WireSelector>) -> Result<forget::Request> {
+    let missing = || {
+        Error::invalid("selector", "nothing is selected: give a uri, uri_prefix, source, document_id, tag or filter")
+    };
     Ok(match selector.ok_or_else(missing)? {
-        WireSelector::Uri(uri) => Selector::Uri(uri),
-        WireSelector::UriPrefix(prefix) if prefix.is_empty() => return Err(missing()),
-        WireSelector::UriPrefix(prefix) => Selector::UriPrefix(prefix),
-        WireSelector::Tag(tag) => Selector::Tag(tag),
-        WireSelector::DocumentId(id) => {
-            let id = DocumentId::parse(&id)
-                .ok_or_else(|| Error::invalid("document_id", format!("{id:?} is not a document id (a UUID)")))?;
-            Selector::Documents(vec![id])
-        }
-        WireSelector::Source(source) => {
-            let uri =
-                if source.contains(':') { source } else { context.engines.store.resolve(&source).unwrap_or(source) };
-            Selector::Source(SourceId::derive(grant.namespace().as_str(), &uri))
-        }
+        WireSelector::Uri(uri) => forget::Request::Uri(uri),
+        WireSelector::UriPrefix(prefix) => forget::Request::UriPrefix(prefix),
+        WireSelector::Tag(tag) => forget::Request::Tag(tag),
+        WireSelector::DocumentId(id) => forget::Request::Document(
+            DocumentId::parse(&id)
+                .ok_or_else(|| Error::invalid("document_id", format!("{id:?} is not a document id (a UUID)")))?,
+        ),
+        WireSelector::Source(source) => forget::Request::Source(source),
+        WireSelector::Filter(filter) => forget::Request::Filter(convert::filter(Some(filter))),
     })
 }
 
@@ -231,11 +244,14 @@ impl Ingest for Service {
         request: Request<proto::IngestSourceRequest>,
     ) -> std::result::Result<Response<Self::IngestSourceStream>, Status> {
         let (metadata, _, request) = request.into_parts();
-        let grant = self.context.grant(&metadata, &request.namespace).map_err(|error| status(&error))?;
-        put::check_tags(&request.tags).map_err(|error| status(&error))?;
-        let follow = follow(&request).map_err(|error| status(&error))?;
-        let context = self.context.clone();
-        Ok(stream(move |sink| async move {
+        let begun = || {
+            let grant = self.context.grant(&metadata, &request.namespace)?;
+            put::check_tags(&request.tags)?;
+            let follow = follow(&request)?;
+            Ok((grant, follow, Identity::new("IngestSource", &request.idempotency_key, &request)?))
+        };
+        let (grant, follow, identity) = begun().map_err(|error: Error| status(&error))?;
+        Ok(stream(self.context.clone(), grant, identity, move |context, grant, sink| async move {
             let wanted = ingest::Request {
                 source: request.source,
                 options: ListOptions { include: request.include, exclude: request.exclude },
@@ -256,9 +272,16 @@ impl Ingest for Service {
         let first = messages.message().await?;
         let nothing = || Error::invalid("documents", "the stream of documents is empty");
         let first = first.ok_or_else(|| status(&nothing()))?;
-        let grant = self.context.grant(&metadata, &first.namespace).map_err(|error| status(&error))?;
-        let context = self.context.clone();
-        Ok(stream(move |sink| put_all(context, grant, first, messages, sink)))
+        let begun = || {
+            // The documents that follow are not part of the identity: they are not here yet.
+            let head = proto::PutDocumentsRequest { documents: Vec::new(), ..first.clone() };
+            let grant = self.context.grant(&metadata, &first.namespace)?;
+            Ok((grant, Identity::new("PutDocuments", &first.idempotency_key, &head)?))
+        };
+        let (grant, identity) = begun().map_err(|error: Error| status(&error))?;
+        Ok(stream(self.context.clone(), grant, identity, move |context, grant, sink| {
+            put_all(context, grant, first, messages, sink)
+        }))
     }
 
     async fn remember(
@@ -266,25 +289,35 @@ impl Ingest for Service {
         request: Request<proto::RememberRequest>,
     ) -> std::result::Result<Response<proto::RememberResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
-        let remembered = async {
-            let grant = self.context.grant(&metadata, &request.namespace)?;
-            let memory = InputDocument {
+        let context = &self.context;
+        let reply = async {
+            let grant = context.grant(&metadata, &request.namespace)?;
+            let identity = Identity::new("Remember", &request.idempotency_key, &request)?;
+            let memory = Memory {
+                text: request.text,
                 title: Some(request.title).filter(|title| !title.is_empty()),
-                content: request.text.into_bytes(),
+                kind: request.kind,
                 tags: request.tags,
-                metadata: request.metadata.into_iter().collect(),
-                ..InputDocument::default()
+                metadata: request.metadata,
+                run: request.run,
+                node: request.node,
+                trust: request.trust,
+                ttl: request.ttl.as_ref().map(convert::from_duration).transpose()?,
             };
-            put::remember(&self.context.engines, &self.context.projector, &grant, memory, &request.idempotency_key)
-                .await
+            let work = async {
+                let remembered = memory::remember(&context.engines, &context.projector, &grant, memory).await?;
+                Ok(proto::RememberResponse {
+                    uri: remembered.uri,
+                    document_id: remembered.document.to_string(),
+                    created: remembered.created,
+                    lsn: remembered.lsn.0,
+                    repeats: remembered.repeats.unwrap_or_default(),
+                    echoes: remembered.echoes,
+                })
+            };
+            context.replies.once(&context.engines, &grant, &identity, work).await
         };
-        let remembered = remembered.await.map_err(|error| status(&error))?;
-        Ok(Response::new(proto::RememberResponse {
-            uri: remembered.uri,
-            document_id: remembered.document.to_string(),
-            created: remembered.created,
-            lsn: remembered.lsn.0,
-        }))
+        reply.await.map(Response::new).map_err(|error| status(&error))
     }
 
     async fn forget(
@@ -292,20 +325,26 @@ impl Ingest for Service {
         request: Request<proto::ForgetRequest>,
     ) -> std::result::Result<Response<proto::ForgetResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
-        let forgotten = async {
-            let grant = self.context.grant(&metadata, &request.namespace)?;
-            let selector = selector(&self.context, &grant, request.selector)?;
-            if let Selector::Source(source) = &selector {
-                // First, or the next change would bring back what is forgotten.
-                self.context.watching.end(&grant, *source).await?;
-            }
-            forget::forget(&self.context.engines, &self.context.projector, &grant, &selector).await
+        let context = &self.context;
+        let reply = async {
+            let grant = context.grant(&metadata, &request.namespace)?;
+            let identity = Identity::new("Forget", &request.idempotency_key, &request)?;
+            let wanted = wanted(request.selector)?;
+            let work = async {
+                if let forget::Request::Source(source) = &wanted {
+                    // First, or the next change would bring back what is forgotten.
+                    context.watching.end(&grant, source).await?;
+                }
+                let forgotten = forget::forget(&context.engines, &context.projector, &grant, wanted).await?;
+                Ok(proto::ForgetResponse {
+                    removed: forgotten.uris.len() as u64,
+                    uris: forgotten.uris.into_iter().take(1_000).collect(),
+                    lsn: forgotten.lsn.0,
+                    pending: forgotten.pending.into_iter().map(str::to_owned).collect(),
+                })
+            };
+            context.replies.once(&context.engines, &grant, &identity, work).await
         };
-        let forgotten = forgotten.await.map_err(|error| status(&error))?;
-        Ok(Response::new(proto::ForgetResponse {
-            removed: forgotten.uris.len() as u64,
-            uris: forgotten.uris.into_iter().take(1_000).collect(),
-            lsn: forgotten.lsn.0,
-        }))
+        reply.await.map(Response::new).map_err(|error| status(&error))
     }
 }

@@ -14,11 +14,13 @@ use crate::flow::watch::Watching;
 
 mod admin;
 mod convert;
+mod idempotency;
 mod ingest;
 mod retrieval;
 mod status;
 
 pub use hivemem_client::proto;
+pub use idempotency::Replies;
 
 /// What every service needs.
 #[derive(Debug, Clone)]
@@ -31,6 +33,8 @@ pub struct Context {
     pub watching: Arc<Watching>,
     /// Who may do what.
     pub access: Access,
+    /// Replies by idempotency key.
+    pub replies: Arc<Replies>,
     /// The data directory, for counting its size.
     pub data_dir: Arc<std::path::PathBuf>,
 }

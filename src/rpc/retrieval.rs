@@ -1,12 +1,13 @@
 //! `hivemem.v1.Retrieval`.
 
+use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 use super::proto::{self, SearchMode, retrieval_server::Retrieval};
 use super::status::status;
 use super::{Context, convert};
-use crate::base::error::Error;
-use crate::base::limits::{CONTEXT_TOKENS_DEFAULT, SEARCH_K_DEFAULT};
+use crate::base::error::{Error, Kind};
+use crate::base::limits::{CONTEXT_TOKENS_DEFAULT, REQUEST_DEADLINE_DEFAULT, SEARCH_K_DEFAULT};
 use crate::flow::context;
 use crate::flow::recall::{self, Mode};
 
@@ -32,6 +33,17 @@ fn mode(value: i32) -> Result<Mode, Error> {
     }
 }
 
+/// Gives up after the default deadline where the caller set none; one that it set is kept by the transport.
+async fn in_time<T>(metadata: &MetadataMap, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    if metadata.contains_key("grpc-timeout") {
+        return work.await;
+    }
+    tokio::time::timeout(REQUEST_DEADLINE_DEFAULT, work).await.unwrap_or_else(|_| {
+        let seconds = REQUEST_DEADLINE_DEFAULT.as_secs();
+        Err(Error::new(Kind::Deadline, format!("no answer within {seconds} s: try again, or set a longer deadline")))
+    })
+}
+
 #[tonic::async_trait]
 impl Retrieval for Service {
     async fn search(&self, request: Request<proto::SearchRequest>) -> Result<Response<proto::SearchResponse>, Status> {
@@ -45,7 +57,8 @@ impl Retrieval for Service {
                 filter: convert::filter(request.filter),
                 per_document_max: request.per_document_max,
             };
-            let answer = recall::search(&self.context.engines, &self.context.projector, &grant, &search).await?;
+            let work = recall::search(&self.context.engines, &self.context.projector, &grant, &search);
+            let answer = in_time(&metadata, work).await?;
             Ok((answer, request.explain))
         };
         let (answer, explain) = answer.await.map_err(|error: Error| status(&error))?;
@@ -78,7 +91,8 @@ impl Retrieval for Service {
                 model: request.model,
                 filter: convert::filter(request.filter),
             };
-            let gathered = context::gather(&self.context.engines, &self.context.projector, &grant, &wanted).await?;
+            let work = context::gather(&self.context.engines, &self.context.projector, &grant, &wanted);
+            let gathered = in_time(&metadata, work).await?;
             Ok((gathered, budget_tokens))
         };
         let (gathered, budget_tokens) = gathered.await.map_err(|error: Error| status(&error))?;

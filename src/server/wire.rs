@@ -23,6 +23,7 @@ use crate::engine::vector::edge::{EdgeIndex, EdgeSettings, Opened};
 use crate::flow::Engines;
 use crate::flow::access::Access;
 use crate::flow::apply::{Projector, VECTOR_CHECKPOINT};
+use crate::flow::forget;
 use crate::flow::watch::{Pace, Watching};
 use crate::rpc;
 
@@ -72,15 +73,17 @@ impl Assembly {
             door,
             sizes: config.chunks,
         };
-        let (projector, followers) = Projector::start(engines.clone(), manifest).await?;
+        let (projector, mut followers) = Projector::start(engines.clone(), manifest).await?;
         let watcher = Arc::new(LocalWatcher::new(LocalStore::new(config.roots.clone())));
         let pace = Pace::default();
         let watching = Watching::start(engines.clone(), Arc::clone(&projector), watcher, pace, lasting).await?;
+        followers.push(tokio::spawn(forget::sweep_forever(engines.clone(), Arc::clone(&projector))));
         let context = rpc::Context {
             engines,
             projector,
             watching,
             access: Access::new(config.token.clone()),
+            replies: Arc::default(),
             data_dir: Arc::new(config.data_dir.clone()),
         };
         Ok(Self { context, followers, _lock: lock })

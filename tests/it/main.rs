@@ -9,6 +9,7 @@ mod cli;
 mod context;
 mod ingest;
 mod lifecycle;
+mod memory;
 mod quality;
 mod search;
 mod support;

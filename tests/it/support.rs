@@ -78,6 +78,18 @@ impl Server {
             .unwrap()
     }
 
+    /// Waits until every projection reflects all that is stored.
+    pub async fn settled(&self) {
+        for _ in 0..400 {
+            let stats = self.client.stats().await.unwrap();
+            if stats.projections.iter().all(|projection| projection.applied_lsn == stats.lsn) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+        }
+        panic!("the projections do not follow: {:?}", self.client.stats().await);
+    }
+
     pub async fn search(&self, query: &str) -> SearchResponse {
         self.try_search(SearchRequest { query: query.to_owned(), ..SearchRequest::default() }).await.unwrap()
     }

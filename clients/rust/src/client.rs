@@ -218,7 +218,7 @@ impl Client {
     /// # Errors
     /// [`ErrorKind::Invalid`] for a name that can't be one, [`ErrorKind::Conflict`] if it exists.
     pub async fn create_namespace(&self, namespace: &str) -> Result<()> {
-        let request = CreateNamespaceRequest { namespace: namespace.to_owned() };
+        let request = CreateNamespaceRequest { namespace: namespace.to_owned(), ..CreateNamespaceRequest::default() };
         done(self.admin.clone().create_namespace(self.timed(request)).await).map(|_| ())
     }
 

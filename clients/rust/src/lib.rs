@@ -32,6 +32,9 @@ pub mod proto {
     #![allow(missing_docs, clippy::all, clippy::pedantic)]
     tonic::include_proto!("hivemem.v1");
 
+    /// The well-known types that messages hold.
+    pub use prost_types::{Duration, Timestamp};
+
     /// The encoded descriptors of the protocol, for server reflection.
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hivemem_descriptor.bin"));
 }

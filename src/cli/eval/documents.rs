@@ -124,6 +124,8 @@ fn by_spans(corpus: &Corpus, query: &Query, hits: &[Hit]) -> Result<(Measure, Ve
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use hivemem_client::proto::Location;
 
@@ -143,7 +145,7 @@ mod tests {
             (sent.uri.as_str(), sent.title.as_str(), sent.content.as_slice()),
             ("eval:D1:2", "t", &b"hello"[..])
         );
-        assert_eq!(sent.metadata, HashMap::from([("session".to_owned(), "3".to_owned())]));
+        assert_eq!(sent.metadata, BTreeMap::from([("session".to_owned(), "3".to_owned())]));
         assert_eq!((sent.media_type.as_str(), sent.tags.len(), sent.modified_at), ("", 0, None));
     }
 

@@ -26,7 +26,7 @@ pub(super) struct Document {
 
 impl Document {
     /// The other fields of its line that are plain values.
-    pub fn metadata(&self) -> HashMap<String, String> {
+    pub fn metadata(&self) -> BTreeMap<String, String> {
         let plain = |value: &Value| match value {
             Value::String(text) => Some(text.clone()),
             Value::Number(number) => Some(number.to_string()),
@@ -275,7 +275,7 @@ mod tests {
         let set = read_retrieval(dir.path()).unwrap();
         assert_eq!(
             set.documents[0].metadata(),
-            HashMap::from([("session".into(), "1".into()), ("who".into(), "me".into())])
+            BTreeMap::from([("session".into(), "1".into()), ("who".into(), "me".into())])
         );
         assert_eq!(set.queries.len(), 1, "q2 has no positive label and q3 none at all");
         assert!(set.queries[0].adversarial && !set.by_spans);

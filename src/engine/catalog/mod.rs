@@ -15,7 +15,7 @@ use async_trait::async_trait;
 
 use crate::base::error::Result;
 use crate::base::{ChunkId, ContentHash, DocumentId, EmbedKey, Lsn, SourceId, Timestamp};
-use crate::model::{Document, DocumentWrite, Hydrated, LogEntry, Namespace};
+use crate::model::{Document, DocumentWrite, Filter, Hydrated, LogEntry, Namespace};
 
 #[cfg(test)]
 mod conformance;
@@ -89,7 +89,7 @@ pub struct ProjectedDocument {
 }
 
 /// A selector for removal.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Selector {
     /// Single documents.
     Documents(Vec<DocumentId>),
@@ -101,13 +101,17 @@ pub enum Selector {
     UriPrefix(String),
     /// Every document with this tag.
     Tag(String),
+    /// Every document that passes. Its namespace must be the one that is worked on.
+    Filter(Box<Filter>),
+    /// Every document whose time to live ended at or before this.
+    ExpiredBy(Timestamp),
 }
 
 /// See the module's contract.
 #[async_trait]
 pub trait Catalog: Send + Sync {
-    /// Makes a namespace; no error if it is there.
-    async fn create_namespace(&self, namespace: &Namespace, now: Timestamp) -> Result<()>;
+    /// Makes a namespace; false if it is there.
+    async fn create_namespace(&self, namespace: &Namespace, now: Timestamp) -> Result<bool>;
 
     /// All namespaces by name.
     async fn namespaces(&self) -> Result<Vec<Namespace>>;
@@ -184,7 +188,7 @@ pub trait Catalog: Send + Sync {
     /// Vectors known for `keys` under `model`.
     async fn cached_vectors(&self, model: &str, keys: &[EmbedKey]) -> Result<HashMap<EmbedKey, Vec<f32>>>;
 
-    /// Adds vectors to the cache.
+    /// Adds vectors to the cache, except those of texts that no chunk has any more.
     async fn cache_vectors(&self, model: &str, vectors: Vec<(EmbedKey, Vec<f32>)>) -> Result<()>;
 
     /// Counts of a namespace; `model` is the key whose missing vectors are counted.
@@ -192,6 +196,9 @@ pub trait Catalog: Send + Sync {
 
     /// Stores the reply to a request under its idempotency key, or returns the one that is stored already.
     async fn remember_reply(&self, namespace: &Namespace, key: &str, reply: &[u8], now: Timestamp) -> Result<Vec<u8>>;
+
+    /// Drops replies stored before `before`.
+    async fn drop_replies(&self, before: Timestamp) -> Result<u64>;
 
     /// The reply stored under an idempotency key.
     async fn stored_reply(&self, namespace: &Namespace, key: &str) -> Result<Option<Vec<u8>>>;

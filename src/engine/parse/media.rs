@@ -6,7 +6,7 @@
 use super::path_rules::{Name, is_binary_name, is_generated_name, is_licence, is_vendored, role};
 use super::{Media, Skip, language};
 use crate::base::limits::DOCUMENT_BYTES_MAX;
-use crate::model::DocumentKind;
+use crate::model::{CONTEXT_MARK, DocumentKind};
 
 /// Data files above this are dumps, not configuration: a hand-written one of 256 KiB would have some 6,000 lines.
 const DATA_BYTES_MAX: u64 = 256 * 1024;
@@ -25,8 +25,16 @@ const GENERATED_HEAD_LINES: usize = 10;
 
 impl Skip {
     /// All reasons.
-    pub const ALL: [Self; 7] =
-        [Self::Binary, Self::Encoding, Self::TooLarge, Self::Minified, Self::Generated, Self::Vendored, Self::Empty];
+    pub const ALL: [Self; 8] = [
+        Self::Binary,
+        Self::Encoding,
+        Self::TooLarge,
+        Self::Minified,
+        Self::Generated,
+        Self::Vendored,
+        Self::Empty,
+        Self::Echo,
+    ];
 
     /// The stable phrase under which skips are counted and shown.
     pub fn as_str(self) -> &'static str {
@@ -38,6 +46,7 @@ impl Skip {
             Self::Generated => "generated",
             Self::Vendored => "vendored",
             Self::Empty => "empty",
+            Self::Echo => "context that was handed out",
         }
     }
 }
@@ -113,7 +122,11 @@ pub fn text_of(bytes: &[u8]) -> Result<&str, Skip> {
     }
     let text = std::str::from_utf8(bytes).map_err(|_| Skip::Encoding)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if text.trim_start().is_empty() { Err(Skip::Empty) } else { Ok(text) }
+    let begins = text.trim_start();
+    if begins.is_empty() {
+        return Err(Skip::Empty);
+    }
+    if begins.starts_with(CONTEXT_MARK.trim_end()) { Err(Skip::Echo) } else { Ok(text) }
 }
 
 fn classify(name: &Name, text: &str) -> Media {

@@ -55,6 +55,8 @@ pub enum Skip {
     Vendored,
     /// Nothing but white space.
     Empty,
+    /// A context that was handed out by retrieval.
+    Echo,
 }
 
 /// A parsed document.

@@ -166,15 +166,10 @@ impl Watching {
         follow: Follow,
         progress: &ProgressSink,
     ) -> Result<(Report, Option<broadcast::Receiver<News>>)> {
-        let resolved = self.resolve(&request.source).await;
         if follow == Follow::End {
-            // Also of a source that is gone and can't be resolved any more.
-            let address = &request.source;
-            let known = if address.contains("://") { address.clone() } else { file_uri(Path::new(address)) };
-            let uri = resolved.as_ref().unwrap_or(&known);
-            self.end(grant, SourceId::derive(grant.namespace().as_str(), uri)).await?;
+            self.end(grant, &request.source).await?;
         }
-        let uri = resolved?;
+        let uri = self.resolve(&request.source).await?;
         let source = SourceId::derive(grant.namespace().as_str(), &uri);
         let turn = self.turn(grant, source).unwrap_or_default();
         let sync = async {
@@ -240,7 +235,11 @@ impl Watching {
     ///
     /// # Errors
     /// Those of the catalogue.
-    pub async fn end(&self, grant: &Grant, source: SourceId) -> Result<()> {
+    pub async fn end(&self, grant: &Grant, address: &str) -> Result<()> {
+        // One that is gone can't be resolved any more; its address is all there is.
+        let written = || if address.contains("://") { address.to_owned() } else { file_uri(Path::new(address)) };
+        let uri = self.resolve(address).await.unwrap_or_else(|_| written());
+        let source = SourceId::derive(grant.namespace().as_str(), &uri);
         if self.engines.catalog.has_namespace(grant.namespace()).await? {
             self.engines.catalog.set_watch(grant.namespace(), source, None).await?;
         }

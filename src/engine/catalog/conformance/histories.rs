@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{MODEL, Place, RECIPE};
-use crate::base::EmbedKey;
+use super::{MODEL, NOW, Place, RECIPE};
+use crate::base::{EmbedKey, Timestamp};
 use crate::engine::catalog::{Catalog, NamespaceStats, Selector};
-use crate::model::{DocumentWrite, Operation};
+use crate::model::{DocumentKind, DocumentWrite, Filter, Operation};
 
 /// A step. Small alphabets make steps meet each other.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(
         prop_oneof![
             4 => (0_usize..2, vec(document, 1..4)).prop_map(|(place, documents)| Step::Write(place, documents)),
-            2 => (0_usize..2, 0_u8..5, 0_u8..5).prop_map(|(place, how, which)| Step::Remove(place, how, which)),
+            2 => (0_usize..2, 0_u8..7, 0_u8..5).prop_map(|(place, how, which)| Step::Remove(place, how, which)),
             2 => vec(0_u8..6, 1..4).prop_map(Step::Cache),
         ],
         1..20,
@@ -141,7 +141,17 @@ async fn remove(
         1 => Selector::Source(place.source),
         2 => Selector::Uri(place.uri(&path)),
         3 => Selector::UriPrefix(place.uri(&format!("{}/", which % 2))),
-        _ => Selector::Tag("alpha".to_owned()),
+        4 => Selector::Tag("alpha".to_owned()),
+        5 => Selector::ExpiredBy(Timestamp(NOW.0 + i64::from(which % 2))),
+        _ => Selector::Filter(Box::new(Filter {
+            tags: vec!["alpha".to_owned(), "beta".to_owned()],
+            documents: (which % 2 == 0).then(|| vec![place.id(&path), place.id("0/0")]),
+            sources: vec![place.source],
+            kinds: vec![DocumentKind::Code, DocumentKind::Text],
+            languages: vec!["rust".to_owned()],
+            modified_from: Some(Timestamp(i64::MIN)),
+            ..Filter::all(place.namespace.clone())
+        })),
     };
     let chosen = |write: &DocumentWrite| match &selector {
         Selector::Documents(ids) => ids.contains(&write.document.id),
@@ -149,6 +159,15 @@ async fn remove(
         Selector::Uri(uri) => write.document.uri == *uri,
         Selector::UriPrefix(prefix) => write.document.uri.starts_with(prefix),
         Selector::Tag(tag) => write.document.tags.contains(tag),
+        Selector::ExpiredBy(time) => write.document.expires_at.is_some_and(|at| at <= *time),
+        Selector::Filter(filter) => {
+            let document = &write.document;
+            filter.tags.iter().any(|tag| document.tags.contains(tag))
+                && filter.documents.as_ref().is_none_or(|ids| ids.contains(&document.id))
+                && filter.kinds.contains(&document.kind)
+                && document.language.as_ref().is_some_and(|language| filter.languages.contains(language))
+                && document.modified_at.is_some()
+        }
     };
     let gone: Vec<_> = documents.extract_if(.., |_, write| chosen(write)).collect();
     let (outcome, uris) = catalog.remove(&place.namespace, &selector).await.unwrap();

@@ -126,7 +126,7 @@ impl SqliteCatalog {
 
 #[async_trait]
 impl Catalog for SqliteCatalog {
-    async fn create_namespace(&self, namespace: &Namespace, now: Timestamp) -> Result<()> {
+    async fn create_namespace(&self, namespace: &Namespace, now: Timestamp) -> Result<bool> {
         names::create_namespace(&self.inner.connections, namespace, now).await
     }
 
@@ -261,6 +261,10 @@ impl Catalog for SqliteCatalog {
 
     async fn remember_reply(&self, namespace: &Namespace, key: &str, reply: &[u8], now: Timestamp) -> Result<Vec<u8>> {
         names::remember_reply(&self.inner.connections, namespace, key, reply, now).await
+    }
+
+    async fn drop_replies(&self, before: Timestamp) -> Result<u64> {
+        names::drop_replies(&self.inner.connections, before).await
     }
 
     async fn stored_reply(&self, namespace: &Namespace, key: &str) -> Result<Option<Vec<u8>>> {

@@ -68,7 +68,7 @@ pub(super) async fn require_namespace(connection: &mut SqliteConnection, namespa
 }
 
 /// See `Catalog::create_namespace`.
-pub(super) async fn create_namespace(connections: &Connections, namespace: &Namespace, now: Timestamp) -> Result<()> {
+pub(super) async fn create_namespace(connections: &Connections, namespace: &Namespace, now: Timestamp) -> Result<bool> {
     let mut writer = connections.writer().await;
     sqlx::query("INSERT INTO namespaces (name, created_at) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING")
         .bind(namespace.as_str())
@@ -76,7 +76,7 @@ pub(super) async fn create_namespace(connections: &Connections, namespace: &Name
         .execute(&mut *writer)
         .await
         .doing("create a namespace")
-        .map(|_| ())
+        .map(|done| done.rows_affected() > 0)
 }
 
 /// See `Catalog::namespaces`.
@@ -228,6 +228,17 @@ pub(super) async fn remember_reply(
     .await
     .doing("store a reply")?;
     find_reply(&mut writer, namespace, key).await?.ok_or_else(|| Error::internal("a stored reply is gone"))
+}
+
+/// See `Catalog::drop_replies`.
+pub(super) async fn drop_replies(connections: &Connections, before: Timestamp) -> Result<u64> {
+    let mut writer = connections.writer().await;
+    sqlx::query("DELETE FROM replies WHERE at < ?1")
+        .bind(before.0)
+        .execute(&mut *writer)
+        .await
+        .doing("drop old replies")
+        .map(|done| done.rows_affected())
 }
 
 /// See `Catalog::stored_reply`.

@@ -12,7 +12,7 @@ use super::write::{remove_contents, spare};
 use crate::base::DocumentId;
 use crate::base::error::Result;
 use crate::engine::catalog::{Selector, WriteOutcome};
-use crate::model::{Namespace, Operation};
+use crate::model::{Filter, Namespace, Operation};
 
 /// See `Catalog::remove`; gives what was removed, in the order of URIs.
 pub(super) async fn remove(
@@ -93,8 +93,40 @@ async fn doom(connection: &mut SqliteConnection, owner: i64, selector: &Selector
         )
         .bind(owner)
         .bind(tag),
+        Selector::Filter(filter) => matching(owner, filter),
+        Selector::ExpiredBy(now) => {
+            sqlx::query("INSERT INTO temp.doomed SELECT key FROM documents WHERE namespace = ?1 AND expires_at <= ?2")
+                .bind(owner)
+                .bind(now.0)
+        }
     };
     query.execute(connection).await.doing("choose what to remove").map(|_| ())
+}
+
+/// Chooses what passes `filter`. A list that is empty restricts nothing, as everywhere; so does a bound that is NULL.
+fn matching(owner: i64, filter: &Filter) -> Bound<'static> {
+    let texts = |texts: Vec<&str>| (!texts.is_empty()).then(|| serde_json::json!(texts).to_string());
+    let documents = filter.documents.as_ref().map(|ids| json_hex(ids.iter().map(|id| id.as_bytes().as_slice())));
+    let sources =
+        (!filter.sources.is_empty()).then(|| json_hex(filter.sources.iter().map(|id| id.as_bytes().as_slice())));
+    sqlx::query(
+        "INSERT INTO temp.doomed SELECT key FROM documents AS d WHERE namespace = ?1 \
+         AND (?2 IS NULL OR id IN (SELECT unhex(value) FROM json_each(?2))) \
+         AND (?3 IS NULL OR source IN (SELECT key FROM sources WHERE id IN (SELECT unhex(value) FROM json_each(?3)))) \
+         AND (?4 IS NULL OR language IN (SELECT value FROM json_each(?4))) \
+         AND (?5 IS NULL OR kind IN (SELECT value FROM json_each(?5))) \
+         AND (?6 IS NULL OR EXISTS (SELECT 1 FROM tags WHERE document = d.key \
+         AND tag IN (SELECT value FROM json_each(?6)))) \
+         AND (?7 IS NULL OR modified_at >= ?7) AND (?8 IS NULL OR modified_at < ?8)",
+    )
+    .bind(owner)
+    .bind(documents)
+    .bind(sources)
+    .bind(texts(filter.languages.iter().map(String::as_str).collect()))
+    .bind(texts(filter.kinds.iter().map(|kind| kind.as_str()).collect()))
+    .bind(texts(filter.tags.iter().map(String::as_str).collect()))
+    .bind(filter.modified_from.map(|time| time.0))
+    .bind(filter.modified_until.map(|time| time.0))
 }
 
 /// The smallest text above everything that begins with `prefix`, by bytes, which for UTF-8 is by code points. `None`

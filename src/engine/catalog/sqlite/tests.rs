@@ -94,12 +94,11 @@ async fn what_is_no_database_is_corrupt_and_a_missing_directory_a_precondition()
 }
 
 #[tokio::test]
-async fn vectors_cached_too_late_are_swept() {
+async fn vectors_cached_too_late_are_not_kept() {
     let catalog = SqliteCatalog::in_memory().await.unwrap();
     conformance::fill(&catalog).await;
     let (kept, late) = (EmbedKey::of("durable a"), EmbedKey::of("gone while embedding"));
     catalog.cache_vectors("model-a", vec![(late, vec![1.0])]).await.unwrap();
-    assert_eq!(catalog.sweep_vectors().await.unwrap(), 1);
     let found = catalog.cached_vectors("model-a", &[kept, late]).await.unwrap();
     assert_eq!(found.into_keys().collect::<Vec<_>>(), [kept]);
 }

@@ -77,6 +77,7 @@ pub(super) async fn cache_vectors(
     if vectors.is_empty() {
         return Ok(());
     }
+    let keys = json_hex(vectors.iter().map(|(key, _)| key.0.as_slice()));
     let mut writer = connections.writer().await;
     let mut transaction = begin_write(&mut writer).await?;
     let model: i64 = sqlx::query_scalar(
@@ -93,6 +94,15 @@ pub(super) async fn cache_vectors(
             args.add(encode(&vector))
         })
         .await?;
+    // A text may be removed while it is embedded; its vector must not outlive it here.
+    sqlx::query(
+        "DELETE FROM embeddings WHERE key IN (SELECT unhex(value) FROM json_each(?1)) \
+         AND NOT EXISTS (SELECT 1 FROM chunks WHERE embed_key = embeddings.key)",
+    )
+    .bind(keys)
+    .execute(&mut *transaction)
+    .await
+    .doing("drop cached vectors")?;
     commit(transaction).await
 }
 
