@@ -74,7 +74,7 @@ impl Assembly {
             sizes: config.chunks,
         };
         let (projector, mut followers) = Projector::start(engines.clone(), manifest).await?;
-        let watcher = Arc::new(LocalWatcher::new(LocalStore::new(config.roots.clone())));
+        let watcher = Arc::new(LocalWatcher::new(LocalStore::new(config.roots.clone()), &config.data_dir));
         let pace = Pace::default();
         let watching = Watching::start(engines.clone(), Arc::clone(&projector), watcher, pace, lasting).await?;
         followers.push(tokio::spawn(forget::sweep_forever(engines.clone(), Arc::clone(&projector))));

@@ -67,3 +67,35 @@ fn help_and_version_go_to_stdout_with_0() {
         assert!(!output.stdout.is_empty() && output.stderr.is_empty());
     }
 }
+
+#[test]
+fn ingest_with_watch_prints_later_syncs_until_it_is_interrupted() {
+    use std::io::{BufRead, BufReader};
+
+    let (source, data) = (crate::support::tree(&[("a.md", b"# A\n\nsomething\n")]), tempfile::tempdir().unwrap());
+    let mut child = Command::new(env!("CARGO_BIN_EXE_hivemem"))
+        .args(["ingest", "--watch", "--json", "--data-dir"])
+        .args([data.path(), source.path()])
+        .env("HIVEMEM_SERVER", "http://127.0.0.1:1")
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A reader of its own, so that a line that never comes is a failure and not a test that hangs.
+    let (lines, printed) = std::sync::mpsc::channel();
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    std::thread::spawn(move || stdout.lines().map_while(Result::ok).all(|line| lines.send(line).is_ok()));
+    let next = || -> serde_json::Value {
+        let line = printed.recv_timeout(std::time::Duration::from_secs(60)).expect("no line came");
+        serde_json::from_str(&line).unwrap()
+    };
+    assert_eq!(next()["added"], 1);
+    std::fs::write(source.path().join("b.md"), "# B\n\nsomething else\n").unwrap();
+    let later = next();
+    assert_eq!((&later["added"], &later["files"]), (&1.into(), &1.into()), "only what changed: {later}");
+    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(interrupted.success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let stats = hivemem(&["stats", "--json", "--data-dir", data.path().to_str().unwrap()]);
+    let stats: serde_json::Value = serde_json::from_slice(&stats.stdout).unwrap();
+    assert_eq!((&stats["documents"], &stats["sources"][0]["watched"]), (&2.into(), &false.into()), "{stats}");
+}

@@ -457,7 +457,11 @@ async fn watches_are_kept(catalog: &dyn Catalog) {
     catalog.set_watch(&place.namespace, place.source, Some("{\"tags\":[]}")).await.unwrap();
     catalog.set_watch(&place.namespace, other.source, Some("{}")).await.unwrap();
     let expected = ("watches".to_owned(), "file:///repo".to_owned(), "{\"tags\":[]}".to_owned());
-    assert_eq!(watched().await, [expected.clone()], "the last options, and nothing for another namespace's source");
+    assert_eq!(
+        watched().await,
+        std::slice::from_ref(&expected),
+        "the last options, and nothing for another namespace's source"
+    );
     catalog.ensure_source(&place.namespace, "file:///repo", NOW).await.unwrap();
     assert_eq!(watched().await, [expected], "finding a source again leaves it watched");
     catalog.set_watch(&place.namespace, place.source, None).await.unwrap();

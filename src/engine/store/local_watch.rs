@@ -7,6 +7,7 @@
 //! Not for file systems that send no events, such as network mounts.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -30,12 +31,14 @@ const GIT_LOCK_AGE_MAX: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub struct LocalWatcher {
     store: LocalStore,
+    own: PathBuf,
 }
 
 impl LocalWatcher {
-    /// Watches sources of `store`.
-    pub fn new(store: LocalStore) -> Self {
-        Self { store }
+    /// Watches sources of `store`, but nothing at or below `own`: where this server writes, each sync would cause the
+    /// next one.
+    pub fn new(store: LocalStore, own: &Path) -> Self {
+        Self { store, own: own.canonicalize().unwrap_or_else(|_| own.to_owned()) }
     }
 }
 
@@ -45,6 +48,7 @@ impl Watcher for LocalWatcher {
         let heard = Arc::new(Heard {
             is_file: metadata.is_file(),
             root,
+            own: self.own.clone(),
             state: Mutex::new(State::default()),
             wake: Notify::new(),
         });
@@ -71,6 +75,9 @@ struct LocalWatch {
 impl LocalWatch {
     /// Watches one folder; one that is gone or closed by now is no error: the listing finds that out.
     fn follow(&self, folder: &Path) -> Result<()> {
+        if folder.starts_with(&self.heard.own) {
+            return Ok(());
+        }
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         match events.watch(folder, RecursiveMode::NonRecursive) {
             Err(error) if !is_absence(&error) => Err(refused(&error)),
@@ -98,8 +105,8 @@ impl Watch for LocalWatch {
             }
             Changed::Everything => {
                 self.store.open_root(&self.source)?;
+                self.heard.state().folder = self.heard.folder();
                 if self.heard.is_file {
-                    // Editors put a new file in the place of the old one: only the folder sees both.
                     return root.parent().map_or(Ok(()), |folder| self.follow(folder));
                 }
                 let git = git_folder(root);
@@ -123,6 +130,11 @@ impl Watch for LocalWatch {
         if std::mem::take(&mut state.everything) { Changed::Everything } else { Changed::At(at) }
     }
 
+    fn is_attached(&self) -> bool {
+        let now = self.heard.folder();
+        now.is_some() && now == self.heard.state().folder
+    }
+
     fn is_unsettled(&self) -> bool {
         self.heard.state().git_locked_at.is_some_and(|since| since.elapsed() < GIT_LOCK_AGE_MAX)
     }
@@ -132,6 +144,8 @@ impl Watch for LocalWatch {
 struct Heard {
     root: PathBuf,
     is_file: bool,
+    /// See [`LocalWatcher::new`].
+    own: PathBuf,
     state: Mutex<State>,
     wake: Notify,
 }
@@ -140,13 +154,25 @@ struct Heard {
 struct State {
     at: BTreeSet<String>,
     everything: bool,
+    /// The outermost folder that was covered.
+    folder: Option<FolderId>,
     /// Where HEAD lies, if the root is in a git repository.
     git: Option<PathBuf>,
     /// When git locked its index, which it does for as long as it changes files.
     git_locked_at: Option<Instant>,
 }
 
+/// Device and number of a folder: what it is, wherever it is moved to.
+type FolderId = (u64, u64);
+
 impl Heard {
+    /// The outermost folder to follow, as it is now. Of a file that is the one it lies in: editors put a new file in the
+    /// place of the old one, and only the folder sees both.
+    fn folder(&self) -> Option<FolderId> {
+        let folder = if self.is_file { self.root.parent()? } else { &self.root };
+        folder.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -156,7 +182,8 @@ impl Heard {
             Ok(event) if event.need_rescan() => self.state().lose(),
             Ok(event) if is_change(event.kind) => {
                 let mut state = self.state();
-                event.paths.iter().fold(false, |told, path| self.note(&mut state, path, event.kind) || told)
+                let told: Vec<bool> = event.paths.iter().map(|path| self.note(&mut state, path, event.kind)).collect();
+                told.contains(&true)
             }
             Ok(_) => false,
             Err(_) => self.state().lose(),
@@ -175,7 +202,7 @@ impl Heard {
             return state.lose();
         }
         let name = path.file_name().unwrap_or_default();
-        if self.is_file || !path.starts_with(&self.root) {
+        if self.is_file || !path.starts_with(&self.root) || path.starts_with(&self.own) {
             return false;
         }
         if matches!(name.to_str(), Some(".gitignore" | ".ignore" | ".git")) {

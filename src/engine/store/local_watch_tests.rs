@@ -32,7 +32,7 @@ impl Place {
     fn follow(root: &Path, options: &ListOptions) -> Self {
         let store = LocalStore::default();
         let source = store.resolve(root.to_str().unwrap()).unwrap();
-        let watch = LocalWatcher::new(store).watch(&source, options).unwrap();
+        let watch = LocalWatcher::new(store, &root.join("own")).watch(&source, options).unwrap();
         watch.cover(&Changed::Everything).unwrap();
         Self { root: root.canonicalize().unwrap(), watch }
     }
@@ -103,11 +103,12 @@ async fn a_new_folder_is_followed_once_it_is_covered() {
 
 #[tokio::test]
 async fn what_is_not_listed_is_not_told() {
-    let dir = tree(&["target/x.rs", "skip/x.rs", ".hidden/x.rs", ".github/ci.yml", "a.rs"]);
+    let dir = tree(&["target/x.rs", "skip/x.rs", ".hidden/x.rs", "own/x.rs", ".github/ci.yml", "a.rs"]);
     write(dir.path(), ".gitignore", "target/\n");
     let options = ListOptions { exclude: vec!["skip".to_owned()], ..ListOptions::default() };
     let place = Place::follow(dir.path(), &options);
-    for path in ["target/x.rs", "target/new/y.rs", "skip/x.rs", ".hidden/x.rs", ".a.rs.swp"] {
+    for path in ["target/x.rs", "target/new/y.rs", "skip/x.rs", ".hidden/x.rs", ".a.rs.swp", "own/x.rs", "own/new/y.rs"]
+    {
         write(dir.path(), path, "changed");
     }
     place.is_silent().await;
@@ -191,6 +192,19 @@ async fn a_root_that_goes_and_comes_back_is_everything() {
     place.watch.take();
     write(&root, "b.rs", "b");
     place.tells(&["b.rs"]).await;
+}
+
+#[test]
+fn a_folder_above_that_was_moved_is_noticed_by_looking() {
+    let dir = tree(&["above/root/a.rs", "above/file.rs"]);
+    let root = dir.path().join("above/root");
+    let places = [&root, &dir.path().join("above/file.rs")].map(|root| Place::follow(root, &ListOptions::default()));
+    assert!(places.iter().all(|place| place.watch.is_attached()));
+    fs::rename(dir.path().join("above"), dir.path().join("moved")).unwrap();
+    assert!(places.iter().all(|place| !place.watch.is_attached()), "gone");
+    write(dir.path(), "above/root/a.rs", "another");
+    write(dir.path(), "above/file.rs", "another");
+    assert!(places.iter().all(|place| !place.watch.is_attached()), "another folder");
 }
 
 #[tokio::test]

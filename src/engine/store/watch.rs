@@ -59,6 +59,10 @@ pub trait Watch: Send + Sync {
     /// Takes what changed until now.
     fn take(&self) -> Changed;
 
+    /// Whether what is followed is still what the source's address leads to. Blocking. To be asked now and then: that a
+    /// folder above the source was moved is no change of the source, and is not told.
+    fn is_attached(&self) -> bool;
+
     /// Whether something is under way that changes many files, such as a checkout of another branch.
     fn is_unsettled(&self) -> bool;
 }

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::{Followed, News};
-use crate::base::error::Result;
+use crate::base::error::{Kind, Result};
 use crate::engine::store::watch::{Changed, Watch, Watcher};
 use crate::flow::Engines;
 use crate::flow::apply::Projector;
@@ -26,7 +26,7 @@ pub struct Pace {
     pub longest: Duration,
     /// Longest wait while the source says that a large change is under way.
     pub unsettled: Duration,
-    /// Time between two looks at a source with a problem.
+    /// Time between two looks at a source with a problem, and at where a source without one is.
     pub retry: Duration,
 }
 
@@ -114,16 +114,20 @@ impl Follower {
     /// Waits until there is something to sync.
     async fn next(&mut self) -> Changed {
         loop {
-            let late = self.owes_everything || self.deaf.is_some();
             tokio::select! {
                 () = heard(self.watch.as_deref()) => self.settle().await,
-                () = tokio::time::sleep_until(self.retry_at), if late => self.owes_everything = true,
+                () = tokio::time::sleep_until(self.retry_at) => {
+                    self.retry_at = Instant::now() + self.pace.retry;
+                    self.owes_everything |= self.deaf.is_some() || self.is_detached().await;
+                    if !self.owes_everything {
+                        continue;
+                    }
+                }
             }
             let changed = self.watch.as_ref().map_or(Changed::Everything, |watch| watch.take());
             if self.owes_everything || changed == Changed::Everything {
                 self.owes_everything = true;
-                let begin_at = if self.followed.problem().is_some() { self.retry_at } else { self.rest_until };
-                tokio::time::sleep_until(begin_at).await;
+                tokio::time::sleep_until(self.rest_until).await;
                 // What came meanwhile is part of everything.
                 if let Some(watch) = &self.watch {
                     watch.take();
@@ -134,6 +138,17 @@ impl Follower {
                 return changed;
             }
         }
+    }
+
+    /// Whether the watch follows what is no longer the source. Such a watch is given up.
+    async fn is_detached(&mut self) -> bool {
+        let Some(watch) = self.watch.clone() else { return true };
+        let attached = self.engines.door.run(move || Ok(watch.is_attached())).await;
+        let detached = !attached.unwrap_or(true);
+        if detached {
+            self.watch = None;
+        }
+        detached
     }
 
     async fn settle(&self) {
@@ -172,9 +187,12 @@ impl Follower {
         let took = began.elapsed();
         if is_full {
             self.rest_until = Instant::now() + took;
-        }
-        if is_full || synced.is_err() {
+            // A source that has to be looked at again and again may cost a tenth of the time.
             self.retry_at = Instant::now() + self.pace.retry.max(took * 10);
+        }
+        if synced.is_err() {
+            self.retry_at = Instant::now() + self.pace.retry;
+            self.rest_until = self.retry_at;
         }
         match synced {
             Ok(report) => {
@@ -203,9 +221,9 @@ impl Follower {
 
     /// Keeps and tells what is wrong now: a sync that failed, or else changes that are not told.
     fn tell(&mut self, failed: Option<String>) {
-        let now = failed.or_else(|| {
-            let every = self.pace.retry.as_secs_f32();
-            self.deaf.as_ref().map(|why| format!("{why}; until then it is looked at every {every:.0} s or more"))
+        let every = self.pace.retry.as_secs_f32();
+        let now = failed.map(|why| format!("{why}; tried again every {every:.0} s")).or_else(|| {
+            self.deaf.as_ref().map(|why| format!("{why}; until then all of it is looked at about every {every:.0} s"))
         });
         let before = {
             let mut problem = self.followed.problem.lock().unwrap_or_else(PoisonError::into_inner);
@@ -231,7 +249,8 @@ async fn heard(watch: Option<&dyn Watch>) {
     }
 }
 
-/// Opens the watch of a source if there is none, and covers all of it. A watch that covers a part is kept.
+/// Opens the watch of a source if there is none, and covers all of it. A watch that covers a part is kept, one of a source
+/// that is gone is given up: it would go on following what was moved away.
 pub(super) async fn open(
     engines: &Engines,
     watcher: &Arc<dyn Watcher>,
@@ -242,7 +261,11 @@ pub(super) async fn open(
         let (watcher, request) = (Arc::clone(watcher), followed.request.clone());
         *watch = Some(engines.door.run(move || watcher.watch(&request.source, &request.options)).await?);
     }
-    cover(engines, watch.as_ref(), &Changed::Everything).await
+    let covered = cover(engines, watch.as_ref(), &Changed::Everything).await;
+    if covered.as_ref().is_err_and(|error| error.kind() != Kind::Unavailable) {
+        *watch = None;
+    }
+    covered
 }
 
 async fn cover(engines: &Engines, watch: Option<&Arc<dyn Watch>>, changed: &Changed) -> Result<()> {

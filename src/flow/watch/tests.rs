@@ -23,6 +23,7 @@ struct Played {
     /// Why there is no watch to have.
     refusal: Mutex<Option<&'static str>>,
     covered: AtomicUsize,
+    detached: AtomicBool,
 }
 
 impl Played {
@@ -62,6 +63,10 @@ impl Watch for Handle {
 
     fn take(&self) -> Changed {
         self.0.changed.lock().unwrap().take().unwrap_or(Changed::At(BTreeSet::new()))
+    }
+
+    fn is_attached(&self) -> bool {
+        !self.0.detached.load(Ordering::Relaxed)
     }
 
     fn is_unsettled(&self) -> bool {
@@ -216,7 +221,7 @@ async fn without_watches_the_source_is_looked_at_from_time_to_time() {
     let mut news = place.follow().await;
     assert!(matches!(next(&mut news).await, News::Problem(_)), "who listens is told");
     let problem = place.problem().await.unwrap();
-    assert!(problem.contains("raise the limit") && problem.contains("looked at every"), "{problem}");
+    assert!(problem.contains("raise the limit") && problem.contains("looked at about every"), "{problem}");
     place.write("a.md");
     assert_eq!(synced(&mut news).await.outcome.added, 1, "found without being told");
     assert_eq!(place.problem().await, Some(problem));
@@ -234,6 +239,17 @@ async fn without_watches_the_source_is_looked_at_from_time_to_time() {
     assert_eq!(place.paths().await, ["a.md"]);
     place.played.tell(&[&place.uri("b.md")]);
     synced(&mut news).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_of_what_was_moved_away_is_noticed() {
+    let place = Place::make().await;
+    let mut news = place.follow().await;
+    place.write("a.md");
+    tokio::time::sleep(PACE.retry * 2).await;
+    assert!(place.paths().await.is_empty(), "not told, and the source is where it was");
+    place.played.detached.store(true, Ordering::Relaxed);
+    assert_eq!(synced(&mut news).await.outcome.added, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
