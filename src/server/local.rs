@@ -4,6 +4,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::DuplexStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint, Server};
 
@@ -43,9 +44,12 @@ impl LocalServer {
         let routes = rpc::routes(assembly.context.clone()).await?;
         let task = tokio::spawn(async move {
             let context = assembly.context.clone();
+            // Never ends: an end of the connections could be seen before the shutdown, which would then be skipped, and
+            // open streams would keep the server for ever.
+            let incoming = ReceiverStream::new(incoming).chain(tokio_stream::pending());
             let served = Server::builder()
                 .add_routes(routes)
-                .serve_with_incoming_shutdown(ReceiverStream::new(incoming), async move {
+                .serve_with_incoming_shutdown(incoming, async move {
                     let _ = stopped.await;
                     Assembly::stop(&context);
                 })

@@ -33,7 +33,7 @@ impl Server {
     pub async fn stop(self) {
         let Self { client, data, local } = self;
         drop(client);
-        local.stop().await.unwrap();
+        stopped(local).await;
         drop(data);
     }
 
@@ -46,7 +46,7 @@ impl Server {
     pub async fn stop_keeping(self) -> TempDir {
         let Self { client, data, local } = self;
         drop(client);
-        local.stop().await.unwrap();
+        stopped(local).await;
         data
     }
 
@@ -116,6 +116,11 @@ impl Server {
         };
         self.client.gather_context(request).await.unwrap()
     }
+}
+
+async fn stopped(local: LocalServer) {
+    let stopped = tokio::time::timeout(std::time::Duration::from_secs(60), local.stop()).await;
+    stopped.expect("the server does not stop").unwrap();
 }
 
 /// Writes files below a fresh directory.

@@ -83,6 +83,7 @@ async fn a_written_file_is_found_by_words_and_by_meaning_soon() {
     println!("after a write: found by words in {words:?}, by meaning in {vectors:?}");
     // The promises are 300 ms and 2 s on a quiet machine; tests share theirs.
     assert!(words[2] < Duration::from_secs(3) && vectors[2] < Duration::from_secs(10), "{words:?} {vectors:?}");
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,6 +116,7 @@ async fn files_and_folders_that_come_move_and_go_are_followed() {
         sum.removed += report.removed;
         sum.updated += report.updated;
     }
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,6 +143,7 @@ async fn what_a_listing_leaves_out_stays_out() {
     assert_eq!(documents(&server).await, 5, "a, c, build/out, build/new, sub/build/x");
     write(root, "build/later.md", "# Later\n\nfollowed from now on\n");
     until(&server, SearchMode::Lexical, "followed", "build/later.md", true).await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,6 +164,7 @@ async fn globs_hold_for_later_syncs() {
     assert_eq!(next(&mut stream).await.removed, 1);
     until(&server, SearchMode::Lexical, "open", "sub/y.md", true).await;
     assert_eq!(documents(&server).await, 1);
+    server.stop().await;
 }
 
 fn git(dir: &Path, arguments: &[&str]) {
@@ -213,6 +217,7 @@ async fn a_branch_switch_of_thousands_of_files_is_followed() {
     }
     println!("and back: {:?}", began.elapsed());
     assert_eq!((removed, documents(&server).await), (FILES as u64, 1));
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -266,6 +271,7 @@ async fn following_ends_on_request_and_with_the_source() {
     assert!(server.try_ingest(both).await.unwrap_err().message().contains("exclude each other"));
     let gone = IngestSourceRequest { watch: false, no_watch: true, ..request(Path::new("/no/such/folder")) };
     assert!(server.try_ingest(gone).await.unwrap_err().message().contains("does not exist"));
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -289,6 +295,7 @@ async fn a_source_that_goes_away_is_a_problem_and_keeps_what_is_stored() {
     assert_eq!(states(&server).await, [(true, String::new())]);
     write(&root, "b.md", "# B\n\na persimmon\n");
     until(&server, SearchMode::Lexical, "persimmon", "b.md", true).await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
