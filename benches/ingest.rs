@@ -24,6 +24,9 @@ use hivemem::engine::store::local::LocalStore;
 use hivemem::engine::vector::edge::{EdgeIndex, EdgeSettings};
 use hivemem::flow::access::Access;
 use hivemem::flow::apply::Projector;
+use hivemem::flow::rebuild::{NoWorkshop, Space, Words};
+use hivemem::flow::slot::Slot;
+use hivemem::flow::turns::Turns;
 use hivemem::flow::{Engines, build, ingest};
 use hivemem_client::proto::{IngestReport, IngestSourceRequest};
 use tokio::runtime::Runtime;
@@ -133,28 +136,33 @@ async fn acknowledge(root: &Path, model: &Model) -> (f64, ingest::Report) {
     let vectors =
         EdgeIndex::open(&dir.path().join("vector"), dimension, &manifest, EdgeSettings::default(), Door::new(4));
     let words = TantivyIndex::open(&dir.path().join("lexical"), TantivySettings::default(), Door::new(4));
+    let embedder: Arc<dyn Embedder> =
+        Arc::new(Paused { info: model.info.clone(), counter: Arc::clone(&model.counter) });
     let engines = Engines {
         catalog: Arc::new(SqliteCatalog::open(&dir.path().join("catalog.sqlite")).await.expect("a catalogue")),
-        vectors: Arc::new(vectors.expect("a vector index").index),
-        lexical: Arc::new(words.expect("a lexical index")),
-        embedder: Arc::new(Paused { info: model.info.clone(), counter: Arc::clone(&model.counter) }),
+        space: Arc::new(Slot::new(Space {
+            generation: 1,
+            embedder: Arc::clone(&embedder),
+            vectors: Arc::new(vectors.expect("a vector index").index),
+        })),
+        words: Arc::new(Slot::new(Words { generation: 1, index: Arc::new(words.expect("a lexical index")) })),
+        embedder,
+        rebuilding: Arc::default(),
+        turns: Turns::default(),
         store: Arc::new(LocalStore::default()),
         clock: Arc::new(SystemClock),
         door,
         sizes: *SIZES,
     };
-    let (projector, followers) = Projector::start(engines.clone(), manifest).await.expect("followers");
+    let projector = Projector::start(&engines, Arc::new(NoWorkshop)).await.expect("followers");
     let grant = Access::default().authorize(None, common::NAMESPACE).expect("an open server");
     let request = ingest::Request { source: root.display().to_string(), no_wait: true, ..ingest::Request::default() };
     let (sink, _progress) = tokio::sync::mpsc::channel(1);
     let began = Instant::now();
     let report = ingest::ingest(&engines, &projector, &grant, &request, &sink).await.expect("an ingest");
     let seconds = began.elapsed().as_secs_f64();
-    for follower in followers {
-        // They hold the engines, which must be gone before their folder is.
-        follower.abort();
-        let _ = follower.await;
-    }
+    // The followers hold the engines, which must be gone before their folder is; the paused embedder never returns.
+    projector.abort().await;
     (seconds, report)
 }
 

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use criterion::Criterion;
 use hivemem_client::Client;
-use hivemem_client::proto::{GatherContextRequest, SearchRequest, SearchResponse, Timings};
+use hivemem_client::proto::{GatherContextRequest, IngestSourceRequest, SearchRequest, SearchResponse, Timings};
 use tokio::runtime::Runtime;
 
 use common::bare::Bare;
+use common::corpus;
 use common::model::Model;
 use common::report::{Sample, heading, line, mib};
 use common::server::{Memory, Server};
@@ -108,6 +109,48 @@ fn measure(runtime: &Runtime, dir: &Path, model: &Model, name: &str) {
     print_memory("resident after start", started, "");
     print_memory("resident after these queries", server.memory(), "<= 500 MB");
     rig.criterion(name);
+    drop(rig);
+    drop(server);
+    if name == "10k" {
+        beside_an_ingest(runtime, dir);
+    }
+}
+
+/// Searches while the same server ingests a crate with embedding, against searches before it. On a copy: it is changed.
+fn beside_an_ingest(runtime: &Runtime, dir: &Path) {
+    let Some(root) = corpus::find(&["axum-0.", "tokio-util-0.", "clap_builder-4."]) else { return };
+    let copy = dir.with_extension("busy");
+    let _ = std::fs::remove_dir_all(&copy);
+    let copied = std::process::Command::new("cp").arg("-r").args([dir, &copy]).status().expect("cp");
+    assert!(copied.success(), "{} cannot be copied", dir.display());
+    let server = Server::start(&copy);
+    let client = runtime.block_on(server.client());
+    let ask = |query: &str| {
+        let request = SearchRequest { query: query.to_owned(), ..SearchRequest::default() };
+        runtime.block_on(client.search(request)).expect("an answer")
+    };
+    let (mut idle, mut busy) = (Sample::default(), Sample::default());
+    QUERIES.iter().for_each(|query| drop(ask(query)));
+    QUERIES.iter().cycle().take(QUERIES.len() * 5).for_each(|query| idle.time(|| drop(ask(query))));
+    let ingesting = client.with_namespace("busy");
+    let source = root.display().to_string();
+    let ingest = runtime.spawn(async move {
+        let request = IngestSourceRequest { source, ..IngestSourceRequest::default() };
+        ingesting.ingest_source(request).await.expect("a stream").finish(|_| {}).await.expect("a report")
+    });
+    let mut queries = QUERIES.iter().cycle();
+    while !ingest.is_finished() {
+        let query = queries.next().expect("a cycle");
+        busy.time(|| drop(ask(query)));
+    }
+    let report = runtime.block_on(ingest).expect("an ingest");
+    heading(&format!("searching while {} chunks are ingested and embedded", report.chunks));
+    idle.print("search before", "");
+    busy.print("search meanwhile", "");
+    line("p95 meanwhile / p95 before", &format!("{:.2}", busy.quantile(0.95) / idle.quantile(0.95)), "<= 3");
+    drop(client);
+    drop(server);
+    let _ = std::fs::remove_dir_all(&copy);
 }
 
 fn print_memory(what: &str, memory: Memory, target: &str) {

@@ -30,10 +30,10 @@ impl Bare {
     pub fn open(dir: &Path, model: &Model) -> Self {
         let copy = dir.with_extension("vectors");
         let _ = std::fs::remove_dir_all(&copy);
-        let from = only_folder(&dir.join("vector"));
+        let from = only_folder(&dir.join("vector/1"));
         let copied = std::process::Command::new("cp").arg("-r").args([&from, &copy]).status().expect("cp");
         assert!(copied.success(), "{} cannot be copied", from.display());
-        let index = Index::open_in_dir(dir.join("lexical")).expect("a lexical index");
+        let index = Index::open_in_dir(dir.join("lexical/1")).expect("a lexical index");
         let body = index.schema().get_field("body").expect("the field of all words");
         Self {
             session: Mutex::new(model.session(cores().min(4))),

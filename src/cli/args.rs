@@ -57,6 +57,8 @@ pub(super) enum Command {
     Context(ContextArgs),
     /// Show counts and states
     Stats,
+    /// Build an index anew beside the one that serves
+    Rebuild(RebuildArgs),
     /// Create and list namespaces
     Namespace {
         #[command(subcommand)]
@@ -150,6 +152,32 @@ pub(super) struct ForgetArgs {
     /// Instead of a selector: everything that passes
     #[command(flatten)]
     pub filter: FilterArgs,
+}
+
+/// An index that can be built anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Projection {
+    /// Vector search
+    Vector,
+    /// Full-text search
+    Lexical,
+}
+
+impl Projection {
+    /// Its name in the protocol.
+    pub fn wire(self) -> &'static str {
+        match self {
+            Self::Vector => "vector",
+            Self::Lexical => "lexical",
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RebuildArgs {
+    /// Which one; without it both
+    #[arg(value_enum)]
+    pub projection: Option<Projection>,
 }
 
 /// Which channels answer.

@@ -11,6 +11,7 @@ mod ingest;
 mod memory;
 mod output;
 mod progress;
+mod rebuild;
 mod render;
 mod search;
 mod session;
@@ -83,6 +84,7 @@ async fn dispatch(command: Command, global: &Global) -> Result<(), Failure> {
         Command::Search(args) => search::run(args, global).await,
         Command::Context(args) => context::run(args, global).await,
         Command::Stats => stats::run(global).await,
+        Command::Rebuild(args) => rebuild::run(args, global).await,
         Command::Namespace { command } => stats::namespace(command, global).await,
         Command::Eval { command } => eval::run(command, global).await,
     }

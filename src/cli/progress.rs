@@ -74,6 +74,15 @@ fn eta_text(seconds: i64) -> String {
     format!("{}:{:02} left", seconds / 60, seconds % 60)
 }
 
+/// A bar over the log for the index `name` that is being built.
+pub(super) fn log_bar(name: &str) -> ProgressBar {
+    let bar = ProgressBar::new(0).with_prefix(name.to_owned());
+    if let Ok(style) = ProgressStyle::with_template("{prefix}  building  [{bar:24}] {pos}/{len} changes  {eta} left") {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar
+}
+
 /// A bar over `total` queries of the set `name`.
 pub(super) fn query_bar(name: &str, total: usize) -> ProgressBar {
     let bar = ProgressBar::new(total as u64).with_prefix(render::cut(name, 40));

@@ -55,6 +55,8 @@ fn stats_json(stats: &StatsResponse) -> Value {
                 "indexed_entries": projection.indexed_entries,
                 "manifest": projection.manifest,
                 "problem": projection.problem,
+                "generation": projection.generation,
+                "next_lsn": projection.next_lsn,
             })
         })
         .collect();

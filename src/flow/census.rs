@@ -30,14 +30,14 @@ pub struct Census {
 /// # Errors
 /// Not found for an unknown namespace; those of the engines.
 pub async fn census(engines: &Engines, projector: &Projector, grant: &Grant) -> Result<Census> {
-    let model = engines.embedder.model().key();
+    let model = engines.space.get().embedder.model().key();
     super::recall::require_namespace(engines, grant).await?;
     Ok(Census {
         namespace: engines.catalog.stats(grant.namespace(), &model).await?,
         sources: engines.catalog.sources(grant.namespace()).await?,
         head: engines.catalog.head().await?,
         projections: projector.state(),
-        vectors: engines.vectors.stats().await?,
-        lexical: engines.lexical.count().await?,
+        vectors: engines.vectors().stats().await?,
+        lexical: engines.lexical().count().await?,
     })
 }

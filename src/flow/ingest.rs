@@ -30,7 +30,7 @@ const RACY_MICROS: i64 = 2_000_000;
 const ISSUES_LISTED_MAX: usize = 1_000;
 
 /// What to sync.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Request {
     /// Path or URI.
     pub source: String,
@@ -128,7 +128,7 @@ pub struct Report {
 /// Where progress goes. Dropping the receiver does not stop the work.
 pub type ProgressSink = mpsc::Sender<Progress>;
 
-/// Syncs the source that `request` names.
+/// Syncs the source that `request` names, when it is its turn.
 ///
 /// # Errors
 /// Those of the store and the catalogue; single files that fail are reported instead.
@@ -139,8 +139,30 @@ pub async fn ingest(
     request: &Request,
     progress: &ProgressSink,
 ) -> Result<Report> {
+    let (store, address) = (Arc::clone(&engines.store), request.source.clone());
+    let uri = engines.door.run(move || store.resolve(&address)).await?;
+    let place = (grant.namespace().clone(), uri.clone());
+    let before = projector.state();
+    let mut report =
+        engines.turns.take(place, request, || sync(engines, projector, grant, request, uri, progress)).await?;
+    // Outside of the turn: the next sync need not wait for vectors.
+    if !request.no_wait {
+        wait_for_vectors(projector, &mut report, progress, (before.embedded, before.cached)).await?;
+    }
+    Ok(report)
+}
+
+/// One sync, up to the acknowledgement.
+async fn sync(
+    engines: &Engines,
+    projector: &Projector,
+    grant: &Grant,
+    request: &Request,
+    uri: String,
+    progress: &ProgressSink,
+) -> Result<Report> {
     let namespace = grant.namespace();
-    let (uri, listing) = list(engines, request).await?;
+    let listing = list(engines, request, &uri).await?;
     engines.catalog.create_namespace(namespace, engines.clock.now()).await?;
     let source = engines.catalog.ensure_source(namespace, &uri, engines.clock.now()).await?;
     let recipe = engines.recipe(&request.tags);
@@ -166,7 +188,6 @@ pub async fn ingest(
             state => work.push((object, state)),
         }
     }
-    let before = projector.state();
     let job = Job {
         engines: engines.clone(),
         namespace: namespace.clone(),
@@ -186,24 +207,17 @@ pub async fn ingest(
     projector.wake();
     report.outcome.lsn = engines.catalog.head().await?;
     projector.wait_lexical(report.outcome.lsn).await?;
-    if !request.no_wait {
-        wait_for_vectors(projector, &mut report, progress, (before.embedded, before.cached)).await?;
-    }
     Ok(report)
 }
 
-async fn list(engines: &Engines, request: &Request) -> Result<(String, crate::engine::store::Listing)> {
+async fn list(engines: &Engines, request: &Request, uri: &str) -> Result<crate::engine::store::Listing> {
     let store = Arc::clone(&engines.store);
-    let (address, options, at) = (request.source.clone(), request.options.clone(), request.at.clone());
+    let (uri, options, at) = (uri.to_owned(), request.options.clone(), request.at.clone());
     engines
         .door
-        .run(move || {
-            let uri = store.resolve(&address)?;
-            let listing = match at {
-                Some(uris) => store.list_at(&uri, &options, &uris)?,
-                None => store.list(&uri, &options)?,
-            };
-            Ok((uri, listing))
+        .run(move || match at {
+            Some(uris) => store.list_at(&uri, &options, &uris),
+            None => store.list(&uri, &options),
         })
         .await
 }

@@ -175,7 +175,7 @@ fn expiry(ttl: Duration, now: Timestamp) -> Result<Timestamp> {
 /// The stored chunks whose words are nearest to `text`.
 async fn neighbours(engines: &Engines, grant: &Grant, text: &str) -> Result<Vec<Hydrated>> {
     let filter = Filter::all(grant.namespace().clone());
-    let found = engines.lexical.search(&LexicalQuery { text: text.to_owned() }, &filter, NEIGHBOURS).await?;
+    let found = engines.lexical().search(&LexicalQuery { text: text.to_owned() }, &filter, NEIGHBOURS).await?;
     let ids: Vec<_> = found.iter().map(|candidate| candidate.chunk).collect();
     let mut chunks = engines.catalog.hydrate(grant.namespace(), &ids).await?;
     chunks.sort_by_key(|found| ids.iter().position(|id| *id == found.chunk.id));

@@ -13,6 +13,8 @@ use crate::engine::lexical::LexicalIndex;
 use crate::engine::parse::{CHUNKER_VERSION, ChunkSizes};
 use crate::engine::store::Store;
 use crate::engine::vector::VectorIndex;
+use rebuild::{Space, Words};
+use slot::Slot;
 
 pub mod access;
 pub mod apply;
@@ -23,9 +25,12 @@ pub mod forget;
 pub mod ingest;
 pub mod memory;
 pub mod put;
+pub mod rebuild;
 pub mod recall;
+pub mod slot;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod turns;
 pub mod watch;
 
 /// The engines that flows work on, chosen once at start.
@@ -33,12 +38,16 @@ pub mod watch;
 pub struct Engines {
     /// Ground state.
     pub catalog: Arc<dyn Catalog>,
-    /// Projection: vectors.
-    pub vectors: Arc<dyn VectorIndex>,
+    /// Projection: vectors, with the embedder for questions to them.
+    pub space: Arc<Slot<Space>>,
     /// Projection: words.
-    pub lexical: Arc<dyn LexicalIndex>,
-    /// Text to vectors.
+    pub words: Arc<Slot<Words>>,
+    /// The configured embedder, whose tokenizer sizes chunks. The space that serves may still be of another one.
     pub embedder: Arc<dyn Embedder>,
+    /// Whose turn it is to sync a source.
+    pub turns: turns::Turns,
+    /// Held while a rebuild begins or ends.
+    pub rebuilding: Arc<tokio::sync::Mutex<()>>,
     /// Where bytes come from.
     pub store: Arc<dyn Store>,
     /// Time.
@@ -56,6 +65,16 @@ impl std::fmt::Debug for Engines {
 }
 
 impl Engines {
+    /// The vector index that serves now.
+    pub fn vectors(&self) -> Arc<dyn VectorIndex> {
+        Arc::clone(&self.space.get().vectors)
+    }
+
+    /// The lexical index that serves now.
+    pub fn lexical(&self) -> Arc<dyn LexicalIndex> {
+        Arc::clone(&self.words.get().index)
+    }
+
     /// Everything beside the bytes that shapes a document's chunks; a stored document with another recipe is parsed
     /// again though its bytes are the same.
     pub fn recipe(&self, tags: &[String]) -> String {

@@ -232,10 +232,11 @@ async fn ask_channels(
             return None;
         }
         let began = Instant::now();
-        let embedded = engines.embedder.embed_query(&request.query).await;
+        let space = engines.space.get();
+        let embedded = space.embedder.embed_query(&request.query).await;
         let embed = began.elapsed();
         let found = match embedded {
-            Ok(vector) => engines.vectors.search(vector, filter, limit).await,
+            Ok(vector) => space.vectors.search(vector, filter, limit).await,
             Err(error) => Err(error),
         };
         Some((found, embed, began.elapsed() - embed))
@@ -246,7 +247,7 @@ async fn ask_channels(
         }
         let began = Instant::now();
         let query = LexicalQuery { text: request.query.clone() };
-        let words = engines.lexical.search(&query, filter, limit).await;
+        let words = engines.lexical().search(&query, filter, limit).await;
         Some((words, began.elapsed()))
     };
     let (dense, lexical) = tokio::join!(dense, lexical);

@@ -1,5 +1,7 @@
 //! `hivemem.v1.Admin`.
 
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::Context;
@@ -9,6 +11,7 @@ use super::status::status;
 use crate::base::error::{Error, Kind};
 use crate::base::files;
 use crate::flow::census;
+use crate::flow::rebuild::{self, Projection};
 
 /// Names on a page that does not say how many.
 const PAGE_DEFAULT: usize = 1_000;
@@ -40,17 +43,30 @@ impl Admin for Service {
         };
         let (census, grant, disk_bytes, mut watched) =
             counted.await.map_err(|error: crate::base::Error| status(&error))?;
-        let model = self.context.engines.embedder.model();
-        let projection =
-            |name: &str, applied: u64, entries, indexed_entries, problem: Option<String>| proto::ProjectionStats {
-                name: name.to_owned(),
-                applied_lsn: applied,
-                entries,
-                indexed_entries,
-                manifest: String::new(),
-                problem: problem.unwrap_or_default(),
-            };
+        let serving = self.context.engines.space.get();
+        let model = serving.embedder.model();
         let state = census.projections;
+        let (space, words) = (self.context.engines.space.get(), self.context.engines.words.get());
+        let vector = proto::ProjectionStats {
+            name: Projection::Vector.as_str().to_owned(),
+            applied_lsn: state.vector.0,
+            entries: census.vectors.points,
+            indexed_entries: census.vectors.indexed_points,
+            manifest: space.manifest(),
+            problem: state.vector_problem.unwrap_or_default(),
+            generation: space.generation,
+            next_lsn: state.vector_next.map(|lsn| lsn.0),
+        };
+        let lexical = proto::ProjectionStats {
+            name: Projection::Lexical.as_str().to_owned(),
+            applied_lsn: state.lexical.0,
+            entries: census.lexical,
+            indexed_entries: census.lexical,
+            manifest: String::new(),
+            problem: state.lexical_problem.unwrap_or_default(),
+            generation: words.generation,
+            next_lsn: state.lexical_next.map(|lsn| lsn.0),
+        };
         Ok(Response::new(proto::StatsResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             namespace: grant.namespace().to_string(),
@@ -60,16 +76,7 @@ impl Admin for Service {
             tokens: census.namespace.tokens,
             chunks_without_vector: census.namespace.chunks_without_vector,
             lsn: census.head.0,
-            projections: vec![
-                projection("lexical", state.lexical.0, census.lexical, census.lexical, state.lexical_problem),
-                projection(
-                    "vector",
-                    state.vector.0,
-                    census.vectors.points,
-                    census.vectors.indexed_points,
-                    state.vector_problem,
-                ),
-            ],
+            projections: vec![lexical, vector],
             model: Some(proto::ModelStats {
                 name: model.name.clone(),
                 revision: model.revision.clone(),
@@ -127,5 +134,52 @@ impl Admin for Service {
         let more = rest.next().is_some();
         let next_page_token = if more { page.last().cloned().unwrap_or_default() } else { String::new() };
         Ok(Response::new(proto::ListNamespacesResponse { namespaces: page, next_page_token }))
+    }
+
+    type RebuildStream = ReceiverStream<Result<proto::RebuildProgress, Status>>;
+
+    async fn rebuild(&self, request: Request<proto::RebuildRequest>) -> Result<Response<Self::RebuildStream>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let context = self.context.clone();
+        let begun = async {
+            context.access.check(super::token(&metadata))?;
+            let projection = Projection::parse(&request.projection).ok_or_else(|| {
+                let known = Projection::ALL.iter().map(|known| known.as_str()).collect::<Vec<_>>().join(", ");
+                let message = format!("projection {:?} can't be built: use one of {known}", request.projection);
+                Error::invalid("projection", message)
+            })?;
+            rebuild::rebuild(&context.engines, &context.projector, projection).await?;
+            Ok(projection)
+        };
+        let projection = begun.await.map_err(|error: Error| status(&error))?;
+        let (replies, receiver) = mpsc::channel(16);
+        tokio::spawn(async move {
+            let mut states = context.projector.watch();
+            let built = context.projector.wait_built();
+            tokio::pin!(built);
+            let reply = loop {
+                let finished = tokio::select! {
+                    finished = &mut built => Some(finished),
+                    changed = states.changed() => if changed.is_err() { Some(Ok(())) } else { None },
+                };
+                let state = states.borrow_and_update().clone();
+                let (serving, next) = match projection {
+                    Projection::Vector => (state.vector, state.vector_next),
+                    Projection::Lexical => (state.lexical, state.lexical_next),
+                };
+                let progress = proto::RebuildProgress {
+                    projection: projection.as_str().to_owned(),
+                    applied_lsn: next.unwrap_or(serving).0,
+                    lsn: context.engines.catalog.head().await.unwrap_or_default().0,
+                    done: next.is_none(),
+                };
+                match finished {
+                    Some(finished) => break finished.map(|()| progress),
+                    None => drop(replies.try_send(Ok(progress))),
+                }
+            };
+            let _ = replies.send(reply.map_err(|error| status(&error))).await;
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
     }
 }

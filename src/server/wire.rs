@@ -1,29 +1,33 @@
 //! The one composition root: which backend stands behind each engine trait.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::task::JoinHandle;
+use async_trait::async_trait;
 
 use super::config::Config;
 use crate::base::Lsn;
 use crate::base::blocking::Door;
 use crate::base::clock::SystemClock;
-use crate::base::error::{Error, Kind, Result};
+use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::files::DirLock;
 use crate::engine::catalog::Catalog;
 use crate::engine::catalog::sqlite::SqliteCatalog;
 use crate::engine::embed::Embedder;
-use crate::engine::embed::local::LocalEmbedder;
+use crate::engine::embed::local::{LocalEmbedder, LocalOptions, ModelSource};
 use crate::engine::lexical::LexicalIndex;
 use crate::engine::lexical::tantivy::{TantivyIndex, TantivySettings};
 use crate::engine::store::local::LocalStore;
 use crate::engine::store::local_watch::LocalWatcher;
+use crate::engine::vector::VectorIndex;
 use crate::engine::vector::edge::{EdgeIndex, EdgeSettings, Opened};
 use crate::flow::Engines;
 use crate::flow::access::Access;
-use crate::flow::apply::{Projector, VECTOR_CHECKPOINT};
+use crate::flow::apply::Projector;
 use crate::flow::forget;
+use crate::flow::rebuild::{self, Projection, Workshop};
+use crate::flow::slot::Slot;
+use crate::flow::turns::Turns;
 use crate::flow::watch::{Pace, Watching};
 use crate::rpc;
 
@@ -36,7 +40,6 @@ const INDEX_JOBS_PER_CORE: usize = 2;
 pub struct Assembly {
     /// For the services.
     pub context: rpc::Context,
-    followers: Vec<JoinHandle<()>>,
     _lock: DirLock,
 }
 
@@ -50,34 +53,41 @@ impl Assembly {
         let lock = DirLock::acquire(&config.data_dir)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let door = Door::new(cores * FLOW_JOBS_PER_CORE);
-        let index_door = || Door::new(cores * INDEX_JOBS_PER_CORE);
-        let options = config.embedder.clone();
-        let embedder = Arc::new(door.run(move || LocalEmbedder::load(&options)).await?);
-        check_sizes(config, embedder.model().tokens_max)?;
-
         let dir = &config.data_dir;
-        let catalog = SqliteCatalog::open(&dir.join("catalog.sqlite")).await?;
-        let manifest = format!("{} dimension {}", embedder.model().key(), embedder.model().dimension);
-        let vectors = open_vectors(dir, embedder.model().dimension, manifest.clone(), &door, index_door()).await?;
-        if vectors.fresh {
-            catalog.set_checkpoint(VECTOR_CHECKPOINT, Lsn(0), &manifest).await?;
-        }
-        let lexical = open_lexical(dir, catalog.head().await?, &door, index_door()).await?;
+        let catalog: Arc<dyn Catalog> = Arc::new(SqliteCatalog::open(&dir.join("catalog.sqlite")).await?);
+        let workshop = Arc::new(Workroom {
+            dir: dir.clone(),
+            head: catalog.head().await?,
+            embedder: config.embedder.clone(),
+            door: door.clone(),
+            index_jobs: cores * INDEX_JOBS_PER_CORE,
+        });
+        let embedder = workshop.embedder(&workshop.source()).await?;
+        check_sizes(config, embedder.model().tokens_max)?;
+        let opened = rebuild::open(&*catalog, &*workshop, &embedder).await?;
         let engines = Engines {
-            catalog: Arc::new(catalog),
-            vectors: Arc::new(vectors.index),
-            lexical: Arc::new(lexical),
+            catalog,
+            space: Arc::new(Slot::new(opened.space)),
+            words: Arc::new(Slot::new(opened.words)),
             embedder,
+            rebuilding: Arc::default(),
+            turns: Turns::default(),
             store: Arc::new(LocalStore::new(config.roots.clone())),
             clock: Arc::new(SystemClock),
             door,
             sizes: config.chunks,
         };
-        let (projector, mut followers) = Projector::start(engines.clone(), manifest).await?;
+        let projector = Projector::start(&engines, workshop).await?;
+        if let Some(words) = opened.words_next {
+            projector.build_words(&engines, Arc::new(words));
+        }
+        if let Some(space) = opened.space_next {
+            projector.build_vectors(&engines, Arc::new(space)).await?;
+        }
+        projector.keep(tokio::spawn(forget::sweep_forever(engines.clone(), Arc::clone(&projector))));
         let watcher = Arc::new(LocalWatcher::new(LocalStore::new(config.roots.clone()), &config.data_dir));
         let pace = Pace::default();
         let watching = Watching::start(engines.clone(), Arc::clone(&projector), watcher, pace, lasting).await?;
-        followers.push(tokio::spawn(forget::sweep_forever(engines.clone(), Arc::clone(&projector))));
         let context = rpc::Context {
             engines,
             projector,
@@ -86,7 +96,7 @@ impl Assembly {
             replies: Arc::default(),
             data_dir: Arc::new(config.data_dir.clone()),
         };
-        Ok(Self { context, followers, _lock: lock })
+        Ok(Self { context, _lock: lock })
     }
 
     /// Ends waiting and open streams, so that a graceful stop has nothing to wait for.
@@ -102,10 +112,7 @@ impl Assembly {
     pub async fn close(self) -> Result<()> {
         Self::stop(&self.context);
         self.context.watching.close().await?;
-        for follower in self.followers {
-            follower.await.map_err(|cause| Error::internal("a follower of the log ended early").caused_by(cause))?;
-        }
-        Ok(())
+        self.context.projector.finish().await
     }
 }
 
@@ -124,24 +131,83 @@ fn check_sizes(config: &Config, model_reads: usize) -> Result<()> {
     Ok(())
 }
 
-async fn open_vectors(dir: &Path, dimension: usize, manifest: String, door: &Door, own: Door) -> Result<Opened> {
-    let path = dir.join("vector");
-    door.run(move || EdgeIndex::open(&path, dimension, &manifest, EdgeSettings::default(), own)).await
+/// Makes the embedded engines in the data directory: `vector/GENERATION` and `lexical/GENERATION`.
+struct Workroom {
+    dir: PathBuf,
+    /// Newest log position at the start.
+    head: Lsn,
+    embedder: LocalOptions,
+    door: Door,
+    index_jobs: usize,
 }
 
-/// Opens the lexical index; one that is ahead of the catalogue belongs to another one and is built anew.
-async fn open_lexical(dir: &Path, head: Lsn, door: &Door, own: Door) -> Result<TantivyIndex> {
-    let path = dir.join("lexical");
-    door.run(move || {
-        let index = TantivyIndex::open(&path, TantivySettings::default(), own.clone())?;
-        if index.applied() <= head {
-            return Ok(index);
-        }
-        tracing::warn!("the lexical index is ahead of the catalogue: it is built anew");
-        drop(index);
-        std::fs::remove_dir_all(&path)
-            .map_err(|cause| Error::internal(format!("cannot remove {}", path.display())).caused_by(cause))?;
-        TantivyIndex::open(&path, TantivySettings::default(), own)
-    })
-    .await
+impl Workroom {
+    fn path(&self, projection: Projection, generation: u64) -> PathBuf {
+        self.dir.join(projection.as_str()).join(generation.to_string())
+    }
+}
+
+#[async_trait]
+impl Workshop for Workroom {
+    async fn words(&self, generation: u64) -> Result<Arc<dyn LexicalIndex>> {
+        let (path, head) = (self.path(Projection::Lexical, generation), self.head);
+        let own = Door::new(self.index_jobs);
+        self.door
+            .run(move || {
+                let index = TantivyIndex::open(&path, TantivySettings::default(), own.clone())?;
+                if index.applied() <= head {
+                    return Ok(Arc::new(index) as Arc<dyn LexicalIndex>);
+                }
+                // It belongs to another catalogue.
+                tracing::warn!("the lexical index is ahead of the catalogue: it is built anew");
+                drop(index);
+                remove(&path)?;
+                Ok(Arc::new(TantivyIndex::open(&path, TantivySettings::default(), own)?))
+            })
+            .await
+    }
+
+    async fn vectors(&self, generation: u64, embedder: &dyn Embedder) -> Result<(Arc<dyn VectorIndex>, bool)> {
+        let path = self.path(Projection::Vector, generation);
+        let (model, dimension, own) = (embedder.model().key(), embedder.model().dimension, Door::new(self.index_jobs));
+        self.door
+            .run(move || {
+                std::fs::create_dir_all(&path).context(Kind::Precondition, || {
+                    format!("cannot make {}: check permissions and space", path.display())
+                })?;
+                let Opened { index, fresh } = EdgeIndex::open(&path, dimension, &model, EdgeSettings::default(), own)?;
+                Ok((Arc::new(index) as Arc<dyn VectorIndex>, fresh))
+            })
+            .await
+    }
+
+    async fn embedder(&self, source: &str) -> Result<Arc<dyn Embedder>> {
+        let source: ModelSource = serde_json::from_str(source)
+            .context(Kind::Precondition, || format!("the model source {source:?} is not known"))?;
+        let options = LocalOptions { source, ..self.embedder.clone() };
+        self.door.run(move || Ok(Arc::new(LocalEmbedder::load(&options)?) as Arc<dyn Embedder>)).await
+    }
+
+    fn source(&self) -> String {
+        serde_json::json!(self.embedder.source).to_string()
+    }
+
+    async fn keep_only(&self, projection: Projection, generations: &[u64]) -> Result<()> {
+        let folder = self.dir.join(projection.as_str());
+        let kept: Vec<String> = generations.iter().map(u64::to_string).collect();
+        self.door
+            .run(move || {
+                let Ok(entries) = std::fs::read_dir(&folder) else { return Ok(()) };
+                let entries = entries.filter_map(|entry| Some(entry.ok()?.path()));
+                let is_kept =
+                    |path: &Path| kept.iter().any(|kept| path.file_name().is_some_and(|name| name == &**kept));
+                entries.filter(|path| !is_kept(path)).try_for_each(|path| remove(&path))
+            })
+            .await
+    }
+}
+
+fn remove(path: &Path) -> Result<()> {
+    let removed = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+    removed.context(Kind::Internal, || format!("cannot remove {}: check its permissions", path.display()))
 }

@@ -116,3 +116,18 @@ async fn globs_choose_files() {
     let narrowed = server.try_ingest(request).await.unwrap();
     assert_eq!((narrowed.removed, server.client.stats().await.unwrap().documents), (1, 4), "only what is gone goes");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ingests_of_one_source_at_the_same_time_do_the_work_once() {
+    let (server, repo) = (Server::start().await, repository());
+    let request = IngestSourceRequest { source: repo.path().display().to_string(), ..Default::default() };
+    let at_once: Vec<_> = (0..6).map(|_| server.try_ingest(request.clone())).collect();
+    let reports = futures::future::join_all(at_once).await;
+    for report in reports.into_iter().map(Result::unwrap) {
+        // One that waits takes over the report of an equal one, whichever of both did the work.
+        assert_eq!((report.files, report.added + report.unchanged, report.updated), (5, 5, 0), "{report:?}");
+    }
+    let stats = server.client.stats().await.unwrap();
+    assert_eq!((stats.documents, stats.projections[0].entries), (5, stats.chunks));
+    server.stop().await;
+}

@@ -11,6 +11,7 @@ mod ingest;
 mod lifecycle;
 mod memory;
 mod quality;
+mod rebuild;
 mod search;
 mod support;
 mod watch;

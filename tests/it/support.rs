@@ -23,7 +23,11 @@ impl Server {
     }
 
     pub async fn open(data: TempDir) -> Self {
-        let options = ServeOptions { data_dir: Some(data.path().to_owned()), ..ServeOptions::default() };
+        Self::open_with(data, ServeOptions::default()).await
+    }
+
+    pub async fn open_with(data: TempDir, options: ServeOptions) -> Self {
+        let options = ServeOptions { data_dir: Some(data.path().to_owned()), ..options };
         let local = LocalServer::start(options).await.unwrap();
         let client = Client::from_channel(local.channel().await.unwrap(), ClientOptions::default()).unwrap();
         Self { client, data, local }
@@ -37,17 +41,17 @@ impl Server {
         drop(data);
     }
 
-    /// Stops it and opens the same directory again.
-    pub async fn restart(self) -> Self {
-        Self::open(self.stop_keeping().await).await
-    }
-
-    /// Stops it and gives back its data.
-    pub async fn stop_keeping(self) -> TempDir {
+    /// Stops it and keeps its data.
+    pub async fn close(self) -> TempDir {
         let Self { client, data, local } = self;
         drop(client);
         stopped(local).await;
         data
+    }
+
+    /// Stops it and opens the same directory again.
+    pub async fn restart(self) -> Self {
+        Self::open(self.close().await).await
     }
 
     pub async fn ingest(&self, source: &Path) -> IngestReport {

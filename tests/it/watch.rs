@@ -229,7 +229,7 @@ async fn following_outlives_the_caller_and_the_server() {
     write(repo.path(), "a.md", "# A\n\nan aubergine\n");
     until(&server, SearchMode::Lexical, "aubergine", "a.md", true).await;
 
-    let data = server.stop_keeping().await;
+    let data = server.close().await;
     write(repo.path(), "b.md", "# B\n\na rutabaga\n");
     std::fs::remove_file(repo.path().join("a.md")).unwrap();
     let server = Server::open(data).await;

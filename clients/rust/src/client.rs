@@ -19,8 +19,8 @@ use crate::proto::ingest_client::IngestClient;
 use crate::proto::retrieval_client::RetrievalClient;
 use crate::proto::{
     CreateNamespaceRequest, ForgetRequest, ForgetResponse, GatherContextRequest, GatherContextResponse,
-    IngestSourceRequest, InputDocument, ListNamespacesRequest, PutDocumentsRequest, RememberRequest, RememberResponse,
-    SearchRequest, SearchResponse, StatsRequest, StatsResponse,
+    IngestSourceRequest, InputDocument, ListNamespacesRequest, PutDocumentsRequest, RebuildProgress, RebuildRequest,
+    RememberRequest, RememberResponse, SearchRequest, SearchResponse, StatsRequest, StatsResponse,
 };
 
 /// How long to wait for a connection.
@@ -238,6 +238,19 @@ impl Client {
             }
             page_token = page.next_page_token;
         }
+    }
+
+    /// Builds `projection` (`vector` or `lexical`) anew beside the one that serves, and waits until it serves. No deadline.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] if one is being built already, [`ErrorKind::Invalid`] for another name.
+    pub async fn rebuild(&self, projection: &str, mut observe: impl FnMut(&RebuildProgress)) -> Result<()> {
+        let request = RebuildRequest { projection: projection.to_owned() };
+        let mut progress = done(self.admin.clone().rebuild(Request::new(request)).await)?;
+        while let Some(message) = progress.message().await? {
+            observe(&message);
+        }
+        Ok(())
     }
 
     fn fill(&self, namespace: &mut String) {

@@ -185,11 +185,17 @@ pub trait Catalog: Send + Sync {
     /// Records how far a projection got.
     async fn set_checkpoint(&self, name: &str, applied: Lsn, manifest: &str) -> Result<()>;
 
+    /// Forgets a projection's position and manifest.
+    async fn drop_checkpoint(&self, name: &str) -> Result<()>;
+
     /// Vectors known for `keys` under `model`.
     async fn cached_vectors(&self, model: &str, keys: &[EmbedKey]) -> Result<HashMap<EmbedKey, Vec<f32>>>;
 
     /// Adds vectors to the cache, except those of texts that no chunk has any more.
     async fn cache_vectors(&self, model: &str, vectors: Vec<(EmbedKey, Vec<f32>)>) -> Result<()>;
+
+    /// Drops all cached vectors of a model that is used no longer.
+    async fn drop_vectors(&self, model: &str) -> Result<()>;
 
     /// Counts of a namespace; `model` is the key whose missing vectors are counted.
     async fn stats(&self, namespace: &Namespace, model: &str) -> Result<NamespaceStats>;

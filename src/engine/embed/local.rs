@@ -14,7 +14,7 @@ use fastembed::{
     UserDefinedEmbeddingModel,
 };
 use ort::environment::Environment;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::wordpiece::MemoCounter;
 use super::{Embedder, ModelInfo};
@@ -27,7 +27,7 @@ use crate::base::tokens::TokenCounter;
 const SPECIAL_TOKENS: usize = 2;
 
 /// Which model to load, and from where.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ModelSource {
     /// A folder with `model.onnx`, the tokenizer files and `model.json`.
     Folder(PathBuf),

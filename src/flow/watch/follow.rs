@@ -213,7 +213,6 @@ impl Follower {
     }
 
     async fn ingest(&self, request: &Request) -> Result<Report> {
-        let _turn = self.followed.turn.lock().await;
         // Nobody looks at the progress; a full channel is passed over.
         let (sink, _progress) = mpsc::channel(1);
         ingest::ingest(&self.engines, &self.projector, &self.followed.grant, request, &sink).await

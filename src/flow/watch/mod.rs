@@ -1,8 +1,8 @@
 //! Keeps sources in step with what they come from: which ones are followed, who begins and ends that, and who hears of
 //! it. One task for each source does the following ([`follow`]).
 //!
-//! Every sync of a source goes through [`Watching::ingest`], so that one that somebody asks for and one that a change set
-//! off take turns: each lists first and retires afterwards, and would retire what the other one found in between.
+//! Following adds nothing to how a source is synced: each sync is an ingest like any other, and takes its turn with those
+//! that somebody asks for.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -72,8 +72,6 @@ struct Followed {
     grant: Grant,
     /// What each sync is asked for, but for the part to look at.
     request: Request,
-    /// Held during each sync.
-    turn: Arc<tokio::sync::Mutex<()>>,
     problem: Mutex<Option<String>>,
     news: broadcast::Sender<News>,
     end: watch::Sender<bool>,
@@ -150,7 +148,7 @@ impl Watching {
             tags: options.tags,
             ..Request::default()
         };
-        let followed = followed(grant, request, Arc::default());
+        let followed = followed(grant, request);
         self.enter(source.id, followed, Start::Afresh).await;
     }
 
@@ -171,16 +169,12 @@ impl Watching {
         }
         let uri = self.resolve(&request.source).await?;
         let source = SourceId::derive(grant.namespace().as_str(), &uri);
-        let turn = self.turn(grant, source).unwrap_or_default();
-        let sync = async {
-            let _turn = turn.lock().await;
-            ingest::ingest(&self.engines, &self.projector, grant, request, progress).await
-        };
+        let sync = ingest::ingest(&self.engines, &self.projector, grant, request, progress);
         if follow != Follow::Begin {
             return Ok((sync.await?, None));
         }
         let lasting = Request { source: uri, no_wait: true, verify: false, at: None, ..request.clone() };
-        let followed = followed(grant.clone(), lasting, Arc::clone(&turn));
+        let followed = followed(grant.clone(), lasting);
         // Before the first listing, so that no change falls between them.
         let mut watch = None;
         let problem = follow::open(&self.engines, &self.watcher, &followed, &mut watch).await.err();
@@ -206,11 +200,6 @@ impl Watching {
 
     fn entries(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn turn(&self, grant: &Grant, source: SourceId) -> Option<Arc<tokio::sync::Mutex<()>>> {
-        let entries = self.entries();
-        entries.get(&(grant.namespace().clone(), source)).map(|entry| Arc::clone(&entry.followed.turn))
     }
 
     /// Starts a source's task in the place of the one that it may have.
@@ -292,7 +281,7 @@ impl Followed {
     }
 }
 
-fn followed(grant: Grant, request: Request, turn: Arc<tokio::sync::Mutex<()>>) -> Arc<Followed> {
+fn followed(grant: Grant, request: Request) -> Arc<Followed> {
     let (news, end) = (broadcast::channel(NEWS_MAX).0, watch::channel(false).0);
-    Arc::new(Followed { grant, request, turn, problem: Mutex::new(None), news, end })
+    Arc::new(Followed { grant, request, problem: Mutex::new(None), news, end })
 }

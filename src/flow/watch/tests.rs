@@ -10,6 +10,7 @@ use tokio::sync::{Notify, mpsc};
 use super::*;
 use crate::engine::store::watch::{Changed, Watch};
 use crate::flow::access::Access;
+use crate::flow::rebuild::NoWorkshop;
 use crate::flow::testing;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -107,7 +108,7 @@ impl Place {
     }
 
     async fn over(dir: tempfile::TempDir, engines: Engines) -> Self {
-        let (projector, _) = Projector::start(engines.clone(), "test".to_owned()).await.unwrap();
+        let projector = Projector::start(&engines, Arc::new(NoWorkshop)).await.unwrap();
         let played = Arc::new(Played::default());
         let player = Arc::new(Player(Arc::clone(&played)));
         let watching = Watching::start(engines.clone(), Arc::clone(&projector), player, PACE, true).await.unwrap();

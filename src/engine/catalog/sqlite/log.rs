@@ -67,3 +67,14 @@ pub(super) async fn set_checkpoint(connections: &Connections, name: &str, applie
     .doing("record a checkpoint")
     .map(|_| ())
 }
+
+/// See `Catalog::drop_checkpoint`.
+pub(super) async fn drop_checkpoint(connections: &Connections, name: &str) -> Result<()> {
+    let mut writer = connections.writer().await;
+    sqlx::query("DELETE FROM projections WHERE name = ?1")
+        .bind(name)
+        .execute(&mut *writer)
+        .await
+        .doing("drop a checkpoint")
+        .map(|_| ())
+}

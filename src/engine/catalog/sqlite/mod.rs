@@ -247,12 +247,20 @@ impl Catalog for SqliteCatalog {
         log::set_checkpoint(&self.inner.connections, name, applied, manifest).await
     }
 
+    async fn drop_checkpoint(&self, name: &str) -> Result<()> {
+        log::drop_checkpoint(&self.inner.connections, name).await
+    }
+
     async fn cached_vectors(&self, model: &str, keys: &[EmbedKey]) -> Result<HashMap<EmbedKey, Vec<f32>>> {
         vectors::cached_vectors(&self.inner.connections, model, keys).await
     }
 
     async fn cache_vectors(&self, model: &str, vectors: Vec<(EmbedKey, Vec<f32>)>) -> Result<()> {
         vectors::cache_vectors(&self.inner.connections, model, vectors).await
+    }
+
+    async fn drop_vectors(&self, model: &str) -> Result<()> {
+        vectors::drop_vectors(&self.inner.connections, model).await
     }
 
     async fn stats(&self, namespace: &Namespace, model: &str) -> Result<NamespaceStats> {

@@ -106,6 +106,28 @@ pub(super) async fn cache_vectors(
     commit(transaction).await
 }
 
+/// Vectors dropped at a time, so that writers get their turn in between.
+const DROPPED_AT_ONCE: usize = 4_096;
+
+/// See `Catalog::drop_vectors`.
+pub(super) async fn drop_vectors(connections: &Connections, model: &str) -> Result<()> {
+    loop {
+        let mut writer = connections.writer().await;
+        let dropped = sqlx::query(
+            "DELETE FROM embeddings WHERE row IN (SELECT row FROM embeddings \
+             WHERE model = (SELECT key FROM models WHERE name = ?1) LIMIT ?2)",
+        )
+        .bind(model)
+        .bind(DROPPED_AT_ONCE as i64)
+        .execute(&mut *writer)
+        .await
+        .doing("drop the vectors of a model")?;
+        if dropped.rows_affected() == 0 {
+            return Ok(());
+        }
+    }
+}
+
 /// Drops vectors whose key no chunk has. Writes and removals do that for what they touch; what this finds was cached
 /// for a text that was removed while it was being embedded.
 pub(super) async fn sweep(connections: &Connections) -> Result<u64> {

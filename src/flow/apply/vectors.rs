@@ -1,0 +1,192 @@
+//! The follower that feeds a vector index.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{FOREVER, Progress, Projector, READ_DOCUMENTS_MAX, RETRY_AFTER, Role, all_ids, next_stretch, stopping};
+use crate::base::error::{Error, Result};
+use crate::base::limits::APPLY_CHUNKS_MAX;
+use crate::base::{DocumentId, EmbedKey, Lsn};
+use crate::engine::catalog::{Catalog, ProjectedDocument};
+use crate::engine::vector::VectorPoint;
+use crate::flow::rebuild::{self, Space};
+use crate::flow::{Engines, build};
+
+/// Longest time that vectors stay unflushed; a crash repeats that much upserting, from the cache.
+const FLUSH_AFTER: Duration = Duration::from_secs(5);
+/// Quiet time before the approximate index is built.
+const OPTIMIZE_AFTER: Duration = Duration::from_secs(2);
+
+/// The position that `space` has applied durably.
+///
+/// # Errors
+/// Those of the catalogue.
+pub(super) async fn position(catalog: &dyn Catalog, space: &Space) -> Result<Lsn> {
+    Ok(match catalog.checkpoint(&space.checkpoint()).await? {
+        Some((applied, manifest)) if manifest == space.manifest() => applied,
+        _ => Lsn(0),
+    })
+}
+
+struct Follower {
+    engines: Engines,
+    space: Arc<Space>,
+    role: Role,
+    at: Lsn,
+    flushed: Lsn,
+    since: Option<Instant>,
+    quiet_since: Option<Instant>,
+}
+
+impl Projector {
+    /// Feeds `space` from `at` until the server stops or another space took its place.
+    pub(super) async fn follow_vectors(self: Arc<Self>, engines: Engines, space: Arc<Space>, at: Lsn, role: Role) {
+        let mut follower = Follower { engines, space, role, at, flushed: at, since: None, quiet_since: None };
+        let mut grown = self.grown.subscribe();
+        while !self.stopping_now() {
+            grown.mark_unchanged();
+            match follower.step(&self).await {
+                Ok(Progress::Moved) => {}
+                Ok(Progress::Idle(wait)) => {
+                    let _ = tokio::time::timeout(wait, grown.changed()).await;
+                }
+                Ok(Progress::Replaced) => return,
+                Err(_) if self.stopping_now() => break,
+                Err(error) => {
+                    tracing::error!(error = %error.chain(), "the vector index cannot follow the log");
+                    self.state.send_modify(|state| match follower.role {
+                        Role::Serving => state.vector_problem = Some(error.to_string()),
+                        Role::Building => state.next_problem = Some(error.to_string()),
+                    });
+                    follower.at = follower.flushed;
+                    tokio::time::sleep(RETRY_AFTER).await;
+                }
+            }
+        }
+        if let Err(error) = follower.flush().await {
+            tracing::error!(error = %error.chain(), "the last vector flush failed; it is repeated at the next start");
+        }
+    }
+}
+
+impl Follower {
+    async fn step(&mut self, projector: &Arc<Projector>) -> Result<Progress> {
+        if self.role == Role::Serving && !self.engines.space.holds(&self.space) {
+            return Ok(Progress::Replaced);
+        }
+        let Some((end, named)) = next_stretch(&self.engines, self.at).await? else {
+            return self.rest(projector).await;
+        };
+        self.quiet_since = None;
+        for (namespace, ids) in &named {
+            let ids: Vec<DocumentId> = ids.iter().copied().collect();
+            self.space.vectors.delete_documents(namespace, &ids).await?;
+        }
+        let mut window = Vec::new();
+        for ids in all_ids(&named).chunks(READ_DOCUMENTS_MAX) {
+            window.extend(self.engines.catalog.project(ids).await?);
+            if window.iter().map(|held: &ProjectedDocument| held.write.chunks.len()).sum::<usize>() >= APPLY_CHUNKS_MAX
+            {
+                self.upsert(projector, std::mem::take(&mut window)).await?;
+            }
+            if projector.stopping_now() {
+                return Ok(Progress::Moved);
+            }
+        }
+        self.upsert(projector, window).await?;
+        self.at = end;
+        let since = *self.since.get_or_insert_with(Instant::now);
+        if since.elapsed() >= FLUSH_AFTER {
+            self.flush().await?;
+        }
+        self.tell(projector);
+        Ok(Progress::Moved)
+    }
+
+    fn tell(&self, projector: &Projector) {
+        projector.state.send_modify(|state| match self.role {
+            Role::Serving => (state.vector, state.vector_problem) = (self.at, None),
+            Role::Building => (state.vector_next, state.next_problem) = (Some(self.at), None),
+        });
+    }
+
+    /// Gives every chunk of `documents` its vector, from the cache or the model, and stores the points.
+    async fn upsert(&self, projector: &Projector, documents: Vec<ProjectedDocument>) -> Result<()> {
+        let embedder = &self.space.embedder;
+        let model = embedder.model().key();
+        let counter = embedder.counter();
+        let chunks = || documents.iter().flat_map(|held| held.write.chunks.iter().map(move |chunk| (held, chunk)));
+        let keys: BTreeSet<EmbedKey> = chunks().map(|(_, chunk)| chunk.embed_key).collect();
+        let keys: Vec<EmbedKey> = keys.into_iter().collect();
+        let mut known = self.engines.catalog.cached_vectors(&model, &keys).await?;
+        let cached = known.len() as u64;
+        let mut missing: BTreeMap<EmbedKey, String> = BTreeMap::new();
+        for (held, chunk) in chunks().filter(|(_, chunk)| !known.contains_key(&chunk.embed_key)) {
+            missing
+                .entry(chunk.embed_key)
+                .or_insert_with(|| build::embed_text(&held.write.document, chunk, self.engines.sizes, &*counter));
+        }
+        let (missing, texts): (Vec<EmbedKey>, Vec<String>) = missing.into_iter().unzip();
+        projector.state.send_modify(|state| state.cached += cached);
+        // In slices, so that progress is seen and a crash loses little.
+        let mut texts = texts.into_iter();
+        for keys in missing.chunks(APPLY_CHUNKS_MAX / 4) {
+            let slice: Vec<String> = texts.by_ref().take(keys.len()).collect();
+            let vectors = embedder.embed(slice).await?;
+            let fresh: Vec<(EmbedKey, Vec<f32>)> = keys.iter().copied().zip(vectors).collect();
+            self.engines.catalog.cache_vectors(&model, fresh.clone()).await?;
+            projector.state.send_modify(|state| state.embedded += fresh.len() as u64);
+            known.extend(fresh);
+            if projector.stopping_now() {
+                return Err(stopping());
+            }
+        }
+        let mut points = Vec::new();
+        for held in documents {
+            let document = Arc::new(held.write.document);
+            for chunk in held.write.chunks {
+                let vector = known.get(&chunk.embed_key).cloned();
+                let vector = vector.ok_or_else(|| Error::internal("a chunk was left without a vector"))?;
+                let (namespace, document) = (held.namespace.clone(), Arc::clone(&document));
+                points.push(VectorPoint { chunk: chunk.id, namespace, document, vector });
+            }
+        }
+        self.space.vectors.upsert(points).await
+    }
+
+    /// At the end of the log: flush, take over, or after some quiet build the approximate index.
+    async fn rest(&mut self, projector: &Arc<Projector>) -> Result<Progress> {
+        self.flush().await?;
+        self.tell(projector);
+        if self.role == Role::Building {
+            // With the graph in place, so that searches do not become slower for a while.
+            if self.space.vectors.optimize().await? {
+                self.space.vectors.flush().await?;
+            }
+            let took_over = rebuild::space_takes_over(&self.engines, projector, &self.space, self.at).await?;
+            self.role = if took_over { Role::Serving } else { Role::Building };
+            return Ok(Progress::Moved);
+        }
+        let quiet = self.quiet_since.get_or_insert_with(Instant::now).elapsed();
+        if quiet < OPTIMIZE_AFTER {
+            return Ok(Progress::Idle(OPTIMIZE_AFTER - quiet));
+        }
+        let worked = self.space.vectors.optimize().await?;
+        if worked {
+            self.space.vectors.flush().await?;
+        }
+        Ok(Progress::Idle(FOREVER))
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        if self.since.take().is_some() {
+            self.space.vectors.flush().await?;
+            self.engines.catalog.set_checkpoint(&self.space.checkpoint(), self.at, &self.space.manifest()).await?;
+            self.flushed = self.at;
+        }
+        Ok(())
+    }
+}

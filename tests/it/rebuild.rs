@@ -1,0 +1,134 @@
+//! Building indexes anew, and changing the model, while the old ones answer.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hivemem::server::ServeOptions;
+use hivemem_client::proto::{ProjectionStats, SearchMode, SearchRequest};
+use hivemem_client::{Client, ErrorKind};
+
+use crate::support::{Server, repository};
+
+async fn projection(client: &Client, name: &str) -> ProjectionStats {
+    let stats = client.stats().await.unwrap();
+    stats.projections.into_iter().find(|projection| projection.name == name).unwrap()
+}
+
+/// Searches until told to stop; gives how many answers there were. Panics at one that is not whole.
+async fn ask_on(client: Client, mut stop: tokio::sync::watch::Receiver<bool>) -> usize {
+    let mut answers = 0;
+    while !*stop.borrow_and_update() {
+        for mode in [SearchMode::Dense, SearchMode::Lexical] {
+            let request =
+                SearchRequest { query: "connection pool".into(), mode: mode.into(), ..SearchRequest::default() };
+            let answer = client.search(request).await.unwrap();
+            assert!(answer.completeness.unwrap().complete && !answer.hits.is_empty(), "{mode:?} after {answers}");
+            answers += 1;
+        }
+    }
+    answers
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuilt_index_takes_over_without_a_gap_and_without_embedding() {
+    let (server, repo) = (Server::start().await, repository());
+    let chunks = server.ingest(repo.path()).await.chunks;
+    let before = server.search("connection pool").await.hits;
+    let (stop, stopping) = tokio::sync::watch::channel(false);
+    let asking = tokio::spawn(ask_on(server.client.clone(), stopping));
+    for name in ["lexical", "vector"] {
+        server.client.rebuild(name, |_| {}).await.unwrap();
+        let built = projection(&server.client, name).await;
+        assert_eq!((built.generation, built.entries, built.next_lsn), (2, chunks, None), "{name}");
+    }
+    stop.send(true).unwrap();
+    assert!(asking.await.unwrap() > 0);
+    assert_eq!(server.search("connection pool").await.hits, before);
+    let folders = |name: &str| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(server.data.path().join(name)).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    };
+    for _ in 0..200 {
+        if folders("vector").len() == 1 && folders("lexical").len() == 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!((folders("vector").len(), folders("lexical").len()), (1, 1), "the replaced ones are removed");
+
+    // What is written after it goes to the new ones, also after a restart.
+    server.put(&[("note.md", "# Note\n\nThe quokka is in the pool.\n")]).await;
+    let server = server.restart().await;
+    server.settled().await;
+    assert_eq!(projection(&server.client, "vector").await.generation, 2);
+    assert!(server.search("quokka").await.hits[0].text.contains("quokka"));
+    assert_eq!(server.client.rebuild("graph", |_| {}).await.unwrap_err().kind(), ErrorKind::Invalid);
+    server.stop().await;
+}
+
+/// The local model under another revision: its files copied, its card changed.
+fn other_model(dir: &Path) -> PathBuf {
+    let cache = std::env::var_os("XDG_CACHE_HOME")
+        .map_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache"), PathBuf::from);
+    let model = cache.join("hivemem/models/all-minilm-l6-v2-int8");
+    let copy = dir.join("model");
+    std::fs::create_dir(&copy).unwrap();
+    for file in std::fs::read_dir(model).expect("run `make setup` first") {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), copy.join(file.file_name())).unwrap();
+    }
+    let card = std::fs::read_to_string(copy.join("model.json")).unwrap();
+    let mut card: serde_json::Value = serde_json::from_str(&card).unwrap();
+    card["revision"] = "another".into();
+    std::fs::write(copy.join("model.json"), card.to_string()).unwrap();
+    let config = dir.join("config.toml");
+    std::fs::write(&config, format!("[embedder]\nmodel_dir = {:?}\n", copy.display().to_string())).unwrap();
+    config
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_model_is_built_beside_the_old_one_and_survives_interruptions() {
+    let files = tempfile::tempdir().unwrap();
+    let config = other_model(files.path());
+    let server = Server::start().await;
+    let notes: Vec<(String, String)> = (0..400)
+        .map(|n| (format!("n{n}.md"), format!("# Note {n}\n\nThe connection pool of shard {n} has {} slots.\n", n * 7)))
+        .collect();
+    let documents: Vec<(&str, &str)> = notes.iter().map(|(uri, text)| (uri.as_str(), text.as_str())).collect();
+    server.put(&documents).await;
+    let old = server.client.stats().await.unwrap().model.unwrap().revision;
+
+    // Stopped in the middle again and again, it goes on where it was.
+    let mut data = server.close().await;
+    let mut interruptions = 0;
+    let server = loop {
+        let options = ServeOptions { config: Some(config.clone()), ..ServeOptions::default() };
+        let server = Server::open_with(data, options).await;
+        let answer = server.search("connection pool of shard 17").await;
+        assert!(answer.completeness.unwrap().complete && !answer.hits.is_empty(), "the old space answers meanwhile");
+        let stats = server.client.stats().await.unwrap();
+        if interruptions == 4 || stats.model.as_ref().unwrap().revision == "another" {
+            break server;
+        }
+        assert_eq!(stats.model.unwrap().revision, old);
+        interruptions += 1;
+        data = server.close().await;
+    };
+    let (stop, stopping) = tokio::sync::watch::channel(false);
+    let asking = tokio::spawn(ask_on(server.client.clone(), stopping));
+    let mut stats = server.client.stats().await.unwrap();
+    for _ in 0..600 {
+        stats = server.client.stats().await.unwrap();
+        if stats.model.as_ref().unwrap().revision == "another" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    stop.send(true).unwrap();
+    assert!(asking.await.unwrap() > 0);
+    assert_eq!(stats.model.unwrap().revision, "another");
+    let built = projection(&server.client, "vector").await;
+    assert_eq!((built.entries, built.next_lsn, stats.chunks_without_vector), (400, None, 0));
+    assert_eq!(built.generation, 2, "interrupted, not begun again");
+    server.stop().await;
+}
