@@ -34,6 +34,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("text_splitter", &["src/engine/parse"]),
     ("tree_sitter", &["src/engine/parse"]),
     ("tiktoken_rs", &["src/engine/tokens"]),
+    ("notify", &["src/engine/store"]),
     ("axum", &["src/server"]),
     ("clap", &["src/cli", "src/main.rs"]),
 ];

@@ -29,7 +29,7 @@ pub fn serve_if_asked() {
         return;
     }
     let (config, data_dir) = (arguments.next().map(Into::into), arguments.next().map(Into::into));
-    let options = ServeOptions { config, data_dir, listen: Some("127.0.0.1:0".to_owned()) };
+    let options = ServeOptions { config, data_dir, listen: Some("127.0.0.1:0".to_owned()), ..ServeOptions::default() };
     std::thread::spawn(|| {
         // Ends when the bench does, however that ends.
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());

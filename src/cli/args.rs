@@ -101,9 +101,16 @@ pub(super) struct IngestArgs {
     /// Read every file, whatever its size and time say
     #[arg(long)]
     pub verify: bool,
-    /// Follow changes (not available yet)
+    /// Follow changes after this sync and print each later sync, until Ctrl-C
+    ///
+    /// The server goes on following when this command ends, also after a restart, until --no-watch or until the source is
+    /// forgotten. A server in process (--data-dir) follows for as long as the command runs. Later syncs use the globs and
+    /// tags given here.
     #[arg(long)]
     pub watch: bool,
+    /// Stop following, then sync once
+    #[arg(long, conflicts_with = "watch")]
+    pub no_watch: bool,
 }
 
 #[derive(Debug, Args)]

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use hivemem_client::Client;
-use hivemem_client::proto::{FileIssue, IngestReport, IngestSourceRequest};
+use futures::StreamExt;
+use hivemem_client::proto::{FileIssue, IngestProgress, IngestReport, IngestSourceRequest};
+use hivemem_client::{Client, ClientError, ProgressStream};
 use serde_json::{Value, json};
 
 use super::args::{Global, IngestArgs};
@@ -18,21 +19,53 @@ use super::session::Session;
 /// Skipped or failed files listed in the summary before it only counts.
 const ISSUES_SHOWN: usize = 5;
 
+/// A source that is followed, by its name on the command line, and what the server tells of it.
+type Followed = (String, ProgressStream);
+
 /// Runs the command.
 pub(super) async fn run(args: IngestArgs, global: &Global) -> Result<(), Failure> {
-    if args.watch {
-        return Err(Failure::usage("--watch is not available yet; run `hivemem ingest` again to pick up changes"));
-    }
     let sources = args.sources.iter().map(|source| absolute_source(source)).collect::<Result<Vec<_>, _>>()?;
     let session = Session::open(global).await?;
-    let mut failed = None;
+    let work = async {
+        let (followed, outcome) = all(&session.client, &sources, &args, global.json).await;
+        if followed.is_empty() {
+            return outcome;
+        }
+        if let Err(failure) = &outcome {
+            failure.print();
+        }
+        follow(followed, global.json).await?;
+        outcome.map_err(|_| Failure::failed("not every source was ingested, see above"))
+    };
+    let outcome = if args.watch {
+        tokio::select! {
+            outcome = work => outcome,
+            _ = tokio::signal::ctrl_c() => Ok(()),
+        }
+    } else {
+        work.await
+    };
+    session.close(outcome).await
+}
+
+/// One source after the other; those that are followed from now on.
+async fn all(
+    client: &Client,
+    sources: &[String],
+    args: &IngestArgs,
+    as_json: bool,
+) -> (Vec<Followed>, Result<(), Failure>) {
+    let (mut followed, mut failed) = (Vec::new(), None);
     for (number, source) in sources.iter().enumerate() {
-        if let Err(failure) = one(&session.client, source, &args, global.json).await {
-            // The last failure is printed by the caller; all of them have to be seen.
-            if number + 1 < sources.len() {
-                failure.print();
+        match one(client, source, args, as_json).await {
+            Ok(stream) => followed.extend(stream.map(|stream| (source.clone(), stream))),
+            Err(failure) => {
+                // The last failure is printed by the caller; all of them have to be seen.
+                if number + 1 < sources.len() {
+                    failure.print();
+                }
+                failed = Some((number, failure));
             }
-            failed = Some((number, failure));
         }
     }
     let outcome = match failed {
@@ -40,10 +73,15 @@ pub(super) async fn run(args: IngestArgs, global: &Global) -> Result<(), Failure
         Some(_) => Err(Failure::failed("not every source was ingested, see above")),
         None => Ok(()),
     };
-    session.close(outcome).await
+    (followed, outcome)
 }
 
-async fn one(client: &Client, source: &str, args: &IngestArgs, as_json: bool) -> Result<(), Failure> {
+async fn one(
+    client: &Client,
+    source: &str,
+    args: &IngestArgs,
+    as_json: bool,
+) -> Result<Option<ProgressStream>, Failure> {
     let request = IngestSourceRequest {
         source: source.to_owned(),
         include: args.include.clone(),
@@ -51,16 +89,23 @@ async fn one(client: &Client, source: &str, args: &IngestArgs, as_json: bool) ->
         tags: args.tags.clone(),
         no_wait: args.no_wait,
         verify: args.verify,
+        watch: args.watch,
+        no_watch: args.no_watch,
         ..IngestSourceRequest::default()
     };
     let mut bar = IngestBar::new(Path::new(source).file_name().and_then(|name| name.to_str()).unwrap_or(source));
-    let outcome = match client.ingest_source(request).await {
-        Ok(progress) => progress.finish(|progress| bar.observe(progress)).await,
-        Err(error) => Err(error),
+    let outcome = async {
+        let mut stream = client.ingest_source(request).await?;
+        if !args.watch {
+            return Ok((stream.finish(|progress| bar.observe(progress)).await?, None));
+        }
+        let report = stream.next_report(|progress| bar.observe(progress)).await?;
+        Ok((report, Some(stream)))
     };
+    let outcome = outcome.await;
     bar.clear();
     // A source that can't be read is a failure of this run, not wrong usage, whatever code the server gives it.
-    let report = outcome.map_err(|error| Failure::failed(error.to_string()).about(source))?;
+    let (report, stream) = outcome.map_err(|error: ClientError| Failure::failed(error.to_string()).about(source))?;
     if as_json {
         output::print_json(&report_json(&report))?;
     } else {
@@ -69,7 +114,48 @@ async fn one(client: &Client, source: &str, args: &IngestArgs, as_json: bool) ->
     if let Some(hint) = nothing_there(&report) {
         output::note(format!("note: {source}: {hint}"));
     }
-    nothing_read(&report).map_or(Ok(()), |failure| Err(failure.about(source)))
+    match nothing_read(&report) {
+        // Something readable may come into a followed source.
+        Some(failure) if stream.is_none() => Err(failure.about(source)),
+        _ => Ok(stream),
+    }
+}
+
+/// Prints a line for each later sync, until the server ends all of them.
+async fn follow(followed: Vec<Followed>, as_json: bool) -> Result<(), Failure> {
+    output::note("following changes, Ctrl-C ends this command");
+    let named = followed.into_iter().map(|(source, stream)| stream.map(move |progress| (source.clone(), progress)));
+    let mut news = futures::stream::select_all(named);
+    let mut failed = None;
+    while let Some((source, progress)) = news.next().await {
+        match progress {
+            Err(error) => failed = Some(Failure::failed(error.to_string()).about(&source)),
+            Ok(progress) if !progress.problem.is_empty() => {
+                output::note(format!("warning: {source}: {}", printable(&progress.problem)));
+            }
+            Ok(IngestProgress { report: Some(report), .. }) if as_json => output::print_json(&report_json(&report))?,
+            Ok(IngestProgress { report: Some(report), .. }) => output::print(&later_text(&report))?,
+            Ok(_) => {}
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+/// A later sync in one line.
+fn later_text(report: &IngestReport) -> String {
+    let failed = match total(&report.failed_by_reason, &report.failed) {
+        0 => String::new(),
+        failed => format!(", {} failed", count(failed)),
+    };
+    format!(
+        "{}  {} added, {} updated, {} removed{failed}, {} chunks in {:.0} ms",
+        printable(&report.source),
+        count(report.added),
+        count(report.updated),
+        count(report.removed),
+        count(report.chunks),
+        seconds(report) * 1e3
+    )
 }
 
 /// What to look at if there was no file at all. That is no failure, a folder may be empty, but seldom what was meant.
@@ -242,6 +328,8 @@ mod tests {
         let value = report_json(&report());
         assert_eq!((&value["skipped"], &value["failed"]), (&json!(42), &json!(0)));
         assert_eq!(value["skipped_by_reason"]["minified"], 2);
+        let line = later_text(&report());
+        assert_eq!(line, "file:///repo  10 added, 0 updated, 0 removed, 1,234 chunks in 0 ms");
     }
 
     #[test]

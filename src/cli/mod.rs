@@ -56,6 +56,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         match cli.command {
             // The server has its own way to stop: it flushes first.
             Command::Serve(args) => serve(args, cli.global).await,
+            // Ctrl-C is how it ends, not what interrupts it.
+            Command::Ingest(args) if args.watch => ingest::run(args, &cli.global).await,
             command => tokio::select! {
                 outcome = dispatch(command, &cli.global) => outcome,
                 _ = tokio::signal::ctrl_c() => Err(Failure::failed("interrupted; what was acknowledged is stored")),
@@ -68,7 +70,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
 }
 
 async fn serve(args: args::ServeArgs, global: Global) -> Result<(), Failure> {
-    let options = ServeOptions { config: args.config, data_dir: global.data_dir, listen: args.listen };
+    let options =
+        ServeOptions { config: args.config, data_dir: global.data_dir, listen: args.listen, one_command: false };
     Ok(server::serve(options).await?)
 }
 

@@ -32,7 +32,7 @@ impl Session {
                 Ok(Self { client, local: None })
             }
             (Err(error), Some(dir)) if error.kind() == ErrorKind::Connect => {
-                let serve = ServeOptions { config: None, data_dir: Some(dir.clone()), listen: None };
+                let serve = ServeOptions { data_dir: Some(dir.clone()), one_command: true, ..ServeOptions::default() };
                 Self::start(serve, options(global)).await.map_err(|failure| failure.about(dir.display()))
             }
             (Err(error), None) if error.kind() == ErrorKind::Connect => Err(Failure::failed(format!(

@@ -60,7 +60,11 @@ fn stats_json(stats: &StatsResponse) -> Value {
             })
         })
         .collect();
-    let sources: Vec<Value> = stats.sources.iter().map(|source| json!({"id": source.id, "uri": source.uri})).collect();
+    let sources: Vec<Value> = stats
+        .sources
+        .iter()
+        .map(|source| json!({"id": source.id, "uri": source.uri, "watched": source.watched, "problem": source.problem}))
+        .collect();
     json!({
         "version": stats.version,
         "namespace": stats.namespace,
@@ -90,7 +94,11 @@ fn stats_text(stats: &StatsResponse) -> String {
         writeln!(out, "documents  {} ({}, {} tokens)", count(stats.documents), bytes(stats.bytes), count(stats.tokens));
     let _ = writeln!(out, "chunks     {} ({waiting})", count(stats.chunks));
     for source in &stats.sources {
-        let _ = writeln!(out, "source     {}", printable(&source.uri));
+        let watched = if source.watched { "  (watched)" } else { "" };
+        let _ = writeln!(out, "source     {}{watched}", printable(&source.uri));
+        if !source.problem.is_empty() {
+            let _ = writeln!(out, "           {}", printable(&source.problem));
+        }
     }
     let _ = writeln!(out, "server     {} at lsn {}", stats.version, stats.lsn);
     let _ = writeln!(out, "model      {} {} ({} dimensions)", model.name, model.revision, model.dimension);
@@ -122,12 +130,18 @@ fn stats_text(stats: &StatsResponse) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hivemem_client::proto::{ModelStats, ProjectionStats};
+    use hivemem_client::proto::{ModelStats, ProjectionStats, SourceStats};
 
     fn stats() -> StatsResponse {
         let projection = |name: &str, applied_lsn, problem: &str| ProjectionStats {
             name: name.into(),
             applied_lsn,
+            problem: problem.into(),
+            ..Default::default()
+        };
+        let source = |uri: &str, watched, problem: &str| SourceStats {
+            uri: uri.into(),
+            watched,
             problem: problem.into(),
             ..Default::default()
         };
@@ -142,6 +156,11 @@ mod tests {
                 projection("vector", 7, ""),
                 projection("graph", 1, "disk full"),
             ],
+            sources: vec![
+                source("file:///still", false, ""),
+                source("file:///followed", true, ""),
+                source("file:///gone", true, "/gone does not exist"),
+            ],
             model: Some(ModelStats { name: "minilm".into(), revision: "int8".into(), dimension: 384 }),
             ..Default::default()
         }
@@ -152,7 +171,8 @@ mod tests {
         let text = stats_text(&stats());
         assert!(text.contains("documents  1,200"), "{text}");
         assert!(text.contains("40 still without a vector"), "{text}");
-        for state in ["current", "2 behind", "disk full"] {
+        assert!(text.contains("file:///still\n") && text.contains("file:///followed  (watched)\n"), "{text}");
+        for state in ["current", "2 behind", "disk full", "/gone does not exist"] {
             assert!(text.contains(state), "{state} is missing in\n{text}");
         }
     }
@@ -163,5 +183,6 @@ mod tests {
         assert_eq!(value["documents"], 1_200);
         assert_eq!(value["model"]["dimension"], 384);
         assert_eq!(value["projections"][2]["problem"], "disk full");
+        assert_eq!((&value["sources"][0]["watched"], &value["sources"][1]["watched"]), (&json!(false), &json!(true)));
     }
 }

@@ -18,6 +18,14 @@ impl Grant {
     }
 }
 
+impl Grant {
+    /// For work that was authorised when it was asked for and goes on by itself, such as following a source after a
+    /// restart.
+    pub(super) fn standing(namespace: Namespace) -> Self {
+        Self { namespace }
+    }
+}
+
 /// The server's policy: open, or one shared token.
 #[derive(Clone, Default)]
 pub struct Access {

@@ -3,7 +3,7 @@
 //!
 //! A stored version is replaced only by a new version that parsed; a file that cannot be read this time keeps the old.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -42,6 +42,8 @@ pub struct Request {
     pub no_wait: bool,
     /// Hash every file.
     pub verify: bool,
+    /// Look only at what lies at or below these URIs of the source; `None`: at everything.
+    pub at: Option<BTreeSet<String>>,
 }
 
 /// What a sync is doing.
@@ -164,7 +166,10 @@ async fn sync(
     engines.catalog.create_namespace(namespace, engines.clock.now()).await?;
     let source = engines.catalog.ensure_source(namespace, &uri, engines.clock.now()).await?;
     let recipe = engines.recipe(&request.tags);
-    let stored = engines.catalog.source_documents(namespace, source.id).await?;
+    let stored = match &request.at {
+        Some(uris) => engines.catalog.source_documents_at(namespace, source.id, uris).await?,
+        None => engines.catalog.source_documents(namespace, source.id).await?,
+    };
     let mut stored: HashMap<String, DocumentState> =
         stored.into_iter().map(|state| (state.uri.clone(), state)).collect();
 
@@ -207,8 +212,14 @@ async fn sync(
 
 async fn list(engines: &Engines, request: &Request, uri: &str) -> Result<crate::engine::store::Listing> {
     let store = Arc::clone(&engines.store);
-    let (uri, options) = (uri.to_owned(), request.options.clone());
-    engines.door.run(move || store.list(&uri, &options)).await
+    let (uri, options, at) = (uri.to_owned(), request.options.clone(), request.at.clone());
+    engines
+        .door
+        .run(move || match at {
+            Some(uris) => store.list_at(&uri, &options, &uris),
+            None => store.list(&uri, &options),
+        })
+        .await
 }
 
 /// Whether size and time say that the stored version is still the file's content.

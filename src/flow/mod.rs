@@ -1,7 +1,7 @@
 //! What the server does, one module per verb, over engine traits only.
 //!
 //! `ingest` and `put` bring documents to the ground state, `apply` carries them on to the projections, `recall` finds,
-//! `context` packs, `forget` removes, `census` counts. None of them names a backend; each takes a [`access::Grant`].
+//! `context` packs, `forget` removes, `watch` follows sources, `census` counts. None of them names a backend; each takes a [`access::Grant`].
 
 use std::sync::Arc;
 
@@ -31,6 +31,7 @@ pub mod slot;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod turns;
+pub mod watch;
 
 /// The engines that flows work on, chosen once at start.
 #[derive(Clone)]

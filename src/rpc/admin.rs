@@ -38,9 +38,11 @@ impl Admin for Service {
             let census = census::census(&self.context.engines, &self.context.projector, &grant).await?;
             let data_dir = std::sync::Arc::clone(&self.context.data_dir);
             let disk_bytes = self.context.engines.door.run(move || Ok(files::directory_bytes(&data_dir))).await?;
-            Ok((census, grant, disk_bytes))
+            let watched = self.context.watching.states(&grant).await?;
+            Ok((census, grant, disk_bytes, watched))
         };
-        let (census, grant, disk_bytes) = counted.await.map_err(|error: crate::base::Error| status(&error))?;
+        let (census, grant, disk_bytes, mut watched) =
+            counted.await.map_err(|error: crate::base::Error| status(&error))?;
         let serving = self.context.engines.space.get();
         let model = serving.embedder.model();
         let state = census.projections;
@@ -83,7 +85,15 @@ impl Admin for Service {
             sources: census
                 .sources
                 .into_iter()
-                .map(|source| proto::SourceStats { id: source.id.to_string(), uri: source.uri })
+                .map(|source| {
+                    let state = watched.remove(&source.id);
+                    proto::SourceStats {
+                        id: source.id.to_string(),
+                        uri: source.uri,
+                        watched: state.is_some(),
+                        problem: state.flatten().unwrap_or_default(),
+                    }
+                })
                 .collect(),
             resident_bytes: files::resident_bytes().unwrap_or(0),
             disk_bytes,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -19,6 +20,7 @@ use crate::flow::access::Grant;
 use crate::flow::ingest::{Phase, Progress, ProgressSink, Report};
 use crate::flow::memory::Memory;
 use crate::flow::put::{InputDocument, Put};
+use crate::flow::watch::{Follow, News};
 use crate::flow::{forget, ingest, memory, put};
 
 /// The service.
@@ -36,7 +38,10 @@ impl Service {
 
 type Reply = std::result::Result<proto::IngestProgress, Status>;
 
-/// Forwards progress to the caller while `work` runs, then its report.
+/// What a long call ends with: its report, and what comes after it if a source is followed.
+type Done = (Report, Option<broadcast::Receiver<News>>);
+
+/// Forwards progress to the caller while `work` runs, then its report, then news for as long as there may be some.
 fn stream<F>(
     context: Context,
     grant: Grant,
@@ -44,7 +49,7 @@ fn stream<F>(
     work: impl FnOnce(Context, Grant, ProgressSink) -> F + Send + 'static,
 ) -> Response<ReceiverStream<Reply>>
 where
-    F: Future<Output = Result<Report>> + Send + 'static,
+    F: Future<Output = Result<Done>> + Send + 'static,
 {
     let (replies, receiver) = mpsc::channel::<Reply>(64);
     tokio::spawn(async move {
@@ -53,23 +58,58 @@ where
         let work = tokio::spawn(async move {
             let (engines, asked) = (context.engines.clone(), grant.clone());
             let known = Arc::clone(&context.replies);
-            let work =
-                async { work(context, grant, sink).await.map(|report| convert::report(report, began.elapsed())) };
-            known.once(&engines, &asked, &identity, work).await
+            let mut news = None;
+            let work = async {
+                let (report, after) = work(context, grant, sink).await?;
+                news = after;
+                Ok(convert::report(report, began.elapsed()))
+            };
+            let report = known.once(&engines, &asked, &identity, work).await?;
+            Ok((report, news))
         });
         let mut tracker = Tracker { embedding_since: None };
         while let Some(progress) = progress.recv().await {
             // A caller that went away or does not read must not stop the work.
             let _ = replies.try_send(Ok(tracker.message(&progress)));
         }
-        let reply = match work.await {
-            Ok(Ok(report)) => Ok(last(report)),
-            Ok(Err(error)) => Err(status(&error)),
-            Err(cause) => Err(status(&Error::internal("the ingest ended early").caused_by(cause))),
+        let (reply, news) = match work.await {
+            Ok(Ok((report, news))) => (Ok(last(report)), news),
+            Ok(Err(error)) => (Err(status(&error)), None),
+            Err(cause) => (Err(status(&Error::internal("the ingest ended early").caused_by(cause))), None),
         };
-        let _ = replies.send(reply).await;
+        if replies.send(reply).await.is_ok()
+            && let Some(news) = news
+        {
+            pass_on(news, &replies).await;
+        }
     });
     Response::new(ReceiverStream::new(receiver))
+}
+
+/// Passes news of a followed source on until the following ends or the caller goes away.
+async fn pass_on(mut news: broadcast::Receiver<News>, replies: &mpsc::Sender<Reply>) {
+    loop {
+        let message = tokio::select! {
+            () = replies.closed() => return,
+            message = news.recv() => message,
+        };
+        let reply = match message {
+            Ok(News::Synced(report, took)) => Ok(last(convert::report(Arc::unwrap_or_clone(report), took))),
+            Ok(News::Problem(problem)) => Ok(proto::IngestProgress { problem, ..proto::IngestProgress::default() }),
+            Ok(News::Stopping) => {
+                let message = "the server is shutting down; it goes on following the source when it runs again";
+                Err(status(&Error::new(Kind::Unavailable, message)))
+            }
+            Err(RecvError::Lagged(_)) => continue,
+            Err(RecvError::Closed) => return,
+        };
+        // A caller that does not read misses some; it must not keep the server from stopping.
+        let ends = reply.is_err();
+        let _ = replies.try_send(reply);
+        if ends {
+            return;
+        }
+    }
 }
 
 /// Turns progress into messages, with the time that the rest will take.
@@ -98,6 +138,7 @@ impl Tracker {
             acknowledged: progress.phase == Phase::Embedding,
             eta: eta.map(convert::duration),
             report: None,
+            problem: String::new(),
         }
     }
 }
@@ -119,6 +160,7 @@ fn last(report: proto::IngestReport) -> proto::IngestProgress {
         acknowledged: true,
         eta: None,
         report: Some(report),
+        problem: String::new(),
     }
 }
 
@@ -142,7 +184,7 @@ async fn put_all(
     first: proto::PutDocumentsRequest,
     mut rest: Streaming<proto::PutDocumentsRequest>,
     sink: ProgressSink,
-) -> Result<Report> {
+) -> Result<Done> {
     let wait = !first.no_wait;
     let mut put = Put::begin(&context.engines, &context.projector, &grant, &first.source).await?;
     let mut message = Some(first);
@@ -163,7 +205,16 @@ async fn put_all(
         })?;
     }
     put.acknowledge().await?;
-    put.finish(wait, &sink).await
+    Ok((put.finish(wait, &sink).await?, None))
+}
+
+fn follow(request: &proto::IngestSourceRequest) -> Result<Follow> {
+    match (request.watch, request.no_watch) {
+        (false, false) => Ok(Follow::AsBefore),
+        (true, false) => Ok(Follow::Begin),
+        (false, true) => Ok(Follow::End),
+        (true, true) => Err(Error::invalid("no_watch", "watch and no_watch exclude each other: set one of them")),
+    }
 }
 
 fn wanted(selector: Option<WireSelector>) -> Result<forget::Request> {
@@ -196,9 +247,10 @@ impl Ingest for Service {
         let begun = || {
             let grant = self.context.grant(&metadata, &request.namespace)?;
             put::check_tags(&request.tags)?;
-            Ok((grant, Identity::new("IngestSource", &request.idempotency_key, &request)?))
+            let follow = follow(&request)?;
+            Ok((grant, follow, Identity::new("IngestSource", &request.idempotency_key, &request)?))
         };
-        let (grant, identity) = begun().map_err(|error: Error| status(&error))?;
+        let (grant, follow, identity) = begun().map_err(|error: Error| status(&error))?;
         Ok(stream(self.context.clone(), grant, identity, move |context, grant, sink| async move {
             let wanted = ingest::Request {
                 source: request.source,
@@ -206,8 +258,9 @@ impl Ingest for Service {
                 tags: request.tags,
                 no_wait: request.no_wait,
                 verify: request.verify,
+                at: None,
             };
-            ingest::ingest(&context.engines, &context.projector, &grant, &wanted, &sink).await
+            context.watching.ingest(&grant, &wanted, follow, &sink).await
         }))
     }
 
@@ -278,6 +331,10 @@ impl Ingest for Service {
             let identity = Identity::new("Forget", &request.idempotency_key, &request)?;
             let wanted = wanted(request.selector)?;
             let work = async {
+                if let forget::Request::Source(source) = &wanted {
+                    // First, or the next change would bring back what is forgotten.
+                    context.watching.end(&grant, source).await?;
+                }
                 let forgotten = forget::forget(&context.engines, &context.projector, &grant, wanted).await?;
                 Ok(proto::ForgetResponse {
                     removed: forgotten.uris.len() as u64,

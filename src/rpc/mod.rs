@@ -10,6 +10,7 @@ use crate::base::error::Result;
 use crate::flow::Engines;
 use crate::flow::access::{Access, Grant};
 use crate::flow::apply::Projector;
+use crate::flow::watch::Watching;
 
 mod admin;
 mod convert;
@@ -28,6 +29,8 @@ pub struct Context {
     pub engines: Engines,
     /// The followers of the log.
     pub projector: Arc<Projector>,
+    /// The sources that are followed.
+    pub watching: Arc<Watching>,
     /// Who may do what.
     pub access: Access,
     /// Replies by idempotency key.

@@ -4,6 +4,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::DuplexStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint, Server};
 
@@ -34,20 +35,23 @@ impl LocalServer {
         let mut config = options.config()?;
         if options.config.is_none() {
             // In process the log would mix with the command's own messages.
-            config.log_filter = "warn,qdrant_edge=error".to_owned();
+            config.log_filter = "warn,qdrant_edge=error,notify=error".to_owned();
         }
         init_log(&config.log_filter)?;
-        let assembly = Assembly::open(&config).await?;
+        let assembly = Assembly::open(&config, !options.one_command).await?;
         let (connect, incoming) = mpsc::channel(8);
         let (stop, stopped) = oneshot::channel::<()>();
         let routes = rpc::routes(assembly.context.clone()).await?;
         let task = tokio::spawn(async move {
-            let projector = std::sync::Arc::clone(&assembly.context.projector);
+            let context = assembly.context.clone();
+            // Never ends: an end of the connections could be seen before the shutdown, which would then be skipped, and
+            // open streams would keep the server for ever.
+            let incoming = ReceiverStream::new(incoming).chain(tokio_stream::pending());
             let served = Server::builder()
                 .add_routes(routes)
-                .serve_with_incoming_shutdown(ReceiverStream::new(incoming), async move {
+                .serve_with_incoming_shutdown(incoming, async move {
                     let _ = stopped.await;
-                    projector.stop();
+                    Assembly::stop(&context);
                 })
                 .await;
             assembly.close().await?;

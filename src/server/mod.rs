@@ -25,6 +25,9 @@ pub struct ServeOptions {
     pub data_dir: Option<PathBuf>,
     /// Overrides `listen`.
     pub listen: Option<String>,
+    /// For a server in process that lives for one command: sources that the data directory has as followed are not
+    /// taken up, and what this one follows ends with it.
+    pub one_command: bool,
 }
 
 impl ServeOptions {

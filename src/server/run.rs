@@ -22,7 +22,7 @@ pub async fn serve(options: ServeOptions) -> Result<()> {
     let config = options.config()?;
     init_log(&config.log_filter)?;
     let listener = listen(&config.listen).await?;
-    let assembly = Assembly::open(&config).await?;
+    let assembly = Assembly::open(&config, true).await?;
     let address = listener.local_addr().context(Kind::Internal, || "the listener has no address")?;
     println!("listening on http://{address}");
     let _ = std::io::stdout().flush();
@@ -51,7 +51,7 @@ pub(super) async fn run(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
     let routes = http::with_plain_paths(rpc::routes(assembly.context.clone()).await?, assembly.context.clone());
-    let projector = std::sync::Arc::clone(&assembly.context.projector);
+    let context = assembly.context.clone();
     // Not by the builder's `tcp_nodelay`, which does not reach sockets that somebody else accepts: without it each reply
     // waits 40 ms for the client's delayed acknowledgement.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
@@ -63,8 +63,8 @@ pub(super) async fn run(
         .serve_with_incoming_shutdown(incoming, async move {
             shutdown.await;
             tracing::info!("stopping");
-            // Streams that wait for the followers end with this, or a graceful stop would wait for them.
-            projector.stop();
+            // Streams that wait for followers end with this, or a graceful stop would wait for them.
+            Assembly::stop(&context);
         })
         .await;
     assembly.close().await?;

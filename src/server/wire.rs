@@ -18,6 +18,7 @@ use crate::engine::embed::local::{LocalEmbedder, LocalOptions, ModelSource};
 use crate::engine::lexical::LexicalIndex;
 use crate::engine::lexical::tantivy::{TantivyIndex, TantivySettings};
 use crate::engine::store::local::LocalStore;
+use crate::engine::store::local_watch::LocalWatcher;
 use crate::engine::vector::VectorIndex;
 use crate::engine::vector::edge::{EdgeIndex, EdgeSettings, Opened};
 use crate::flow::Engines;
@@ -27,6 +28,7 @@ use crate::flow::forget;
 use crate::flow::rebuild::{self, Projection, Workshop};
 use crate::flow::slot::Slot;
 use crate::flow::turns::Turns;
+use crate::flow::watch::{Pace, Watching};
 use crate::rpc;
 
 /// Blocking jobs of the flows at a time, per core: they mix reading and computing.
@@ -42,11 +44,12 @@ pub struct Assembly {
 }
 
 impl Assembly {
-    /// Opens everything in the configured data directory.
+    /// Opens everything in the configured data directory. With `lasting`, sources that are followed are taken up again
+    /// and go on being so after this process.
     ///
     /// # Errors
     /// Conflict if another process holds the directory; precondition for a missing model; those of the engines.
-    pub async fn open(config: &Config) -> Result<Self> {
+    pub async fn open(config: &Config, lasting: bool) -> Result<Self> {
         let lock = DirLock::acquire(&config.data_dir)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let door = Door::new(cores * FLOW_JOBS_PER_CORE);
@@ -83,9 +86,13 @@ impl Assembly {
             projector.build_vectors(&engines, Arc::new(space)).await?;
         }
         projector.keep(tokio::spawn(forget::sweep_forever(engines.clone(), Arc::clone(&projector))));
+        let watcher = Arc::new(LocalWatcher::new(LocalStore::new(config.roots.clone()), &config.data_dir));
+        let pace = Pace::default();
+        let watching = Watching::start(engines.clone(), Arc::clone(&projector), watcher, pace, lasting).await?;
         let context = rpc::Context {
             engines,
             projector,
+            watching,
             access: Access::new(config.token.clone()),
             replies: Arc::default(),
             data_dir: Arc::new(config.data_dir.clone()),
@@ -93,11 +100,19 @@ impl Assembly {
         Ok(Self { context, _lock: lock })
     }
 
-    /// Stops the followers after a last commit and flush.
+    /// Ends waiting and open streams, so that a graceful stop has nothing to wait for.
+    pub fn stop(context: &rpc::Context) {
+        context.watching.stop();
+        context.projector.stop();
+    }
+
+    /// Stops following sources, and the followers of the log after a last commit and flush.
     ///
     /// # Errors
-    /// Internal if a follower panicked.
+    /// Internal if one of them panicked.
     pub async fn close(self) -> Result<()> {
+        Self::stop(&self.context);
+        self.context.watching.close().await?;
         self.context.projector.finish().await
     }
 }

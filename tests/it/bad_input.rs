@@ -110,7 +110,8 @@ async fn one_bad_document_does_not_stop_the_others() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_data_directory_has_one_owner_and_a_bad_configuration_does_not_start() {
     let server = Server::start().await;
-    let options = |config| ServeOptions { config, data_dir: Some(server.data.path().to_owned()), listen: None };
+    let options =
+        |config| ServeOptions { config, data_dir: Some(server.data.path().to_owned()), ..ServeOptions::default() };
     let held = LocalServer::start(options(None)).await.unwrap_err();
     assert_eq!(held.kind(), Kind::Conflict);
     assert!(held.message().contains(&format!("process {}", std::process::id())), "{held}");
@@ -124,7 +125,7 @@ async fn a_data_directory_has_one_owner_and_a_bad_configuration_does_not_start()
         LocalServer::start(ServeOptions {
             config: Some(files.path().join(name)),
             data_dir: Some(other.path().to_owned()),
-            listen: None,
+            ..ServeOptions::default()
         })
     };
     let error = start("bad.toml").await.unwrap_err();

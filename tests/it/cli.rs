@@ -28,7 +28,7 @@ fn check(arguments: &[&str], exit_code: i32, says: &[&str]) {
 fn wrong_usage_exits_with_2_and_says_what() {
     check(&["search", "q", "-k", "0"], 2, &["-k"]);
     check(&["search", "q", "--mode", "telepathy"], 2, &["hybrid", "dense", "lexical"]);
-    check(&["ingest", "src", "--watch"], 2, &["--watch", "not available yet"]);
+    check(&["ingest", "src", "--watch", "--no-watch"], 2, &["--watch", "--no-watch"]);
     check(&["forget", "prefix:"], 2, &["names nothing"]);
     check(&["remember", " "], 2, &["TEXT is empty"]);
     check(&["stats", "--server", "ftp://h"], 2, &["ftp://h", "http://"]);
@@ -37,8 +37,15 @@ fn wrong_usage_exits_with_2_and_says_what() {
 
 #[test]
 fn without_a_server_every_command_fails_with_1_and_names_both_remedies() {
-    let commands: &[&[&str]] =
-        &[&["search", "q"], &["ingest", "."], &["remember", "x"], &["forget", "tag:x"], &["context", "t"], &["stats"]];
+    let commands: &[&[&str]] = &[
+        &["search", "q"],
+        &["ingest", "."],
+        &["ingest", ".", "--watch"],
+        &["remember", "x"],
+        &["forget", "tag:x"],
+        &["context", "t"],
+        &["stats"],
+    ];
     for command in commands {
         check(command, 1, &["http://127.0.0.1:1", "hivemem serve", "--data-dir"]);
         let stderr = hivemem(command).stderr;
@@ -59,4 +66,36 @@ fn help_and_version_go_to_stdout_with_0() {
         assert_eq!(output.status.code(), Some(0));
         assert!(!output.stdout.is_empty() && output.stderr.is_empty());
     }
+}
+
+#[test]
+fn ingest_with_watch_prints_later_syncs_until_it_is_interrupted() {
+    use std::io::{BufRead, BufReader};
+
+    let (source, data) = (crate::support::tree(&[("a.md", b"# A\n\nsomething\n")]), tempfile::tempdir().unwrap());
+    let mut child = Command::new(env!("CARGO_BIN_EXE_hivemem"))
+        .args(["ingest", "--watch", "--json", "--data-dir"])
+        .args([data.path(), source.path()])
+        .env("HIVEMEM_SERVER", "http://127.0.0.1:1")
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A reader of its own, so that a line that never comes is a failure and not a test that hangs.
+    let (lines, printed) = std::sync::mpsc::channel();
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    std::thread::spawn(move || stdout.lines().map_while(Result::ok).all(|line| lines.send(line).is_ok()));
+    let next = || -> serde_json::Value {
+        let line = printed.recv_timeout(std::time::Duration::from_secs(60)).expect("no line came");
+        serde_json::from_str(&line).unwrap()
+    };
+    assert_eq!(next()["added"], 1);
+    std::fs::write(source.path().join("b.md"), "# B\n\nsomething else\n").unwrap();
+    let later = next();
+    assert_eq!((&later["added"], &later["files"]), (&1.into(), &1.into()), "only what changed: {later}");
+    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(interrupted.success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let stats = hivemem(&["stats", "--json", "--data-dir", data.path().to_str().unwrap()]);
+    let stats: serde_json::Value = serde_json::from_slice(&stats.stdout).unwrap();
+    assert_eq!((&stats["documents"], &stats["sources"][0]["watched"]), (&2.into(), &false.into()), "{stats}");
 }

@@ -14,3 +14,4 @@ mod quality;
 mod rebuild;
 mod search;
 mod support;
+mod watch;

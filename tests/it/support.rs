@@ -37,7 +37,7 @@ impl Server {
     pub async fn stop(self) {
         let Self { client, data, local } = self;
         drop(client);
-        local.stop().await.unwrap();
+        stopped(local).await;
         drop(data);
     }
 
@@ -45,7 +45,7 @@ impl Server {
     pub async fn close(self) -> TempDir {
         let Self { client, data, local } = self;
         drop(client);
-        local.stop().await.unwrap();
+        stopped(local).await;
         data
     }
 
@@ -120,6 +120,11 @@ impl Server {
         };
         self.client.gather_context(request).await.unwrap()
     }
+}
+
+async fn stopped(local: LocalServer) {
+    let stopped = tokio::time::timeout(std::time::Duration::from_secs(60), local.stop()).await;
+    stopped.expect("the server does not stop").unwrap();
 }
 
 /// Writes files below a fresh directory.

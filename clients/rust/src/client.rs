@@ -127,7 +127,8 @@ impl Client {
         &self.namespace
     }
 
-    /// Syncs a directory or file that the server can read. No deadline; drop the stream to cancel.
+    /// Syncs a directory or file that the server can read. No deadline; drop the stream to cancel. With `watch` the stream
+    /// stays open for the reports of later syncs; dropping it leaves the server following.
     ///
     /// # Errors
     /// Those of the call's start; errors on the way come through the stream.

@@ -27,7 +27,8 @@ impl ProgressStream {
         Self { messages, fault }
     }
 
-    /// Follows the ingest to its end, shows each message to `observe`, and returns the final report.
+    /// Follows the ingest to its end, shows each message to `observe`, and returns the final report. Of a source that is
+    /// followed (`watch`) that end is when the following ends; [`Self::next_report`] comes back after each sync.
     ///
     /// # Errors
     /// The server's error, a document that does not fit in a message, or a stream that ended without a report.
@@ -38,14 +39,32 @@ impl ProgressStream {
             observe(&progress);
             report = progress.report.take().or(report);
         }
-        report.ok_or_else(|| {
-            ClientError::local(ErrorKind::Internal, "the server ended the ingest without a report; look at its log")
-        })
+        report.ok_or_else(no_report)
+    }
+
+    /// Follows the ingest to its next report, shows each message to `observe`. The first report ends the sync; a source
+    /// that is followed (`watch`) has one more for each later sync.
+    ///
+    /// # Errors
+    /// As [`Self::finish`].
+    pub async fn next_report(&mut self, mut observe: impl FnMut(&IngestProgress)) -> Result<IngestReport, ClientError> {
+        while let Some(progress) = self.next().await {
+            let mut progress = progress?;
+            observe(&progress);
+            if let Some(report) = progress.report.take() {
+                return Ok(report);
+            }
+        }
+        Err(no_report())
     }
 
     fn take_fault(&self) -> Option<ClientError> {
         self.fault.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
+}
+
+fn no_report() -> ClientError {
+    ClientError::local(ErrorKind::Internal, "the server ended the ingest without a report; look at its log")
 }
 
 impl Stream for ProgressStream {

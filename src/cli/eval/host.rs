@@ -51,7 +51,12 @@ impl Host {
                 (scratch.path().to_owned(), Some(scratch))
             }
         };
-        let serve = ServeOptions { config: args.config.clone(), data_dir: Some(data_dir), listen: None };
+        let serve = ServeOptions {
+            config: args.config.clone(),
+            data_dir: Some(data_dir),
+            one_command: true,
+            ..ServeOptions::default()
+        };
         let session = Session::start(serve, options(global)).await?;
         Ok(Self { session, scratch, prefix: String::new() })
     }

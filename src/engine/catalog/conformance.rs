@@ -133,6 +133,8 @@ pub async fn suite(catalog: &dyn Catalog) {
     vectors_stay_while_a_chunk_needs_them(catalog).await;
     touching_changes_sizes_and_times_only(catalog).await;
     replies_and_checkpoints_are_kept(catalog).await;
+    watches_are_kept(catalog).await;
+    documents_at_some_uris_are_found(catalog).await;
     unknown_namespaces_hold_nothing_and_take_nothing(catalog).await;
     ugly_texts_come_back_unharmed(catalog).await;
     a_refused_batch_leaves_no_trace(catalog).await;
@@ -442,6 +444,56 @@ async fn replies_and_checkpoints_are_kept(catalog: &dyn Catalog) {
     assert_eq!(catalog.checkpoint("dense-test").await.unwrap(), Some((Lsn(9), String::new())));
 }
 
+async fn watches_are_kept(catalog: &dyn Catalog) {
+    let place = Place::make(catalog, "watches").await;
+    let other = Place::make(catalog, "watches-other").await;
+    let watched = async || -> Vec<(String, String, String)> {
+        let all = catalog.watched().await.unwrap();
+        let here = all.into_iter().filter(|(namespace, ..)| namespace.as_str().starts_with("watches"));
+        here.map(|(namespace, source, options)| (namespace.to_string(), source.uri, options)).collect()
+    };
+    assert_eq!(watched().await, []);
+    catalog.set_watch(&place.namespace, place.source, Some("{}")).await.unwrap();
+    catalog.set_watch(&place.namespace, place.source, Some("{\"tags\":[]}")).await.unwrap();
+    catalog.set_watch(&place.namespace, other.source, Some("{}")).await.unwrap();
+    let expected = ("watches".to_owned(), "file:///repo".to_owned(), "{\"tags\":[]}".to_owned());
+    assert_eq!(
+        watched().await,
+        std::slice::from_ref(&expected),
+        "the last options, and nothing for another namespace's source"
+    );
+    catalog.ensure_source(&place.namespace, "file:///repo", NOW).await.unwrap();
+    assert_eq!(watched().await, [expected], "finding a source again leaves it watched");
+    catalog.set_watch(&place.namespace, place.source, None).await.unwrap();
+    assert_eq!(watched().await, []);
+}
+
+async fn documents_at_some_uris_are_found(catalog: &dyn Catalog) {
+    let place = Place::make(catalog, "at").await;
+    let other = catalog.ensure_source(&place.namespace, "file:///other", NOW).await.unwrap().id;
+    let paths = ["a", "a/x", "a/y/z", "a.rs", "a-b", "a0", "b%_", "b%_/1", "bxx", "c"];
+    let mut writes: Vec<_> = paths.iter().map(|path| place.document(path, &[&format!("at {path}")])).collect();
+    writes[9].document.source = other;
+    place.write(catalog, writes).await;
+    let at = async |paths: &[&str]| -> Vec<String> {
+        let uris = paths.iter().map(|path| place.uri(path)).collect();
+        let found = catalog.source_documents_at(&place.namespace, place.source, &uris).await.unwrap();
+        let mut found: Vec<String> = found.into_iter().map(|state| state.uri).collect();
+        found.sort();
+        found
+    };
+    let uris = |paths: &[&str]| -> Vec<String> { paths.iter().map(|path| place.uri(path)).collect() };
+    assert_eq!(at(&["a"]).await, uris(&["a", "a/x", "a/y/z"]), "itself and below, no neighbours");
+    assert_eq!(at(&["a", "a/y", "a/y/z"]).await, uris(&["a", "a/x", "a/y/z"]), "each once");
+    assert_eq!(at(&["b%_"]).await, uris(&["b%_", "b%_/1"]), "no patterns");
+    assert_eq!(at(&["c", "nowhere"]).await, uris(&[]), "only of that source");
+    assert_eq!(at(&[]).await, uris(&[]));
+    let all = catalog.source_documents(&place.namespace, place.source).await.unwrap();
+    let one = BTreeSet::from([place.uri("a.rs")]);
+    let same = catalog.source_documents_at(&place.namespace, place.source, &one).await.unwrap();
+    assert!(same.len() == 1 && all.contains(&same[0]), "as the whole source has it");
+}
+
 async fn unknown_namespaces_hold_nothing_and_take_nothing(catalog: &dyn Catalog) {
     let known = Place::make(catalog, "known").await;
     let place = Place { namespace: Namespace::new("unknown").unwrap(), source: known.source };
@@ -453,6 +505,8 @@ async fn unknown_namespaces_hold_nothing_and_take_nothing(catalog: &dyn Catalog)
 
     assert!(catalog.sources(namespace).await.unwrap().is_empty());
     assert!(catalog.source_documents(namespace, place.source).await.unwrap().is_empty());
+    let here = BTreeSet::from([place.uri("a")]);
+    assert!(catalog.source_documents_at(namespace, place.source, &here).await.unwrap().is_empty());
     assert!(catalog.hydrate(namespace, &chunk_ids(&write)).await.unwrap().is_empty());
     assert!(catalog.document_chunks(namespace, &[write.document.id]).await.unwrap().is_empty());
     assert!(catalog.documents_where(namespace, &|_, _| true, 9).await.unwrap().is_empty());
@@ -464,6 +518,7 @@ async fn unknown_namespaces_hold_nothing_and_take_nothing(catalog: &dyn Catalog)
         catalog.ensure_source(namespace, "file:///x", NOW).await.map(drop),
         catalog.write(namespace, RECIPE, vec![write]).await.map(drop),
         catalog.touch(namespace, &[]).await,
+        catalog.set_watch(namespace, place.source, Some("{}")).await,
         catalog.remove(namespace, &Selector::UriPrefix(String::new())).await.map(drop),
         catalog.remember_reply(namespace, "k", b"", NOW).await.map(drop),
     ];

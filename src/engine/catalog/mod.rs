@@ -9,7 +9,7 @@
 //! - **Walls**: every read of documents or chunks takes a namespace and returns nothing of another.
 //! - The embedding cache is shared by namespaces (it maps texts to vectors) and is never a way to read a text.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use async_trait::async_trait;
 
@@ -125,8 +125,24 @@ pub trait Catalog: Send + Sync {
     /// All sources of a namespace, by URI.
     async fn sources(&self, namespace: &Namespace) -> Result<Vec<Source>>;
 
+    /// Stores what a source is synced with while it is watched; `None`: it is not watched. A source that is not there is
+    /// left alone.
+    async fn set_watch(&self, namespace: &Namespace, source: SourceId, options: Option<&str>) -> Result<()>;
+
+    /// All watched sources with what they are synced with, by namespace and URI.
+    async fn watched(&self) -> Result<Vec<(Namespace, Source, String)>>;
+
     /// The state of every document of a source.
     async fn source_documents(&self, namespace: &Namespace, source: SourceId) -> Result<Vec<DocumentState>>;
+
+    /// The state of the documents of a source that have one of these URIs, or one that goes on from it with a slash.
+    /// Reads only those.
+    async fn source_documents_at(
+        &self,
+        namespace: &Namespace,
+        source: SourceId,
+        uris: &BTreeSet<String>,
+    ) -> Result<Vec<DocumentState>>;
 
     /// Writes new versions of documents, replacing their chunks. `recipe` is stored with each.
     async fn write(&self, namespace: &Namespace, recipe: &str, writes: Vec<DocumentWrite>) -> Result<WriteOutcome>;

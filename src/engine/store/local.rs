@@ -4,12 +4,15 @@
 //! how a project is built and checked. Symbolic links are never followed below the root: what they point to inside of
 //! the root is listed under its own name, and what is outside isn't part of the source.
 
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use ignore::{DirEntry, WalkBuilder};
+use ignore::{DirEntry, Walk, WalkBuilder};
 
 use super::uri::{file_uri, path_of_uri};
 use super::{LeftOut, ListOptions, Listing, Object, Store};
@@ -77,7 +80,7 @@ impl LocalStore {
     }
 
     /// The canonical path of a source, after all checks.
-    fn open_root(&self, source: &str) -> Result<(PathBuf, Metadata)> {
+    pub(super) fn open_root(&self, source: &str) -> Result<(PathBuf, Metadata)> {
         let path = path_of_address(source)?;
         let root = path.canonicalize().map_err(|cause| missing(&path, cause))?;
         self.check_allowed(&root)?;
@@ -142,7 +145,13 @@ impl Store for LocalStore {
     fn list(&self, source: &str, options: &ListOptions) -> Result<Listing> {
         let globs = Globs::new(options)?;
         let (root, metadata) = self.open_root(source)?;
-        if metadata.is_dir() { Ok(Lister { root: &root, globs }.list()) } else { list_file(&root, &metadata) }
+        if metadata.is_dir() { Ok(list_folder(&root, globs, None)) } else { list_file(&root, &metadata) }
+    }
+
+    fn list_at(&self, source: &str, options: &ListOptions, uris: &BTreeSet<String>) -> Result<Listing> {
+        let globs = Globs::new(options)?;
+        let (root, metadata) = self.open_root(source)?;
+        if metadata.is_dir() { Ok(list_folder(&root, globs, Some(paths(uris)))) } else { list_file(&root, &metadata) }
     }
 
     fn read(&self, object: &Object, bytes_max: u64) -> Result<Vec<u8>> {
@@ -256,37 +265,77 @@ fn globs(field: &'static str, patterns: &[String]) -> Result<Option<GlobSet>> {
     set.build().map(Some).map_err(|cause| invalid(&patterns.join(" "), &cause.kind().to_string()))
 }
 
-struct Lister<'a> {
-    root: &'a Path,
-    globs: Globs,
+fn list_folder(root: &Path, globs: Globs, at: Option<BTreeSet<PathBuf>>) -> Listing {
+    let mut listing = Listing::default();
+    let globs = Arc::new(globs);
+    for entry in walk(root, &globs, at) {
+        match entry {
+            Ok(entry) => add(&mut listing, root, &globs, &entry),
+            Err(error) => listing.left_out.push(failure(root, &error)),
+        }
+    }
+    listing.objects.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    listing.left_out.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    listing
 }
 
-impl Lister<'_> {
-    fn list(self) -> Listing {
-        let mut listing = Listing::default();
-        let root = self.root.to_owned();
-        let globs = std::sync::Arc::new(self.globs);
-        let pruning = std::sync::Arc::clone(&globs);
-        let pruned_root = root.clone();
-        let mut walk = WalkBuilder::new(&root);
-        walk.hidden(false)
-            .follow_links(false)
-            .require_git(false)
-            .git_global(false)
-            // Rules above the root count inside of a repository, but a stray ~/.gitignore doesn't.
-            .parents(is_in_repository(&root))
-            .filter_entry(move |entry| {
-                is_kept(entry) && !(entry.depth() > 0 && pruning.excludes(&relative(&pruned_root, entry.path())))
-            });
-        for entry in walk.build() {
-            match entry {
-                Ok(entry) => add(&mut listing, &root, &globs, &entry),
-                Err(error) => listing.left_out.push(failure(&root, &error)),
+/// Walks all that a listing of `root` looks at; with `at` only what lies at or below one of these paths, and the
+/// folders on the way there.
+///
+/// The walk begins at the root in both cases: which rules hold for a path is decided by the ignore files of every folder
+/// above it, and by whether one of those folders is itself ignored. Going down the same way is the one rule book; it
+/// reads the names in the folders on the way and nothing else.
+fn walk(root: &Path, globs: &Arc<Globs>, at: Option<BTreeSet<PathBuf>>) -> Walk {
+    let (pruning, pruned_root) = (Arc::clone(globs), root.to_owned());
+    let mut walk = WalkBuilder::new(root);
+    walk.hidden(false)
+        .follow_links(false)
+        .require_git(false)
+        .git_global(false)
+        // Rules above the root count inside of a repository, but a stray ~/.gitignore doesn't.
+        .parents(is_in_repository(root))
+        .filter_entry(move |entry| {
+            is_kept(entry)
+                && at.as_ref().is_none_or(|at| is_on_the_way(at, entry.path()))
+                && !(entry.depth() > 0 && pruning.excludes(&relative(&pruned_root, entry.path())))
+        });
+    walk.build()
+}
+
+/// Whether `path` lies at, above or below one of `at`.
+fn is_on_the_way(at: &BTreeSet<PathBuf>, path: &Path) -> bool {
+    // Paths are ordered part by part, so what lies below a path follows it at once.
+    let next = at.range::<Path, _>((std::ops::Bound::Included(path), std::ops::Bound::Unbounded)).next();
+    next.is_some_and(|next| next.starts_with(path)) || path.ancestors().any(|above| at.contains(above))
+}
+
+/// The paths of those URIs that are paths.
+fn paths(uris: &BTreeSet<String>) -> BTreeSet<PathBuf> {
+    uris.iter().filter_map(|uri| path_of_uri(uri)).collect()
+}
+
+impl LocalStore {
+    /// Shows `visit` each folder below `root` that a listing looks into, the root among them, before it is read; with
+    /// `at` only those at or below one of these URIs.
+    ///
+    /// # Errors
+    /// Invalid for a bad glob; the first one of `visit`, which ends the walk.
+    pub(super) fn folders(
+        root: &Path,
+        options: &ListOptions,
+        at: Option<&BTreeSet<String>>,
+        mut visit: impl FnMut(&Path) -> Result<()>,
+    ) -> Result<()> {
+        let globs = Arc::new(Globs::new(options)?);
+        let at = at.map(paths);
+        // What can't be entered is not looked into; the listing reports it.
+        for entry in walk(root, &globs, at.clone()).flatten() {
+            let below = at.as_ref().is_none_or(|at| entry.path().ancestors().any(|above| at.contains(above)));
+            if below && entry.file_type().is_some_and(|kind| kind.is_dir()) {
+                visit(entry.path())?;
             }
         }
-        listing.objects.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        listing.left_out.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        listing
+        Ok(())
     }
 }
 
@@ -295,10 +344,12 @@ fn is_in_repository(root: &Path) -> bool {
 }
 
 fn is_kept(entry: &DirEntry) -> bool {
-    let name = entry.file_name().as_encoded_bytes();
-    entry.depth() == 0
-        || !name.starts_with(b".")
-        || entry.file_name().to_str().is_some_and(|name| HIDDEN_KEPT.contains(&name))
+    entry.depth() == 0 || is_kept_name(entry.file_name())
+}
+
+/// Whether something of this name is listed if no rule says otherwise.
+pub(super) fn is_kept_name(name: &OsStr) -> bool {
+    !name.as_encoded_bytes().starts_with(b".") || name.to_str().is_some_and(|name| HIDDEN_KEPT.contains(&name))
 }
 
 fn add(listing: &mut Listing, root: &Path, globs: &Globs, entry: &DirEntry) {

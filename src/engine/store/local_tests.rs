@@ -261,3 +261,69 @@ fn what_cannot_be_entered_is_left_out_as_failed() {
 fn an_empty_directory_is_an_empty_listing() {
     assert_eq!(listing(&tree(&[("a/b/", "")]), &ListOptions::default()), Listing::default());
 }
+
+#[test]
+fn a_listing_of_a_part_is_that_part_of_the_whole_listing() {
+    let dir = tree(&[
+        (".gitignore", "*.log\n/built/\n"),
+        ("a", "x"),
+        ("a.rs", "x"),
+        ("a-b/c.rs", "x"),
+        ("built/x.rs", "x"),
+        ("src/.gitignore", "gen/\n!kept.log\n"),
+        ("src/gen/x.rs", "x"),
+        ("src/deep/kept.log", "x"),
+        ("src/deep/lost.log", "x"),
+        ("src/deep/m.rs", "x"),
+        ("src/deeper/n.rs", "x"),
+        ("skip/x.rs", "x"),
+        (".hidden/x.rs", "x"),
+    ]);
+    symlink("a.rs", dir.path().join("src/link")).unwrap();
+    let store = LocalStore::default();
+    let source = store.resolve(address(&dir)).unwrap();
+    let options = ListOptions { include: vec![], exclude: some(&["skip"]) };
+    let whole = store.list(&source, &options).unwrap();
+    for at in [
+        &["a"][..],
+        &["a.rs", "a-b"],
+        &["src"],
+        &["src/deep"],
+        &["src/deep/m.rs", "src/deep/lost.log", "src/deep/kept.log"],
+        &["src/gen"],
+        &["src/gen/x.rs", "built/x.rs", "built"],
+        &["src/link", "src/nowhere", "skip/x.rs", ".hidden/x.rs"],
+        &[],
+    ] {
+        let uris = at.iter().map(|path| format!("{source}/{path}")).collect();
+        let part = store.list_at(&source, &options, &uris).unwrap();
+        let below = |path: &str| at.iter().any(|at| path == *at || path.starts_with(&format!("{at}/")));
+        let expected = Listing {
+            objects: whole.objects.iter().filter(|object| below(&object.path)).cloned().collect(),
+            left_out: whole.left_out.iter().filter(|left| below(&left.path)).cloned().collect(),
+        };
+        assert_eq!(part, expected, "{at:?}");
+    }
+}
+
+#[test]
+fn the_folders_of_a_listing_are_those_it_looks_into() {
+    let dir = tree(&[(".gitignore", "built/\n"), ("built/x/y", ""), ("a/b/c.rs", ""), (".git/x", ""), ("skip/x", "")]);
+    let options = ListOptions { include: some(&["*.md"]), exclude: some(&["skip"]) };
+    let root = dir.path().canonicalize().unwrap();
+    let folders = |at: Option<&str>| -> Vec<String> {
+        let mut found = Vec::new();
+        let at = at.map(|path| BTreeSet::from([file_uri(&root.join(path))]));
+        LocalStore::folders(&root, &options, at.as_ref(), |folder| {
+            found.push(relative(&root, folder));
+            Ok(())
+        })
+        .unwrap();
+        found.sort();
+        found
+    };
+    assert_eq!(folders(None), ["", "a", "a/b"]);
+    assert_eq!(folders(Some("a")), ["a", "a/b"]);
+    assert_eq!(folders(Some("a/b/c.rs")), [""; 0]);
+    assert_eq!(folders(Some("built")), [""; 0]);
+}

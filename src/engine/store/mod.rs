@@ -2,16 +2,20 @@
 //!
 //! # Contract
 //! - `list` yields each readable object once, in a stable order, and reports what it leaves out with the reason.
+//! - `list_at` yields what `list` would of the given URIs and of all below them, and nothing else.
 //! - `read` returns at most `bytes_max` bytes and fails with a limit error above that.
 //! - Nothing outside the source's root is ever read: links that leave it are reported, not followed.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::base::Timestamp;
 use crate::base::error::Result;
 
 pub mod local;
+pub mod local_watch;
 pub mod uri;
+pub mod watch;
 
 /// One object of a source.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,6 +68,10 @@ pub trait Store: Send + Sync {
 
     /// Lists a source by its canonical URI.
     fn list(&self, source: &str, options: &ListOptions) -> Result<Listing>;
+
+    /// Lists what lies at or below some URIs of a source, by the rules of [`Store::list`] and without looking at the
+    /// rest.
+    fn list_at(&self, source: &str, options: &ListOptions, uris: &BTreeSet<String>) -> Result<Listing>;
 
     /// Reads one object.
     fn read(&self, object: &Object, bytes_max: u64) -> Result<Vec<u8>>;

@@ -1,6 +1,6 @@
 //! Reading and touching documents without their chunks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::sqlite::SqliteRow;
 
@@ -82,6 +82,39 @@ pub(super) async fn source_documents(
     )
     .bind(namespace.as_str())
     .bind(source.as_bytes().as_slice());
+    states(connections, query).await
+}
+
+/// See `Catalog::source_documents_at`.
+pub(super) async fn source_documents_at(
+    connections: &Connections,
+    namespace: &Namespace,
+    source: SourceId,
+    uris: &BTreeSet<String>,
+) -> Result<Vec<DocumentState>> {
+    let asked = serde_json::to_string(uris).map_err(|cause| Error::internal("URIs are no JSON").caused_by(cause))?;
+    // Two searches in the index of URIs for each one asked for ('0' is what follows '/'). The plus keeps SQLite from
+    // going through all documents of the source instead.
+    let query: Bound<'_> = sqlx::query(
+        "WITH asked (uri) AS (SELECT value FROM json_each(?3)), \
+         owner (key) AS (SELECT key FROM namespaces WHERE name = ?1), \
+         found (key) AS (\
+         SELECT d.key FROM asked CROSS JOIN documents AS d ON d.namespace = (SELECT key FROM owner) AND d.uri = asked.uri \
+         UNION \
+         SELECT d.key FROM asked CROSS JOIN documents AS d ON d.namespace = (SELECT key FROM owner) \
+         AND d.uri > asked.uri || '/' AND d.uri < asked.uri || '0') \
+         SELECT d.id, d.uri, d.bytes, d.modified_at, d.indexed_at, d.content, d.recipe \
+         FROM found CROSS JOIN documents AS d ON d.key = found.key \
+         WHERE +d.source = (SELECT key FROM sources WHERE id = ?2 AND namespace = (SELECT key FROM owner))",
+    )
+    .bind(namespace.as_str())
+    .bind(source.as_bytes().as_slice())
+    .bind(asked);
+    states(connections, query).await
+}
+
+/// The rows of a query for id, uri, bytes, modified_at, indexed_at, content and recipe.
+async fn states(connections: &Connections, query: Bound<'_>) -> Result<Vec<DocumentState>> {
     let mut states = Vec::new();
     let mut reader = connections.reader().await?;
     for_each(&mut reader, query, |row| {

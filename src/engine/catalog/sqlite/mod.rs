@@ -5,7 +5,7 @@
 //!
 //! Reads of a namespace that does not exist find nothing; writes to it are refused as NotFound.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -154,8 +154,25 @@ impl Catalog for SqliteCatalog {
         names::sources(&self.inner.connections, namespace).await
     }
 
+    async fn set_watch(&self, namespace: &Namespace, source: SourceId, options: Option<&str>) -> Result<()> {
+        names::set_watch(&self.inner.connections, namespace, source, options).await
+    }
+
+    async fn watched(&self) -> Result<Vec<(Namespace, Source, String)>> {
+        names::watched(&self.inner.connections).await
+    }
+
     async fn source_documents(&self, namespace: &Namespace, source: SourceId) -> Result<Vec<DocumentState>> {
         documents::source_documents(&self.inner.connections, namespace, source).await
+    }
+
+    async fn source_documents_at(
+        &self,
+        namespace: &Namespace,
+        source: SourceId,
+        uris: &BTreeSet<String>,
+    ) -> Result<Vec<DocumentState>> {
+        documents::source_documents_at(&self.inner.connections, namespace, source, uris).await
     }
 
     async fn write(&self, namespace: &Namespace, recipe: &str, writes: Vec<DocumentWrite>) -> Result<WriteOutcome> {

@@ -143,6 +143,43 @@ pub(super) async fn sources(connections: &Connections, namespace: &Namespace) ->
     Ok(sources)
 }
 
+/// See `Catalog::set_watch`.
+pub(super) async fn set_watch(
+    connections: &Connections,
+    namespace: &Namespace,
+    source: SourceId,
+    options: Option<&str>,
+) -> Result<()> {
+    let mut writer = connections.writer().await;
+    let owner = require_namespace(&mut writer, namespace).await?;
+    sqlx::query("UPDATE sources SET watch = ?3 WHERE namespace = ?1 AND id = ?2")
+        .bind(owner)
+        .bind(source.as_bytes().as_slice())
+        .bind(options)
+        .execute(&mut *writer)
+        .await
+        .doing("store that a source is watched")
+        .map(|_| ())
+}
+
+/// See `Catalog::watched`.
+pub(super) async fn watched(connections: &Connections) -> Result<Vec<(Namespace, Source, String)>> {
+    let query: Bound<'_> = sqlx::query(
+        "SELECT owner.name, source.id, source.uri, source.watch FROM sources AS source \
+         JOIN namespaces AS owner ON owner.key = source.namespace \
+         WHERE source.watch IS NOT NULL ORDER BY owner.name, source.uri",
+    );
+    let mut watched = Vec::new();
+    let mut reader = connections.reader().await?;
+    for_each(&mut reader, query, |row| {
+        let id = SourceId::from_slice(row.at(1)?).ok_or_else(|| unreadable("a source id"))?;
+        watched.push((Namespace::new(row.at(0)?)?, Source { id, uri: row.at(2)? }, row.at(3)?));
+        Ok(())
+    })
+    .await?;
+    Ok(watched)
+}
+
 /// See `Catalog::stats`.
 pub(super) async fn stats(connections: &Connections, namespace: &Namespace, model: &str) -> Result<NamespaceStats> {
     let mut reader = connections.reader().await?;

@@ -1,0 +1,287 @@
+//! Keeps sources in step with what they come from: which ones are followed, who begins and ends that, and who hears of
+//! it. One task for each source does the following ([`follow`]).
+//!
+//! Following adds nothing to how a source is synced: each sync is an ingest like any other, and takes its turn with those
+//! that somebody asks for.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{broadcast, watch};
+use tokio::task::JoinHandle;
+
+use super::Engines;
+use super::access::Grant;
+use super::apply::Projector;
+use super::ingest::{self, ProgressSink, Report, Request};
+use crate::base::SourceId;
+use crate::base::error::{Error, Result};
+use crate::engine::catalog::Source;
+use crate::engine::store::ListOptions;
+use crate::engine::store::uri::file_uri;
+use crate::engine::store::watch::Watcher;
+use crate::model::Namespace;
+
+mod follow;
+
+#[cfg(test)]
+mod tests;
+
+pub use follow::Pace;
+use follow::{Follower, Start};
+
+/// News that wait for a listener that does not keep up; it misses the older ones.
+const NEWS_MAX: usize = 64;
+
+/// What is told of a followed source.
+#[derive(Debug, Clone)]
+pub enum News {
+    /// A sync that changed something, and how long it took.
+    Synced(Arc<Report>, Duration),
+    /// Why it can't be followed as it should at the moment.
+    Problem(String),
+    /// The server stops, nothing follows. An end on request has no message: the channel closes.
+    Stopping,
+}
+
+/// What a caller wants of following.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Follow {
+    /// Sync, and leave it at that: followed or not as before.
+    AsBefore,
+    /// Sync, then follow.
+    Begin,
+    /// Stop following, then sync.
+    End,
+}
+
+/// The options of a followed source, as the catalogue keeps them.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Options {
+    include: Vec<String>,
+    exclude: Vec<String>,
+    tags: Vec<String>,
+}
+
+/// What a source's task, its callers and its listeners share.
+struct Followed {
+    grant: Grant,
+    /// What each sync is asked for, but for the part to look at.
+    request: Request,
+    problem: Mutex<Option<String>>,
+    news: broadcast::Sender<News>,
+    end: watch::Sender<bool>,
+}
+
+struct Entry {
+    followed: Arc<Followed>,
+    task: JoinHandle<()>,
+}
+
+impl Entry {
+    /// Ends the task after the sync that it may be in: one that was cut off might still write.
+    async fn end(self) {
+        self.followed.end.send_replace(true);
+        if let Err(cause) = self.task.await {
+            tracing::error!(source = self.followed.request.source, error = %cause, "following a source ended badly");
+        }
+    }
+}
+
+type Key = (Namespace, SourceId);
+
+/// All followed sources of a server.
+pub struct Watching {
+    engines: Engines,
+    projector: Arc<Projector>,
+    watcher: Arc<dyn Watcher>,
+    pace: Pace,
+    lasting: bool,
+    entries: Mutex<HashMap<Key, Entry>>,
+    stop: watch::Sender<bool>,
+}
+
+impl std::fmt::Debug for Watching {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watching").field("pace", &self.pace).field("lasting", &self.lasting).finish_non_exhaustive()
+    }
+}
+
+impl Watching {
+    /// Goes on following what was followed when the server stopped, in the background. Without `lasting`, nothing is
+    /// taken up and nothing is left to be taken up: that is for a server that lives for one command.
+    ///
+    /// # Errors
+    /// Those of the catalogue.
+    pub async fn start(
+        engines: Engines,
+        projector: Arc<Projector>,
+        watcher: Arc<dyn Watcher>,
+        pace: Pace,
+        lasting: bool,
+    ) -> Result<Arc<Self>> {
+        let (entries, stop) = (Mutex::default(), watch::channel(false).0);
+        let watching = Arc::new(Self { engines, projector, watcher, pace, lasting, entries, stop });
+        let stored = if lasting { watching.engines.catalog.watched().await? } else { Vec::new() };
+        for (namespace, source, options) in stored {
+            let uri = source.uri.clone();
+            match serde_json::from_str::<Options>(&options) {
+                Ok(options) => watching.take_up(Grant::standing(namespace), source, options).await,
+                Err(cause) => tracing::error!(
+                    source = uri,
+                    error = %cause,
+                    "a source is not followed any more, its stored options are unreadable: ingest it with --watch again"
+                ),
+            }
+        }
+        Ok(watching)
+    }
+
+    async fn take_up(&self, grant: Grant, source: Source, options: Options) {
+        let request = Request {
+            source: source.uri,
+            options: ListOptions { include: options.include, exclude: options.exclude },
+            tags: options.tags,
+            ..Request::default()
+        };
+        let followed = followed(grant, request);
+        self.enter(source.id, followed, Start::Afresh).await;
+    }
+
+    /// Syncs a source, and begins or ends following it. Following goes on when the caller goes away; the receiver tells
+    /// of later syncs.
+    ///
+    /// # Errors
+    /// Those of [`ingest::ingest`]; a source that could not be synced is not followed.
+    pub async fn ingest(
+        &self,
+        grant: &Grant,
+        request: &Request,
+        follow: Follow,
+        progress: &ProgressSink,
+    ) -> Result<(Report, Option<broadcast::Receiver<News>>)> {
+        if follow == Follow::End {
+            self.end(grant, &request.source).await?;
+        }
+        let uri = self.resolve(&request.source).await?;
+        let source = SourceId::derive(grant.namespace().as_str(), &uri);
+        let sync = ingest::ingest(&self.engines, &self.projector, grant, request, progress);
+        if follow != Follow::Begin {
+            return Ok((sync.await?, None));
+        }
+        let lasting = Request { source: uri, no_wait: true, verify: false, at: None, ..request.clone() };
+        let followed = followed(grant.clone(), lasting);
+        // Before the first listing, so that no change falls between them.
+        let mut watch = None;
+        let problem = follow::open(&self.engines, &self.watcher, &followed, &mut watch).await.err();
+        let report = sync.await?;
+        if self.lasting {
+            let options = serde_json::to_string(&Options {
+                include: request.options.include.clone(),
+                exclude: request.options.exclude.clone(),
+                tags: request.tags.clone(),
+            })
+            .map_err(|cause| Error::internal("options are no JSON").caused_by(cause))?;
+            self.engines.catalog.set_watch(grant.namespace(), source, Some(&options)).await?;
+        }
+        let news = followed.news.subscribe();
+        self.enter(source, followed, Start::Synced { watch, problem }).await;
+        Ok((report, Some(news)))
+    }
+
+    async fn resolve(&self, address: &str) -> Result<String> {
+        let (store, address) = (Arc::clone(&self.engines.store), address.to_owned());
+        self.engines.door.run(move || store.resolve(&address)).await
+    }
+
+    fn entries(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts a source's task in the place of the one that it may have.
+    async fn enter(&self, source: SourceId, followed: Arc<Followed>, start: Start) {
+        let key = (followed.grant.namespace().clone(), source);
+        let follower = Follower::new(
+            self.engines.clone(),
+            Arc::clone(&self.projector),
+            Arc::clone(&self.watcher),
+            self.pace,
+            Arc::clone(&followed),
+            start,
+        );
+        let task = tokio::spawn(follower.run(self.stop.subscribe()));
+        let before = self.entries().insert(key, Entry { followed, task });
+        if let Some(before) = before {
+            before.end().await;
+        }
+    }
+
+    /// Stops following a source, now and after a restart. No error if it is not followed.
+    ///
+    /// # Errors
+    /// Those of the catalogue.
+    pub async fn end(&self, grant: &Grant, address: &str) -> Result<()> {
+        // One that is gone can't be resolved any more; its address is all there is.
+        let written = || if address.contains("://") { address.to_owned() } else { file_uri(Path::new(address)) };
+        let uri = self.resolve(address).await.unwrap_or_else(|_| written());
+        let source = SourceId::derive(grant.namespace().as_str(), &uri);
+        if self.engines.catalog.has_namespace(grant.namespace()).await? {
+            self.engines.catalog.set_watch(grant.namespace(), source, None).await?;
+        }
+        let entry = self.entries().remove(&(grant.namespace().clone(), source));
+        if let Some(entry) = entry {
+            entry.end().await;
+        }
+        Ok(())
+    }
+
+    /// The followed sources of a namespace, each with the problem that it has.
+    ///
+    /// # Errors
+    /// Those of the catalogue.
+    pub async fn states(&self, grant: &Grant) -> Result<HashMap<SourceId, Option<String>>> {
+        let stored = self.engines.catalog.watched().await?;
+        let mut states: HashMap<SourceId, Option<String>> = stored
+            .into_iter()
+            .filter(|(namespace, ..)| namespace == grant.namespace())
+            .map(|(_, source, _)| (source.id, None))
+            .collect();
+        let live = self.entries();
+        let here = live.iter().filter(|((namespace, _), _)| namespace == grant.namespace());
+        states.extend(here.map(|((_, source), entry)| (*source, entry.followed.problem())));
+        Ok(states)
+    }
+
+    /// Ends all following and tells the listeners.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Stops, and waits until all tasks ended.
+    ///
+    /// # Errors
+    /// Internal if one panicked.
+    pub async fn close(&self) -> Result<()> {
+        self.stop();
+        let entries: Vec<Entry> = self.entries().drain().map(|(_, entry)| entry).collect();
+        for entry in entries {
+            entry.task.await.map_err(|cause| Error::internal("following a source ended early").caused_by(cause))?;
+        }
+        Ok(())
+    }
+}
+
+impl Followed {
+    fn problem(&self) -> Option<String> {
+        self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn followed(grant: Grant, request: Request) -> Arc<Followed> {
+    let (news, end) = (broadcast::channel(NEWS_MAX).0, watch::channel(false).0);
+    Arc::new(Followed { grant, request, problem: Mutex::new(None), news, end })
+}
