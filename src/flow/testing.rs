@@ -32,6 +32,7 @@ pub(crate) async fn engines() -> Engines {
         store: Arc::new(LocalStore::default()),
         clock: Arc::new(SystemClock),
         door: Door::new(8),
+        background: Door::background(2),
         sizes: ChunkSizes { tokens_max: 100, header_tokens_max: 20 },
     }
 }
