@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::error::{Context, Error, Kind, Result};
 
@@ -11,6 +12,22 @@ use super::error::{Context, Error, Kind, Result};
 pub struct DirLock {
     _file: File,
     path: PathBuf,
+}
+
+/// Tries of a lock, and the pause between them: a process that is being started by the old holder has its files until it
+/// is running, and so holds the lock for some milliseconds more.
+const LOCK_TRIES: u32 = 20;
+/// See [`LOCK_TRIES`].
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
+fn try_lock(file: &File) -> std::result::Result<(), TryLockError> {
+    for _ in 1..LOCK_TRIES {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            other => return other,
+        }
+    }
+    file.try_lock()
 }
 
 impl DirLock {
@@ -33,7 +50,7 @@ impl DirLock {
             .context(Kind::Precondition, || {
                 format!("cannot write to the data directory {}: check its permissions", dir.display())
             })?;
-        match file.try_lock() {
+        match try_lock(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut pid = String::new();

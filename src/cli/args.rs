@@ -239,6 +239,9 @@ pub(super) struct SearchArgs {
     /// At most N hits of one document; 0: no limit
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub per_document: u32,
+    /// Read sources that changed again before answering
+    #[arg(long)]
+    pub fresh: bool,
     /// Show what each score is made of
     #[arg(long)]
     pub explain: bool,
@@ -255,6 +258,9 @@ pub(super) struct ContextArgs {
     /// Whose tokenizer counts: an OpenAI model or encoding, or `local`
     #[arg(long, value_name = "NAME", default_value = "")]
     pub model: String,
+    /// Read sources that changed again before answering
+    #[arg(long)]
+    pub fresh: bool,
     #[command(flatten)]
     pub filter: FilterArgs,
 }

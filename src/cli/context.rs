@@ -23,6 +23,7 @@ async fn gather(client: &Client, args: &ContextArgs, as_json: bool) -> Result<()
     let request = GatherContextRequest {
         task: args.task.clone(),
         budget_tokens: args.budget,
+        require_fresh: args.fresh,
         model: args.model.clone(),
         filter: filter(&args.filter)?,
         ..GatherContextRequest::default()

@@ -25,6 +25,7 @@ async fn search(client: &Client, args: &SearchArgs, as_json: bool) -> Result<(),
         mode: args.mode.wire(),
         filter: filter(&args.filter)?,
         explain: args.explain,
+        require_fresh: args.fresh,
         per_document_max: args.per_document,
         ..SearchRequest::default()
     };

@@ -25,6 +25,8 @@ pub struct Request {
     pub model: String,
     /// Restrictions.
     pub filter: FilterRequest,
+    /// Whether sources that changed are read again first.
+    pub require_fresh: bool,
 }
 
 /// A pack with what is missing from it.
@@ -60,6 +62,7 @@ pub async fn gather(engines: &Engines, projector: &Projector, grant: &Grant, req
         mode: Mode::Hybrid,
         filter: request.filter.clone(),
         per_document_max: 0,
+        require_fresh: request.require_fresh,
     };
     let answer = recall::search(engines, projector, grant, &search).await?;
     let (hits, budget) = (answer.hits, request.budget_tokens as usize);

@@ -22,6 +22,7 @@ pub mod build;
 pub mod census;
 pub mod context;
 pub mod forget;
+pub mod freshness;
 pub mod ingest;
 pub mod memory;
 pub mod put;

@@ -13,7 +13,8 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use super::Engines;
 use super::access::Grant;
 use super::apply::Projector;
-use crate::base::error::{Error, Kind, Result};
+use super::freshness;
+use crate::base::error::{Error, Result};
 use crate::base::limits::{CANDIDATES_MAX, CANDIDATES_MIN, FILTER_DOCUMENTS_MAX, QUERY_BYTES_MAX, SEARCH_K_MAX};
 use crate::base::{ChunkId, DocumentId, Lsn, SourceId, Timestamp};
 use crate::engine::lexical::{LexicalQuery, analyzer};
@@ -66,7 +67,13 @@ pub struct Request {
     pub filter: FilterRequest,
     /// At most this many hits of one document; 0: no limit.
     pub per_document_max: u32,
+    /// Whether sources that changed are read again before answering.
+    pub require_fresh: bool,
 }
+
+/// How often stale sources are read again for one answer. The new text may bring other stale documents up; a source that is
+/// written to all the time is never fresh, and its hits say so.
+const REFRESHES_MAX: usize = 3;
 
 /// A part that is missing from an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,6 +119,22 @@ pub struct Answer {
 pub async fn search(engines: &Engines, projector: &Projector, grant: &Grant, request: &Request) -> Result<Answer> {
     let began = Instant::now();
     check(request)?;
+    let mut answer = ask(engines, projector, grant, request).await?;
+    for _ in 0..REFRESHES_MAX {
+        let stale = answer.hits.iter().filter(|hit| hit.freshness == Freshness::Stale);
+        let stale: Vec<_> = stale.map(|hit| Arc::clone(&hit.found.document)).collect();
+        if !request.require_fresh || stale.is_empty() {
+            break;
+        }
+        freshness::refresh(engines, projector, grant, &stale, request.mode).await?;
+        answer = ask(engines, projector, grant, request).await?;
+    }
+    answer.timings.total = began.elapsed();
+    Ok(answer)
+}
+
+/// One pass over the indexes as they are.
+async fn ask(engines: &Engines, projector: &Projector, grant: &Grant, request: &Request) -> Result<Answer> {
     require_namespace(engines, grant).await?;
     let filter = resolve_filter(engines, grant, &request.filter).await?;
     let limit = (request.k as usize * 3).clamp(CANDIDATES_MIN, CANDIDATES_MAX);
@@ -128,8 +151,7 @@ pub async fn search(engines: &Engines, projector: &Projector, grant: &Grant, req
         fused.into_iter().filter_map(|fused| found.remove(&fused.chunk).map(|found| (fused, found))).collect();
     let scored = signals::score(&view, candidates, &Weights::default(), &analyzer::terms);
     let best = cut(scored, request, engines.clock.now());
-    answer.hits = freshness(engines, best).await?;
-    answer.timings.total = began.elapsed();
+    answer.hits = prove(engines, best).await?;
     Ok(answer)
 }
 
@@ -330,45 +352,16 @@ fn cut(scored: Vec<Scored>, request: &Request, now: Timestamp) -> Vec<Scored> {
     scored.into_iter().filter(keep).take(request.k as usize).collect()
 }
 
-/// Looks at the source of each hit: cheap for files, not done for anything else.
-async fn freshness(engines: &Engines, scored: Vec<Scored>) -> Result<Vec<Hit>> {
-    if scored.is_empty() {
-        return Ok(Vec::new());
-    }
-    let store = Arc::clone(&engines.store);
-    engines
-        .door
-        .run(move || {
-            let mut verdicts = HashMap::new();
-            let hits = scored.into_iter().map(|candidate| {
-                let document = Arc::clone(&candidate.found.document);
-                let freshness = *verdicts.entry(document.id).or_insert_with(|| {
-                    if !document.uri.starts_with("file://") {
-                        return Freshness::Unknown;
-                    }
-                    match store.stat(&document.uri) {
-                        Ok(Some((bytes, modified_at)))
-                            if bytes == document.bytes && modified_at == document.modified_at =>
-                        {
-                            Freshness::Fresh
-                        }
-                        Ok(_) => Freshness::Stale,
-                        Err(_) => Freshness::Unknown,
-                    }
-                });
-                let mut parts = candidate.parts;
-                parts.sort_by(|a, b| b.value.total_cmp(&a.value));
-                let channels = candidate.fused.channels.iter().map(|&(proposal, _)| proposal).collect();
-                Hit { found: candidate.found, score: candidate.score, parts, channels, freshness }
-            });
-            Ok(hits.collect())
-        })
-        .await
-        .map_err(|error| {
-            if error.kind() == Kind::Internal {
-                error
-            } else {
-                Error::internal("cannot look at sources").caused_by(error)
-            }
-        })
+/// The hits, each with whether its source changed since.
+async fn prove(engines: &Engines, scored: Vec<Scored>) -> Result<Vec<Hit>> {
+    let documents = scored.iter().map(|candidate| Arc::clone(&candidate.found.document)).collect();
+    let verdicts = freshness::look(engines, documents).await?;
+    let hits = scored.into_iter().map(|candidate| {
+        let mut parts = candidate.parts;
+        parts.sort_by(|a, b| b.value.total_cmp(&a.value));
+        let channels = candidate.fused.channels.iter().map(|&(proposal, _)| proposal).collect();
+        let freshness = verdicts.get(&candidate.found.document.id).copied().unwrap_or(Freshness::Unknown);
+        Hit { found: candidate.found, score: candidate.score, parts, channels, freshness }
+    });
+    Ok(hits.collect())
 }

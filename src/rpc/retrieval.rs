@@ -56,6 +56,7 @@ impl Retrieval for Service {
                 k: request.k.unwrap_or(SEARCH_K_DEFAULT),
                 filter: convert::filter(request.filter),
                 per_document_max: request.per_document_max,
+                require_fresh: request.require_fresh,
             };
             let work = recall::search(&self.context.engines, &self.context.projector, &grant, &search);
             let answer = in_time(&metadata, work).await?;
@@ -90,6 +91,7 @@ impl Retrieval for Service {
                 budget_tokens,
                 model: request.model,
                 filter: convert::filter(request.filter),
+                require_fresh: request.require_fresh,
             };
             let work = context::gather(&self.context.engines, &self.context.projector, &grant, &wanted);
             let gathered = in_time(&metadata, work).await?;

@@ -1,7 +1,7 @@
 //! What a search finds and proves.
 
 use hivemem_client::proto::{
-    ForgetRequest, RememberRequest, SearchFilter, SearchMode, SearchRequest, forget_request::Selector,
+    ForgetRequest, Hit, RememberRequest, SearchFilter, SearchMode, SearchRequest, forget_request::Selector,
 };
 use sha2::{Digest, Sha256};
 
@@ -123,4 +123,40 @@ async fn a_memory_is_stored_once_and_forgotten_whole() {
     for mode in [SearchMode::Hybrid, SearchMode::Dense, SearchMode::Lexical] {
         assert!(server.search_with("tea", mode, SearchFilter::default()).await.is_empty());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_wants_fresh_evidence_gets_what_the_source_holds_now() {
+    let (server, repo) = (Server::start().await, repository());
+    server.ingest(repo.path()).await;
+    let guide = repo.path().join("docs/guide.md");
+    let text = std::fs::read_to_string(&guide).unwrap();
+    // Written again, not changed: the time is another, the bytes are not.
+    std::fs::write(&guide, &text).unwrap();
+    let fresh =
+        |hits: &[Hit]| hits.iter().filter(|hit| hit.path == "docs/guide.md").all(|hit| hit.freshness == "fresh");
+    let query = |text: &str, mode: SearchMode, require_fresh| SearchRequest {
+        query: text.into(),
+        mode: mode.into(),
+        require_fresh,
+        ..Default::default()
+    };
+    assert!(fresh(&server.search("deadline of a request").await.hits));
+
+    for (round, mode) in [SearchMode::Lexical, SearchMode::Dense, SearchMode::Hybrid].into_iter().enumerate() {
+        let changed = text.replace("thirty seconds", &format!("ninety{round} wombats"));
+        std::fs::write(&guide, &changed).unwrap();
+        server.settled().await;
+        let hits = server.try_search(query("deadline of every request", mode, false)).await.unwrap().hits;
+        assert!(hits.iter().any(|hit| hit.path == "docs/guide.md" && hit.freshness == "stale"), "{mode:?}");
+        let hits = server.try_search(query("deadline of every request", mode, true)).await.unwrap().hits;
+        assert!(
+            fresh(&hits) && hits.iter().any(|hit| hit.text.contains(&format!("ninety{round}"))),
+            "{mode:?} {hits:?}"
+        );
+    }
+    std::fs::remove_file(&guide).unwrap();
+    let hits = server.try_search(query("deadline of every request", SearchMode::Hybrid, true)).await.unwrap().hits;
+    assert!(hits.iter().all(|hit| hit.path != "docs/guide.md"), "what is gone is no evidence");
+    server.stop().await;
 }

@@ -1,0 +1,96 @@
+//! Whether a source still holds what was indexed, and reading it again where it does not.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::Engines;
+use super::access::Grant;
+use super::apply::Projector;
+use super::ingest;
+use super::recall::Mode;
+use crate::base::error::{Error, Kind, Result};
+use crate::base::limits::DOCUMENT_BYTES_MAX;
+use crate::base::{ContentHash, DocumentId, SourceId};
+use crate::engine::store::uri::path_of_uri;
+use crate::engine::store::{Object, Store};
+use crate::model::{Document, Freshness};
+
+/// Looks at the source of each document: size and time, and the bytes only where the time changed and the size did not.
+///
+/// # Errors
+/// Internal if the look could not be taken; a source that can't be looked at is [`Freshness::Unknown`].
+pub async fn look(engines: &Engines, documents: Vec<Arc<Document>>) -> Result<HashMap<DocumentId, Freshness>> {
+    if documents.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let store = Arc::clone(&engines.store);
+    let looked = engines.door.run(move || {
+        let mut verdicts = HashMap::new();
+        for document in documents {
+            verdicts.entry(document.id).or_insert_with(|| verdict(&*store, &document));
+        }
+        Ok(verdicts)
+    });
+    looked.await.map_err(|error| match error.kind() {
+        Kind::Internal => error,
+        _ => Error::internal("cannot look at sources").caused_by(error),
+    })
+}
+
+fn verdict(store: &dyn Store, document: &Document) -> Freshness {
+    if !document.uri.starts_with("file://") {
+        return Freshness::Unknown;
+    }
+    match store.stat(&document.uri) {
+        Ok(Some((bytes, modified_at))) if bytes == document.bytes && modified_at == document.modified_at => {
+            Freshness::Fresh
+        }
+        // Copies, checkouts and editors change the time of a file without changing the file.
+        Ok(Some((bytes, modified_at))) if bytes == document.bytes => {
+            let Some(location) = path_of_uri(&document.uri) else { return Freshness::Unknown };
+            let (uri, path) = (document.uri.clone(), document.path.clone());
+            match store.read(&Object { location, path, uri, bytes, modified_at }, DOCUMENT_BYTES_MAX) {
+                Ok(content) if ContentHash::of(&content) == document.content => Freshness::Fresh,
+                Ok(_) => Freshness::Stale,
+                Err(_) => Freshness::Unknown,
+            }
+        }
+        Ok(_) => Freshness::Stale,
+        Err(_) => Freshness::Unknown,
+    }
+}
+
+/// Syncs `documents` with their sources and waits until searches of `mode` see what they hold now.
+///
+/// # Errors
+/// Those of an ingest; unavailable if an index can't follow.
+pub async fn refresh(
+    engines: &Engines,
+    projector: &Projector,
+    grant: &Grant,
+    documents: &[Arc<Document>],
+    mode: Mode,
+) -> Result<()> {
+    let sources = engines.catalog.sources(grant.namespace()).await?;
+    // Labels are given by the sync, so what shares a source and its labels is synced together.
+    let mut groups: BTreeMap<(SourceId, Vec<String>), BTreeSet<String>> = BTreeMap::new();
+    for document in documents {
+        groups.entry((document.source, document.tags.clone())).or_default().insert(document.uri.clone());
+    }
+    for ((source, tags), uris) in groups {
+        let Some(source) = sources.iter().find(|known| known.id == source) else { continue };
+        let request = ingest::Request {
+            source: source.uri.clone(),
+            tags,
+            no_wait: true,
+            at: Some(uris),
+            ..ingest::Request::default()
+        };
+        let (sink, _progress) = tokio::sync::mpsc::channel(1);
+        let report = ingest::ingest(engines, projector, grant, &request, &sink).await?;
+        if mode != Mode::Lexical {
+            projector.wait_vector(report.outcome.lsn).await?;
+        }
+    }
+    Ok(())
+}
