@@ -113,6 +113,12 @@ impl Projector {
         self.wake();
     }
 
+    /// Completes when the server stops.
+    pub async fn stopped(&self) {
+        // The sender lives as long as `self`, so waiting can't fail.
+        let _ = self.stop.subscribe().wait_for(|stop| *stop).await;
+    }
+
     /// Waits until lexical search reflects `lsn`.
     ///
     /// # Errors

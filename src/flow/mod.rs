@@ -1,7 +1,8 @@
 //! What the server does, one module per verb, over engine traits only.
 //!
 //! `ingest` and `put` bring documents to the ground state, `apply` carries them on to the projections, `recall` finds,
-//! `context` packs, `forget` removes, `census` counts. None of them names a backend; each takes a [`access::Grant`].
+//! `context` packs, `forget` removes, `census` counts, `repair` compares the stores and mends them, `compact` gives space
+//! back, `backup` copies it all to one file. None of them names a backend; each takes a [`access::Grant`], or a [`access::Custodian`] for the whole server.
 
 use std::sync::Arc;
 
@@ -16,13 +17,16 @@ use crate::engine::vector::VectorIndex;
 
 pub mod access;
 pub mod apply;
+pub mod backup;
 pub mod build;
 pub mod census;
+pub mod compact;
 pub mod context;
 pub mod forget;
 pub mod ingest;
 pub mod put;
 pub mod recall;
+pub mod repair;
 #[cfg(test)]
 pub(crate) mod testing;
 

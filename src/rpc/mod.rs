@@ -12,6 +12,7 @@ use crate::flow::access::{Access, Grant};
 use crate::flow::apply::Projector;
 
 mod admin;
+mod care;
 mod convert;
 mod ingest;
 mod retrieval;

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 use super::config::Config;
+use super::restore::RESTORE_PREFIX;
 use crate::base::Lsn;
 use crate::base::blocking::Door;
 use crate::base::clock::SystemClock;
 use crate::base::error::{Error, Kind, Result};
-use crate::base::files::DirLock;
+use crate::base::files::{self, DirLock};
 use crate::engine::catalog::Catalog;
 use crate::engine::catalog::sqlite::SqliteCatalog;
 use crate::engine::embed::Embedder;
@@ -19,9 +20,10 @@ use crate::engine::lexical::LexicalIndex;
 use crate::engine::lexical::tantivy::{TantivyIndex, TantivySettings};
 use crate::engine::store::local::LocalStore;
 use crate::engine::vector::edge::{EdgeIndex, EdgeSettings, Opened};
-use crate::flow::Engines;
 use crate::flow::access::Access;
 use crate::flow::apply::{Projector, VECTOR_CHECKPOINT};
+use crate::flow::backup::COPY_PREFIX;
+use crate::flow::{Engines, compact};
 use crate::rpc;
 
 /// Blocking jobs of the flows at a time, per core: they mix reading and computing.
@@ -29,11 +31,15 @@ const FLOW_JOBS_PER_CORE: usize = 4;
 /// Searches of one index at a time, per core.
 const INDEX_JOBS_PER_CORE: usize = 2;
 
+/// The ground state, in the data directory.
+pub(super) const CATALOG_FILE: &str = "catalog.sqlite";
+
 /// A running set of engines and followers, holding the data directory.
 pub struct Assembly {
     /// For the services.
     pub context: rpc::Context,
     followers: Vec<JoinHandle<()>>,
+    catalog: Arc<SqliteCatalog>,
     _lock: DirLock,
 }
 
@@ -44,6 +50,7 @@ impl Assembly {
     /// Conflict if another process holds the directory; precondition for a missing model; those of the engines.
     pub async fn open(config: &Config) -> Result<Self> {
         let lock = DirLock::acquire(&config.data_dir)?;
+        files::remove_unfinished(&config.data_dir, &[COPY_PREFIX, RESTORE_PREFIX]);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let door = Door::new(cores * FLOW_JOBS_PER_CORE);
         let index_door = || Door::new(cores * INDEX_JOBS_PER_CORE);
@@ -52,7 +59,7 @@ impl Assembly {
         check_sizes(config, embedder.model().tokens_max)?;
 
         let dir = &config.data_dir;
-        let catalog = SqliteCatalog::open(&dir.join("catalog.sqlite")).await?;
+        let catalog = Arc::new(SqliteCatalog::open(&dir.join(CATALOG_FILE)).await?);
         let manifest = format!("{} dimension {}", embedder.model().key(), embedder.model().dimension);
         let vectors = open_vectors(dir, embedder.model().dimension, manifest.clone(), &door, index_door()).await?;
         if vectors.fresh {
@@ -60,7 +67,7 @@ impl Assembly {
         }
         let lexical = open_lexical(dir, catalog.head().await?, &door, index_door()).await?;
         let engines = Engines {
-            catalog: Arc::new(catalog),
+            catalog: Arc::clone(&catalog) as Arc<dyn Catalog>,
             vectors: Arc::new(vectors.index),
             lexical: Arc::new(lexical),
             embedder,
@@ -69,14 +76,15 @@ impl Assembly {
             door,
             sizes: config.chunks,
         };
-        let (projector, followers) = Projector::start(engines.clone(), manifest).await?;
+        let (projector, mut followers) = Projector::start(engines.clone(), manifest).await?;
+        followers.push(tokio::spawn(compact::keep(engines.clone(), Arc::clone(&projector))));
         let context = rpc::Context {
             engines,
             projector,
             access: Access::new(config.token.clone()),
             data_dir: Arc::new(config.data_dir.clone()),
         };
-        Ok(Self { context, followers, _lock: lock })
+        Ok(Self { context, followers, catalog, _lock: lock })
     }
 
     /// Stops the followers after a last commit and flush.
@@ -88,7 +96,11 @@ impl Assembly {
         for follower in self.followers {
             follower.await.map_err(|cause| Error::internal("a follower of the log ended early").caused_by(cause))?;
         }
-        Ok(())
+        // Everything is durable by now; what fails here only leaves more space taken.
+        if let Err(error) = compact::on_close(&self.context.engines).await {
+            tracing::warn!(error = %error.chain(), "space cannot be given back");
+        }
+        self.catalog.close().await
     }
 }
 

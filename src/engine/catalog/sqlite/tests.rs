@@ -99,7 +99,8 @@ async fn vectors_cached_too_late_are_swept() {
     conformance::fill(&catalog).await;
     let (kept, late) = (EmbedKey::of("durable a"), EmbedKey::of("gone while embedding"));
     catalog.cache_vectors("model-a", vec![(late, vec![1.0])]).await.unwrap();
-    assert_eq!(catalog.sweep_vectors().await.unwrap(), 1);
+    assert_eq!(catalog.audit("model-a", Lsn(0)).await.unwrap().orphans, 1);
+    catalog.mend().await.unwrap();
     let found = catalog.cached_vectors("model-a", &[kept, late]).await.unwrap();
     assert_eq!(found.into_keys().collect::<Vec<_>>(), [kept]);
 }
