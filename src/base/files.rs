@@ -102,6 +102,19 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     write().context(Kind::Internal, || format!("cannot write {}", path.display()))
 }
 
+/// Removes files of `dir` that an earlier process left unfinished: those whose names begin with one of `prefixes` and
+/// have `.tmp` in them. What cannot be removed is left.
+pub fn remove_unfinished(dir: &Path, prefixes: &[&str]) {
+    let Ok(entries) = std::fs::read_dir(dir) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.contains(".tmp") && prefixes.iter().any(|prefix| name.starts_with(prefix)) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// Bytes of all files below `dir`; what vanishes while counting counts as nothing.
 pub fn directory_bytes(dir: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(dir) else { return 0 };

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows what a document is. Every other floor may use this one.
 
+pub mod archive;
 pub mod blocking;
 pub mod clock;
 pub mod error;

@@ -64,6 +64,14 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: NamespaceCommand,
     },
+    /// Check that all stores hold the same
+    Fsck(FsckArgs),
+    /// Give the space of what was removed back
+    Compact,
+    /// Copy everything to one file, also while the server runs; it holds all texts in the clear
+    Backup(BackupArgs),
+    /// Make a new data directory out of a backup
+    Restore(RestoreArgs),
     /// Measure quality and latency on labelled sets
     Eval {
         #[command(subcommand)]
@@ -265,6 +273,27 @@ pub(super) struct ContextArgs {
     pub filter: FilterArgs,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct FsckArgs {
+    /// Mend what differs from the catalogue
+    #[arg(long)]
+    pub repair: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BackupArgs {
+    /// File to write; an older backup there is replaced once the new one is whole
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RestoreArgs {
+    /// Backup to read; --data-dir names the new or empty directory
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum NamespaceCommand {
     /// Create a namespace
@@ -364,6 +393,9 @@ mod tests {
             "namespace create",
             "remember",
             "forget",
+            "backup",
+            "restore",
+            "fsck --mend",
         ] {
             let error = parse(line).err().unwrap_or_else(|| panic!("{line:?} was accepted"));
             assert_eq!(error.exit_code(), 2, "{line}");

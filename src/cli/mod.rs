@@ -4,6 +4,8 @@
 //! lives here; a command that needs some is a missing call of the protocol.
 
 mod args;
+mod backup;
+mod care;
 mod context;
 mod eval;
 mod failure;
@@ -86,6 +88,10 @@ async fn dispatch(command: Command, global: &Global) -> Result<(), Failure> {
         Command::Stats => stats::run(global).await,
         Command::Rebuild(args) => rebuild::run(args, global).await,
         Command::Namespace { command } => stats::namespace(command, global).await,
+        Command::Fsck(args) => care::fsck(args, global).await,
+        Command::Compact => care::compact(global).await,
+        Command::Backup(args) => backup::backup(args, global).await,
+        Command::Restore(args) => backup::restore(args, global).await,
         Command::Eval { command } => eval::run(command, global).await,
     }
 }

@@ -26,6 +26,11 @@ impl Grant {
     }
 }
 
+/// Permission to look after the whole server: check, mend, compact and copy all of it, whatever the namespace. Only
+/// [`Access::custodian`] makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Custodian(());
+
 /// The server's policy: open, or one shared token.
 #[derive(Clone, Default)]
 pub struct Access {
@@ -52,6 +57,14 @@ impl Access {
         self.check(token)?;
         let name = if namespace.is_empty() { "default" } else { namespace };
         Ok(Grant { namespace: Namespace::new(name)? })
+    }
+
+    /// Checks the caller's token for work on the whole server.
+    ///
+    /// # Errors
+    /// Denied for a wrong or missing token.
+    pub fn custodian(&self, token: Option<&str>) -> Result<Custodian> {
+        self.check(token).map(|()| Custodian(()))
     }
 
     /// Checks only the token, for calls that touch no namespace.
@@ -84,6 +97,8 @@ mod tests {
         let access = Access::new(Some("secret".to_owned()));
         assert_eq!(access.authorize(None, "a").unwrap_err().kind(), Kind::Denied);
         assert_eq!(access.authorize(Some("secreT"), "a").unwrap_err().kind(), Kind::Denied);
+        assert_eq!(access.custodian(Some("secreT")).unwrap_err().kind(), Kind::Denied);
+        assert!(access.custodian(Some("secret")).is_ok());
         assert_eq!(access.authorize(Some("secret"), "a").unwrap().namespace().as_str(), "a");
         assert_eq!(Access::default().authorize(None, "").unwrap().namespace().as_str(), "default");
         assert_eq!(Access::default().authorize(None, "a b").unwrap_err().kind(), Kind::Invalid);

@@ -1,7 +1,9 @@
 //! What the server does, one module per verb, over engine traits only.
 //!
 //! `ingest` and `put` bring documents to the ground state, `apply` carries them on to the projections, `recall` finds,
-//! `context` packs, `forget` removes, `watch` follows sources, `census` counts. None of them names a backend; each takes a [`access::Grant`].
+//! `context` packs, `forget` removes, `watch` follows sources, `census` counts, `repair` compares the stores and mends them,
+//! `rebuild` makes indexes anew, `compact` gives space back, `backup` copies it all to one file. None of them names a
+//! backend; each takes a [`access::Grant`], or a [`access::Custodian`] for the whole server.
 
 use std::sync::Arc;
 
@@ -18,8 +20,10 @@ use slot::Slot;
 
 pub mod access;
 pub mod apply;
+pub mod backup;
 pub mod build;
 pub mod census;
+pub mod compact;
 pub mod context;
 pub mod forget;
 pub mod freshness;
@@ -28,6 +32,7 @@ pub mod memory;
 pub mod put;
 pub mod rebuild;
 pub mod recall;
+pub mod repair;
 pub mod slot;
 #[cfg(test)]
 pub(crate) mod testing;

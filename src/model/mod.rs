@@ -12,4 +12,4 @@ pub use document::{Chunk, Document, DocumentKind, DocumentWrite, Lines, Role, Sp
 pub use filter::Filter;
 pub use hit::{CONTEXT_MARK, Candidate, Channel, Freshness, Hit, Hydrated, Proposal, ScorePart};
 pub use namespace::Namespace;
-pub use oplog::{LogEntry, Operation};
+pub use oplog::{HeldChunk, LogEntry, Operation};

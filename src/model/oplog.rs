@@ -2,7 +2,7 @@
 
 use super::document::named_enum;
 use super::namespace::Namespace;
-use crate::base::{DocumentId, Lsn};
+use crate::base::{ChunkId, DocumentId, Lsn};
 
 named_enum!(
     /// What happened to a document.
@@ -26,4 +26,13 @@ pub struct LogEntry {
     pub document: DocumentId,
     /// What happened.
     pub operation: Operation,
+}
+
+/// A chunk as a store lists it when stores are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HeldChunk {
+    /// Its document; all zeros if the store cannot tell.
+    pub document: DocumentId,
+    /// The chunk.
+    pub chunk: ChunkId,
 }

@@ -1,17 +1,19 @@
 //! `hivemem.v1.Admin`.
 
 use tokio::sync::mpsc;
+use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::Context;
 use super::idempotency::Identity;
 use super::proto::{self, admin_server::Admin};
 use super::status::status;
+use super::{Context, care};
 use crate::base::error::{Error, Kind};
 use crate::base::files;
-use crate::flow::census;
+use crate::flow::backup::Backup;
 use crate::flow::rebuild::{self, Projection};
+use crate::flow::{census, compact, repair};
 
 /// Names on a page that does not say how many.
 const PAGE_DEFAULT: usize = 1_000;
@@ -142,7 +144,7 @@ impl Admin for Service {
         let (metadata, _, request) = request.into_parts();
         let context = self.context.clone();
         let begun = async {
-            context.access.check(super::token(&metadata))?;
+            context.access.custodian(super::token(&metadata))?;
             let projection = Projection::parse(&request.projection).ok_or_else(|| {
                 let known = Projection::ALL.iter().map(|known| known.as_str()).collect::<Vec<_>>().join(", ");
                 let message = format!("projection {:?} can't be built: use one of {known}", request.projection);
@@ -182,4 +184,64 @@ impl Admin for Service {
         });
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
+
+    async fn fsck(&self, request: Request<proto::FsckRequest>) -> Result<Response<proto::FsckResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let context = self.context.clone();
+        // In a task of its own: a repair that was begun is ended, though the caller went away.
+        let checked = run(async move {
+            let custodian = context.access.custodian(super::token(&metadata))?;
+            let (engines, projector) = (&context.engines, &context.projector);
+            if request.repair {
+                return repair::repair(engines, projector, &custodian).await;
+            }
+            Ok(repair::Outcome { found: repair::fsck(engines, projector, &custodian).await?, left: None })
+        });
+        checked.await.map(|outcome| Response::new(care::fsck(outcome)))
+    }
+
+    async fn compact(
+        &self,
+        request: Request<proto::CompactRequest>,
+    ) -> Result<Response<proto::CompactResponse>, Status> {
+        let (metadata, _, _) = request.into_parts();
+        let context = self.context.clone();
+        let compacted = run(async move {
+            let custodian = context.access.custodian(super::token(&metadata))?;
+            let size = async || {
+                let data_dir = std::sync::Arc::clone(&context.data_dir);
+                context.engines.door.run(move || Ok(files::directory_bytes(&data_dir))).await
+            };
+            let disk_bytes_before = size().await?;
+            let done = compact::compact(&context.engines, &context.projector, &custodian).await?;
+            let disk_bytes_after = size().await?;
+            Ok(proto::CompactResponse { disk_bytes_before, disk_bytes_after, log_entries: done.log_entries })
+        });
+        compacted.await.map(Response::new)
+    }
+
+    type BackupStream = care::Pieces;
+
+    async fn backup(&self, request: Request<proto::BackupRequest>) -> Result<Response<Self::BackupStream>, Status> {
+        let (metadata, _, _) = request.into_parts();
+        let engines = &self.context.engines;
+        let taken = async {
+            let custodian = self.context.access.custodian(super::token(&metadata))?;
+            Backup::take(engines, &self.context.data_dir, &custodian).await
+        };
+        let backup = taken.await.map_err(|error: crate::base::Error| status(&error))?;
+        tracing::info!(lsn = backup.manifest().lsn, bytes = backup.manifest().catalog_bytes, "sending a backup");
+        let pieces = ReceiverStream::new(backup.send(engines)).map(care::piece as fn(_) -> _);
+        Ok(Response::new(pieces))
+    }
+}
+
+/// Runs `work` to its end even if the caller goes away.
+async fn run<T: Send + 'static>(
+    work: impl Future<Output = crate::base::Result<T>> + Send + 'static,
+) -> Result<T, Status> {
+    let ended = tokio::spawn(work).await;
+    let outcome =
+        ended.unwrap_or_else(|cause| Err(crate::base::Error::internal("the work ended early").caused_by(cause)));
+    outcome.map_err(|error| status(&error))
 }

@@ -13,6 +13,7 @@ use crate::flow::apply::Projector;
 use crate::flow::watch::Watching;
 
 mod admin;
+mod care;
 mod convert;
 mod idempotency;
 mod ingest;

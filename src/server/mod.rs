@@ -9,11 +9,13 @@ mod config;
 mod environment;
 mod http;
 mod local;
+mod restore;
 mod run;
 mod wire;
 
 pub use config::Config;
 pub use local::LocalServer;
+pub use restore::{Restored, restore};
 pub use run::serve;
 
 /// What the command line says; what it leaves out comes from the configuration.
@@ -31,6 +33,14 @@ pub struct ServeOptions {
 }
 
 impl ServeOptions {
+    /// The data directory that these options come down to.
+    ///
+    /// # Errors
+    /// Precondition, as for serving.
+    pub fn resolved_data_dir(&self) -> Result<PathBuf> {
+        Ok(self.config()?.data_dir)
+    }
+
     /// The validated configuration.
     ///
     /// # Errors

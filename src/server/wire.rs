@@ -6,11 +6,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::config::Config;
+use super::restore::RESTORE_PREFIX;
 use crate::base::Lsn;
 use crate::base::blocking::Door;
 use crate::base::clock::SystemClock;
 use crate::base::error::{Context, Error, Kind, Result};
-use crate::base::files::DirLock;
+use crate::base::files::{self, DirLock};
 use crate::engine::catalog::Catalog;
 use crate::engine::catalog::sqlite::SqliteCatalog;
 use crate::engine::embed::Embedder;
@@ -21,14 +22,14 @@ use crate::engine::store::local::LocalStore;
 use crate::engine::store::local_watch::LocalWatcher;
 use crate::engine::vector::VectorIndex;
 use crate::engine::vector::edge::{EdgeIndex, EdgeSettings, Opened};
-use crate::flow::Engines;
 use crate::flow::access::Access;
 use crate::flow::apply::Projector;
-use crate::flow::forget;
+use crate::flow::backup::COPY_PREFIX;
 use crate::flow::rebuild::{self, Projection, Workshop};
 use crate::flow::slot::Slot;
 use crate::flow::turns::Turns;
 use crate::flow::watch::{Pace, Watching};
+use crate::flow::{Engines, compact, forget};
 use crate::rpc;
 
 /// Blocking jobs of the flows at a time, per core: they mix reading and computing.
@@ -36,10 +37,14 @@ const FLOW_JOBS_PER_CORE: usize = 4;
 /// Searches of one index at a time, per core.
 const INDEX_JOBS_PER_CORE: usize = 2;
 
+/// The ground state, in the data directory.
+pub(super) const CATALOG_FILE: &str = "catalog.sqlite";
+
 /// A running set of engines and followers, holding the data directory.
 pub struct Assembly {
     /// For the services.
     pub context: rpc::Context,
+    catalog: Arc<SqliteCatalog>,
     _lock: DirLock,
 }
 
@@ -51,10 +56,11 @@ impl Assembly {
     /// Conflict if another process holds the directory; precondition for a missing model; those of the engines.
     pub async fn open(config: &Config, lasting: bool) -> Result<Self> {
         let lock = DirLock::acquire(&config.data_dir)?;
+        files::remove_unfinished(&config.data_dir, &[COPY_PREFIX, RESTORE_PREFIX]);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let door = Door::new(cores * FLOW_JOBS_PER_CORE);
         let dir = &config.data_dir;
-        let catalog: Arc<dyn Catalog> = Arc::new(SqliteCatalog::open(&dir.join("catalog.sqlite")).await?);
+        let catalog = Arc::new(SqliteCatalog::open(&dir.join(CATALOG_FILE)).await?);
         let workshop = Arc::new(Workroom {
             dir: dir.clone(),
             head: catalog.head().await?,
@@ -66,7 +72,7 @@ impl Assembly {
         check_sizes(config, embedder.model().tokens_max)?;
         let opened = rebuild::open(&*catalog, &*workshop, &embedder).await?;
         let engines = Engines {
-            catalog,
+            catalog: Arc::clone(&catalog) as Arc<dyn Catalog>,
             space: Arc::new(Slot::new(opened.space)),
             words: Arc::new(Slot::new(opened.words)),
             embedder,
@@ -86,6 +92,7 @@ impl Assembly {
             projector.build_vectors(&engines, Arc::new(space)).await?;
         }
         projector.keep(tokio::spawn(forget::sweep_forever(engines.clone(), Arc::clone(&projector))));
+        projector.keep(tokio::spawn(compact::keep(engines.clone(), Arc::clone(&projector))));
         let watcher = Arc::new(LocalWatcher::new(LocalStore::new(config.roots.clone()), &config.data_dir));
         let pace = Pace::default();
         let watching = Watching::start(engines.clone(), Arc::clone(&projector), watcher, pace, lasting).await?;
@@ -97,7 +104,7 @@ impl Assembly {
             replies: Arc::default(),
             data_dir: Arc::new(config.data_dir.clone()),
         };
-        Ok(Self { context, _lock: lock })
+        Ok(Self { context, catalog, _lock: lock })
     }
 
     /// Ends waiting and open streams, so that a graceful stop has nothing to wait for.
@@ -113,7 +120,12 @@ impl Assembly {
     pub async fn close(self) -> Result<()> {
         Self::stop(&self.context);
         self.context.watching.close().await?;
-        self.context.projector.finish().await
+        self.context.projector.finish().await?;
+        // Everything is durable by now; what fails here only leaves more space taken.
+        if let Err(error) = compact::on_close(&self.context.engines, &self.context.projector).await {
+            tracing::warn!(error = %error.chain(), "space cannot be given back");
+        }
+        self.catalog.close().await
     }
 }
 

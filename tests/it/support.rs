@@ -54,6 +54,24 @@ impl Server {
         Self::open(self.close().await).await
     }
 
+    /// Stops it and gives its data directory.
+    pub async fn into_data(self) -> TempDir {
+        let Self { client, data, local } = self;
+        drop(client);
+        local.stop().await.unwrap();
+        data
+    }
+
+    /// The bytes of a backup.
+    pub async fn backup(&self) -> Vec<u8> {
+        let mut pieces = self.client.backup().await.unwrap();
+        let mut bytes = Vec::new();
+        while let Some(piece) = pieces.next_piece().await.unwrap() {
+            bytes.extend(piece);
+        }
+        bytes
+    }
+
     pub async fn ingest(&self, source: &Path) -> IngestReport {
         self.try_ingest(IngestSourceRequest { source: source.display().to_string(), ..Default::default() })
             .await

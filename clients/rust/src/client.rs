@@ -11,6 +11,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
 
 use crate::MESSAGE_BYTES_MAX;
+use crate::backup::BackupStream;
 use crate::batch::Batches;
 use crate::error::{ClientError, ErrorKind};
 use crate::progress::{ProgressStream, SendFault};
@@ -18,9 +19,10 @@ use crate::proto::admin_client::AdminClient;
 use crate::proto::ingest_client::IngestClient;
 use crate::proto::retrieval_client::RetrievalClient;
 use crate::proto::{
-    CreateNamespaceRequest, ForgetRequest, ForgetResponse, GatherContextRequest, GatherContextResponse,
-    IngestSourceRequest, InputDocument, ListNamespacesRequest, PutDocumentsRequest, RebuildProgress, RebuildRequest,
-    RememberRequest, RememberResponse, SearchRequest, SearchResponse, StatsRequest, StatsResponse,
+    BackupRequest, CompactRequest, CompactResponse, CreateNamespaceRequest, ForgetRequest, ForgetResponse, FsckRequest,
+    FsckResponse, GatherContextRequest, GatherContextResponse, IngestSourceRequest, InputDocument,
+    ListNamespacesRequest, PutDocumentsRequest, RebuildProgress, RebuildRequest, RememberRequest, RememberResponse,
+    SearchRequest, SearchResponse, StatsRequest, StatsResponse,
 };
 
 /// How long to wait for a connection.
@@ -33,7 +35,7 @@ pub struct ClientOptions {
     pub token: Option<String>,
     /// Used wherever a request names no namespace.
     pub namespace: String,
-    /// Deadline of every call but the two ingest streams, which may take hours.
+    /// Deadline of every call but those that may take long: the two ingest streams, fsck, compact and backup.
     pub timeout: Duration,
 }
 
@@ -251,6 +253,32 @@ impl Client {
             observe(&message);
         }
         Ok(())
+    }
+
+    /// Compares all stores of the server, of all namespaces, and mends what differs if `repair`. No deadline.
+    ///
+    /// # Errors
+    /// The server's, such as an index that cannot follow the log. Differences are not an error.
+    pub async fn fsck(&self, repair: bool) -> Result<FsckResponse> {
+        done(self.admin.clone().fsck(Request::new(FsckRequest { repair })).await)
+    }
+
+    /// Gives the space of what was removed back to the file system. No deadline.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn compact(&self) -> Result<CompactResponse> {
+        done(self.admin.clone().compact(Request::new(CompactRequest {})).await)
+    }
+
+    /// Copies everything the server holds, as the bytes of a backup file. It holds all texts in the clear. No deadline;
+    /// drop the stream to cancel.
+    ///
+    /// # Errors
+    /// Those of the call's start; errors on the way come through the stream.
+    pub async fn backup(&self) -> Result<BackupStream> {
+        let response = self.admin.clone().backup(Request::new(BackupRequest {})).await?;
+        Ok(BackupStream::new(response.into_inner()))
     }
 
     fn fill(&self, namespace: &mut String) {

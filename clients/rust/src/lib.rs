@@ -15,11 +15,13 @@
 //! # }
 //! ```
 
+mod backup;
 mod batch;
 mod client;
 mod error;
 mod progress;
 
+pub use backup::BackupStream;
 pub use client::{Client, ClientOptions};
 pub use error::{ClientError, Detail, ErrorKind};
 pub use progress::ProgressStream;

@@ -10,16 +10,20 @@
 //! - The embedding cache is shared by namespaces (it maps texts to vectors) and is never a way to read a text.
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
 
 use async_trait::async_trait;
 
 use crate::base::error::Result;
 use crate::base::{ChunkId, ContentHash, DocumentId, EmbedKey, Lsn, SourceId, Timestamp};
-use crate::model::{Document, DocumentWrite, Filter, Hydrated, LogEntry, Namespace};
+use crate::model::{Document, DocumentWrite, Filter, HeldChunk, Hydrated, LogEntry, Namespace};
 
+pub mod audit;
 #[cfg(test)]
 mod conformance;
 pub mod sqlite;
+
+pub use audit::{Audit, CounterFault, Snapshot};
 
 /// What sync needs to know of a stored document.
 #[derive(Debug, Clone, PartialEq)]
@@ -208,4 +212,34 @@ pub trait Catalog: Send + Sync {
 
     /// The reply stored under an idempotency key.
     async fn stored_reply(&self, namespace: &Namespace, key: &str) -> Result<Option<Vec<u8>>>;
+
+    /// Every chunk of a namespace, or of these documents in it, in no order. About 32 bytes each.
+    async fn held(&self, namespace: &Namespace, documents: Option<&[DocumentId]>) -> Result<Vec<HeldChunk>>;
+
+    /// The address of each of these documents that exists in the namespace.
+    async fn uris(&self, namespace: &Namespace, documents: &[DocumentId]) -> Result<HashMap<DocumentId, String>>;
+
+    /// Checks the catalogue against itself, all of one state. Of vectors that chunks lack under `model` only those
+    /// count whose document was written up to `embedded`.
+    async fn audit(&self, model: &str, embedded: Lsn) -> Result<Audit>;
+
+    /// Counts again what counters say, and drops cached vectors and chunks that belong to nothing.
+    async fn mend(&self) -> Result<()>;
+
+    /// Appends log entries about documents that did not change, so that every projection looks at them again: `put` for
+    /// those that exist in the namespace, `delete` for the rest. Gives the position of the last one.
+    async fn relog(&self, namespace: &Namespace, documents: &[DocumentId]) -> Result<Lsn>;
+
+    /// Drops log entries up to `applied` that no projection needs, not even to start over: those about a document that
+    /// is gone or has a later entry. Gives their number. Every document keeps the entry that wrote its version.
+    async fn prune_log(&self, applied: Lsn) -> Result<u64>;
+
+    /// Bytes of its files, and those of them that hold nothing.
+    async fn space(&self) -> Result<(u64, u64)>;
+
+    /// Gives the space of what was removed back to the file system; nothing of it is left on the disk.
+    async fn compact(&self) -> Result<()>;
+
+    /// Writes all of one state to a new file at `target`, while reads and writes go on.
+    async fn snapshot(&self, target: &Path) -> Result<Snapshot>;
 }

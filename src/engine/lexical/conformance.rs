@@ -8,7 +8,7 @@ use super::tantivy::{TantivyIndex, TantivySettings};
 use super::{LexicalDocument, LexicalIndex, LexicalQuery};
 use crate::base::blocking::Door;
 use crate::base::{ChunkId, ContentHash, DocumentId, EmbedKey, Lsn, SourceId, Timestamp};
-use crate::model::{Candidate, Chunk, Document, DocumentKind, Filter, Lines, Namespace, Role, Span};
+use crate::model::{Candidate, Chunk, Document, DocumentKind, Filter, HeldChunk, Lines, Namespace, Role, Span};
 
 pub fn namespace(name: &str) -> Namespace {
     Namespace::new(name).unwrap()
@@ -251,6 +251,63 @@ async fn odd_queries_are_answered(index: &dyn LexicalIndex) {
     }
 }
 
+/// What `entries` make of a listing.
+fn listing(entries: &[&LexicalDocument]) -> Vec<HeldChunk> {
+    let of = |entry: &LexicalDocument| {
+        let document = entry.document.id;
+        entry.chunks.iter().map(|chunk| HeldChunk { document, chunk: chunk.id }).collect::<Vec<_>>()
+    };
+    let mut listing: Vec<HeldChunk> = entries.iter().flat_map(|entry| of(entry)).collect();
+    listing.sort_unstable();
+    listing
+}
+
+async fn what_is_held_is_listed(index: &dyn LexicalIndex) {
+    let (a, b) = (namespace("a"), namespace("b"));
+    assert!(index.namespaces().await.unwrap().is_empty());
+    let (one, two) = (entry(&a, "one", &["first", "second"]), entry(&a, "two", &["third"]));
+    let other = entry(&b, "one", &["foreign"]);
+    index.replace(vec![one.clone(), other.clone()]).await.unwrap();
+    index.commit(Lsn(1)).await.unwrap();
+    index.replace(vec![two.clone()]).await.unwrap();
+    assert_eq!(index.held(&a, None).await.unwrap().len(), 2, "only what can be found is listed");
+    index.commit(Lsn(2)).await.unwrap();
+    let check = async |namespace: &Namespace, documents: Option<&[DocumentId]>, expected: &[&LexicalDocument]| {
+        let mut held = index.held(namespace, documents).await.unwrap();
+        held.sort_unstable();
+        assert_eq!(held, listing(expected));
+    };
+    assert_eq!(index.namespaces().await.unwrap(), [a.clone(), b.clone()]);
+    check(&a, None, &[&one, &two]).await;
+    check(&b, None, &[&other]).await;
+    check(&a, Some(&[two.document.id, other.document.id, DocumentId::from_u128(3)]), &[&two]).await;
+    check(&a, Some(&[]), &[]).await;
+    index.delete_documents(&a, &[one.document.id]).await.unwrap();
+    index.commit(Lsn(3)).await.unwrap();
+    check(&a, None, &[&two]).await;
+    check(&namespace("c"), None, &[]).await;
+}
+
+async fn compacting_loses_nothing(index: &dyn LexicalIndex) {
+    let ns = namespace("a");
+    let all = Filter::all(ns.clone());
+    let entries: Vec<LexicalDocument> =
+        (0..20).map(|i| entry(&ns, &format!("{i}"), &[if i == 7 { "common zebra" } else { "common" }])).collect();
+    for (i, batch) in entries.chunks(5).enumerate() {
+        index.replace(batch.to_vec()).await.unwrap();
+        index.commit(Lsn(i as u64 + 1)).await.unwrap();
+    }
+    index.delete_documents(&ns, &[entries[0].document.id, entries[7].document.id]).await.unwrap();
+    index.commit(Lsn(9)).await.unwrap();
+    index.replace(vec![entry(&ns, "pending", &["common pending"])]).await.unwrap();
+    index.compact().await.unwrap();
+    assert_eq!((found(index, "common", &all).await.len(), index.applied()), (18, Lsn(9)));
+    assert!(!index.compact().await.unwrap(), "the second time there is nothing to do");
+    index.commit(Lsn(10)).await.unwrap();
+    assert_eq!(found(index, "common", &all).await.len(), 19, "what was not committed before is not lost either");
+    assert!(found(index, "zebra", &all).await.is_empty());
+}
+
 macro_rules! suite {
     ($($check:ident),+ $(,)?) => {
         mod fake {
@@ -282,4 +339,6 @@ suite!(
     names_are_found_however_they_are_spelled,
     better_matches_come_first,
     odd_queries_are_answered,
+    what_is_held_is_listed,
+    compacting_loses_nothing,
 );

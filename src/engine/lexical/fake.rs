@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::{LexicalDocument, LexicalIndex, LexicalQuery, analyzer};
 use crate::base::error::Result;
 use crate::base::{ChunkId, DocumentId, Lsn};
-use crate::model::{Candidate, Chunk, Document, Filter, Namespace};
+use crate::model::{Candidate, Chunk, Document, Filter, HeldChunk, Namespace};
 
 type Key = (Namespace, DocumentId);
 
@@ -181,5 +181,22 @@ impl LexicalIndex for FakeLexicalIndex {
 
     async fn count(&self) -> Result<u64> {
         Ok(self.state().documents.values().map(|entry| entry.chunks.len() as u64).sum())
+    }
+
+    async fn namespaces(&self) -> Result<Vec<Namespace>> {
+        let mut namespaces: Vec<_> = self.state().documents.keys().map(|(namespace, _)| namespace.clone()).collect();
+        namespaces.dedup();
+        Ok(namespaces)
+    }
+
+    async fn held(&self, namespace: &Namespace, documents: Option<&[DocumentId]>) -> Result<Vec<HeldChunk>> {
+        let filter = Filter { documents: documents.map(<[DocumentId]>::to_vec), ..Filter::all(namespace.clone()) };
+        let state = self.state();
+        let held = state.passing(&filter).map(|(document, chunk)| HeldChunk { document: document.id, chunk: chunk.id });
+        Ok(held.collect())
+    }
+
+    async fn compact(&self) -> Result<bool> {
+        Ok(false)
     }
 }

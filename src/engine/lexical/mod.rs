@@ -13,7 +13,7 @@ use async_trait::async_trait;
 
 use crate::base::error::Result;
 use crate::base::{DocumentId, Lsn};
-use crate::model::{Candidate, Chunk, Document, Filter, Namespace};
+use crate::model::{Candidate, Chunk, Document, Filter, HeldChunk, Namespace};
 
 pub mod analyzer;
 #[cfg(test)]
@@ -65,4 +65,14 @@ pub trait LexicalIndex: Send + Sync {
 
     /// Chunks that can be found.
     async fn count(&self) -> Result<u64>;
+
+    /// Namespaces that the index may hold chunks of.
+    async fn namespaces(&self) -> Result<Vec<Namespace>>;
+
+    /// Every chunk of `namespace`, or of these documents in it, that can be found; in no order, and as often as it is
+    /// there. About 32 bytes each.
+    async fn held(&self, namespace: &Namespace, documents: Option<&[DocumentId]>) -> Result<Vec<HeldChunk>>;
+
+    /// Rewrites what holds deleted chunks, so that their words are gone from the disk; returns whether there was work.
+    async fn compact(&self) -> Result<bool>;
 }

@@ -17,9 +17,10 @@ use crate::base::blocking::Door;
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::files::write_atomic;
 use crate::base::{DocumentId, Lsn};
-use crate::model::{Candidate, Filter, Namespace};
+use crate::model::{Candidate, Filter, HeldChunk, Namespace};
 
 mod filter;
+mod list;
 mod query;
 mod schema;
 
@@ -40,6 +41,9 @@ const MERGE_DELETED_RATIO: f32 = 0.3;
 
 /// Segments above this are left alone: 2 million chunks are about 1 GiB.
 const MERGE_CHUNKS_MAX: usize = 2_000_000;
+
+/// Rounds of a compaction: documents that are deleted meanwhile take another one, merges that overtake it too.
+const COMPACT_TRIES: usize = 4;
 
 /// What can be set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -226,6 +230,33 @@ impl Inner {
         })
     }
 
+    /// Merges the segments that hold anything deleted into one without it, then removes their files.
+    fn compact(&self) -> Result<bool> {
+        let mut worked = false;
+        for _ in 0..COMPACT_TRIES {
+            let Some(merging) = self.write(|_, writer| {
+                let littered: Vec<_> = writer.index().searchable_segment_metas()?;
+                let littered: Vec<_> =
+                    littered.iter().filter(|meta| meta.num_deleted_docs() > 0).map(|meta| meta.id()).collect();
+                Ok((!littered.is_empty()).then(|| writer.merge(&littered)))
+            })?
+            else {
+                break;
+            };
+            // Without the writer: documents can be written meanwhile. A merge of tantivy's own that takes one of the
+            // segments first makes this one fail, and nothing else does; then there is less to do.
+            if let Err(cause) = merging.wait() {
+                tracing::debug!(%cause, "a merge of the full-text index was overtaken by another");
+            }
+            worked = true;
+        }
+        // Files stay as long as a reader has them.
+        self.write(|inner, writer| {
+            inner.reader.reload()?;
+            writer.garbage_collect_files().wait().map(|_| worked)
+        })
+    }
+
     fn searched<T>(&self, found: tantivy::Result<T>) -> Result<T> {
         found.context(Kind::Internal, || format!("cannot search the full-text index {}", self.directory.display()))
     }
@@ -268,6 +299,23 @@ impl LexicalIndex for TantivyIndex {
 
     async fn count(&self) -> Result<u64> {
         self.run(|inner| Ok(inner.reader.searcher().num_docs())).await
+    }
+
+    async fn namespaces(&self) -> Result<Vec<Namespace>> {
+        self.run(|inner| {
+            let names = inner.searched(list::namespaces(&inner.reader.searcher(), &inner.fields))?;
+            names.iter().map(|name| Namespace::new(name)).collect()
+        })
+        .await
+    }
+
+    async fn held(&self, namespace: &Namespace, documents: Option<&[DocumentId]>) -> Result<Vec<HeldChunk>> {
+        let filter = Filter { documents: documents.map(<[DocumentId]>::to_vec), ..Filter::all(namespace.clone()) };
+        self.run(move |inner| inner.searched(list::held(&inner.reader.searcher(), &inner.fields, &filter))).await
+    }
+
+    async fn compact(&self) -> Result<bool> {
+        self.run(Inner::compact).await
     }
 }
 

@@ -9,7 +9,7 @@ use super::{VectorIndex, VectorPoint, VectorStats};
 use crate::base::blocking::Door;
 use crate::base::error::Kind;
 use crate::base::{ChunkId, ContentHash, DocumentId, SourceId, Timestamp};
-use crate::model::{Candidate, Document, DocumentKind, Filter, Namespace, Role};
+use crate::model::{Candidate, Document, DocumentKind, Filter, HeldChunk, Namespace, Role};
 
 pub const DIMENSION: usize = 4;
 
@@ -191,6 +191,54 @@ async fn optimizing_ends(index: &dyn VectorIndex) {
     assert_eq!(found(index, &[1., 0., 0., 0.], &Filter::all(ns)).await.len(), 1);
 }
 
+async fn what_is_held_is_listed(index: &dyn VectorIndex) {
+    let (a, b) = (namespace("a"), namespace("b"));
+    assert!(index.namespaces().await.unwrap().is_empty());
+    assert!(index.held(&a, None).await.unwrap().is_empty());
+    let (one, two, other) = (document(&a, "one"), document(&a, "two"), document(&b, "one"));
+    let documents = [&one, &two, &other].map(|document| Arc::new(document.clone()));
+    let mut points: Vec<VectorPoint> =
+        (0..5_000).map(|i| point(&a, &documents[(i % 2) as usize], i, &[1., i as f32, 0., 0.])).collect();
+    points.push(point(&b, &documents[2], 0, &[1., 0., 0., 0.]));
+    index.upsert(points.clone()).await.unwrap();
+    let check = async |namespace: &Namespace, documents: Option<&[DocumentId]>| {
+        let mut expected: Vec<HeldChunk> = points
+            .iter()
+            .filter(|point| point.namespace == *namespace)
+            .map(|point| HeldChunk { document: point.document.id, chunk: point.chunk })
+            .filter(|held| documents.is_none_or(|documents| documents.contains(&held.document)))
+            .collect();
+        let mut held = index.held(namespace, documents).await.unwrap();
+        expected.sort_unstable();
+        held.sort_unstable();
+        assert!(held == expected, "{} listed, {} expected", held.len(), expected.len());
+    };
+    assert_eq!(index.namespaces().await.unwrap(), [a.clone(), b.clone()]);
+    check(&a, None).await;
+    check(&b, None).await;
+    check(&a, Some(&[two.id, other.id, DocumentId::from_u128(3)])).await;
+    check(&a, Some(&[])).await;
+    index.delete_documents(&a, &[one.id]).await.unwrap();
+    assert_eq!(index.held(&a, None).await.unwrap().len(), 2_500, "what is deleted is not listed");
+    assert!(index.held(&a, Some(&[one.id])).await.unwrap().is_empty());
+}
+
+async fn compacting_loses_nothing(index: &dyn VectorIndex) {
+    let ns = namespace("a");
+    let documents = [Arc::new(document(&ns, "a")), Arc::new(document(&ns, "b"))];
+    let points = (0..40).map(|i| point(&ns, &documents[i % 2], i as u64, &[1., i as f32, 0., 0.])).collect();
+    index.upsert(points).await.unwrap();
+    index.delete_documents(&ns, &[documents[0].id]).await.unwrap();
+    let query = [1., 7., 0., 0.];
+    let before = found(index, &query, &Filter::all(ns.clone())).await;
+    index.compact().await.unwrap();
+    index.flush().await.unwrap();
+    assert_eq!(found(index, &query, &Filter::all(ns.clone())).await, before);
+    assert!(!index.compact().await.unwrap(), "the second time there is nothing to do");
+    index.upsert(vec![point(&ns, &documents[0], 0, &query)]).await.unwrap();
+    assert_eq!(index.held(&ns, None).await.unwrap().len(), 21, "it can be written to afterwards");
+}
+
 macro_rules! suite {
     ($($check:ident),+ $(,)?) => {
         mod fake {
@@ -221,4 +269,6 @@ suite!(
     filters_hold,
     a_wrong_dimension_is_refused,
     optimizing_ends,
+    what_is_held_is_listed,
+    compacting_loses_nothing,
 );

@@ -18,7 +18,7 @@ use crate::base::blocking::Door;
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::files::write_atomic;
 use crate::base::{ChunkId, ContentHash, DocumentId};
-use crate::model::{Candidate, Filter, Namespace};
+use crate::model::{Candidate, Filter, HeldChunk, Namespace};
 
 mod payload;
 mod shard;
@@ -33,7 +33,7 @@ const MANIFEST: &str = "manifest.json";
 /// Points of one operation on a shard: a segment is locked against searches meanwhile, about 3 ms for so many.
 const UPSERT_POINTS: usize = 256;
 
-/// Ids of one deletion.
+/// Ids of one deletion or listing.
 const DELETE_IDS: usize = 1_024;
 
 /// What can be set.
@@ -264,6 +264,20 @@ impl Inner {
         self.all_shards().iter().try_fold(false, |worked, shard| Ok(shard.optimize()? || worked))
     }
 
+    fn held(&self, namespace: &Namespace, documents: Option<&[DocumentId]>) -> Result<Vec<HeldChunk>> {
+        let Some(shard) = self.shard(namespace) else { return Ok(Vec::new()) };
+        let Some(documents) = documents else { return shard.held(None) };
+        let mut held = Vec::new();
+        for documents in documents.chunks(DELETE_IDS) {
+            held.extend(shard.held(Some(payload::of_documents(documents)?))?);
+        }
+        Ok(held)
+    }
+
+    fn compact(&self) -> Result<bool> {
+        self.all_shards().iter().try_fold(false, |worked, shard| Ok(shard.compact()? || worked))
+    }
+
     fn stats(&self) -> Result<VectorStats> {
         self.all_shards().iter().try_fold(VectorStats::default(), |sum, shard| {
             let (points, indexed) = shard.counts()?;
@@ -304,6 +318,20 @@ impl VectorIndex for EdgeIndex {
 
     async fn stats(&self) -> Result<VectorStats> {
         self.run(Inner::stats).await
+    }
+
+    async fn namespaces(&self) -> Result<Vec<Namespace>> {
+        Ok(self.inner.all_shards().iter().map(|shard| shard.namespace().clone()).collect())
+    }
+
+    async fn held(&self, namespace: &Namespace, documents: Option<&[DocumentId]>) -> Result<Vec<HeldChunk>> {
+        let (namespace, documents) = (namespace.clone(), documents.map(<[DocumentId]>::to_vec));
+        self.run(move |inner| inner.held(&namespace, documents.as_deref())).await
+    }
+
+    async fn compact(&self) -> Result<bool> {
+        let inner = Arc::clone(&self.inner);
+        self.builds.run(move || inner.compact()).await
     }
 }
 

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::{VectorIndex, VectorPoint, VectorStats};
 use crate::base::error::{Error, Result};
 use crate::base::{ChunkId, DocumentId};
-use crate::model::{Candidate, Document, Filter, Namespace};
+use crate::model::{Candidate, Document, Filter, HeldChunk, Namespace};
 
 /// See the module.
 pub struct FakeVectorIndex {
@@ -119,5 +119,23 @@ impl VectorIndex for FakeVectorIndex {
         let state = self.state();
         let points = state.points.len() as u64;
         Ok(VectorStats { points, indexed_points: state.indexed.min(points) })
+    }
+
+    async fn namespaces(&self) -> Result<Vec<Namespace>> {
+        let mut namespaces: Vec<_> = self.state().points.values().map(|point| point.namespace.clone()).collect();
+        namespaces.sort();
+        namespaces.dedup();
+        Ok(namespaces)
+    }
+
+    async fn held(&self, namespace: &Namespace, documents: Option<&[DocumentId]>) -> Result<Vec<HeldChunk>> {
+        let state = self.state();
+        let wanted = |id: DocumentId| documents.is_none_or(|documents| documents.contains(&id));
+        let points = state.points.values().filter(|p| p.namespace == *namespace && wanted(p.document.id));
+        Ok(points.map(|point| HeldChunk { document: point.document.id, chunk: point.chunk }).collect())
+    }
+
+    async fn compact(&self) -> Result<bool> {
+        Ok(false)
     }
 }

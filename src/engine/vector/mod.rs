@@ -13,7 +13,7 @@ use async_trait::async_trait;
 
 use crate::base::error::Result;
 use crate::base::{ChunkId, DocumentId};
-use crate::model::{Candidate, Document, Filter, Namespace};
+use crate::model::{Candidate, Document, Filter, HeldChunk, Namespace};
 
 #[cfg(test)]
 mod conformance;
@@ -66,4 +66,14 @@ pub trait VectorIndex: Send + Sync {
 
     /// Counts.
     async fn stats(&self) -> Result<VectorStats>;
+
+    /// Namespaces that the index may hold chunks of.
+    async fn namespaces(&self) -> Result<Vec<Namespace>>;
+
+    /// Every chunk of `namespace`, or of these documents in it, in no order. About 32 bytes each.
+    async fn held(&self, namespace: &Namespace, documents: Option<&[DocumentId]>) -> Result<Vec<HeldChunk>>;
+
+    /// Rewrites what holds deleted vectors, so that they are gone from the disk once `flush` returns `Ok`; returns
+    /// whether there was work. Takes as long as building the index.
+    async fn compact(&self) -> Result<bool>;
 }

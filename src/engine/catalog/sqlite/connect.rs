@@ -13,7 +13,9 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Sqlite, SqliteConnection, 
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::fault::{Doing, fault};
+use super::log::head;
 use crate::base::error::{Error, Kind, Result};
+use crate::engine::catalog::Snapshot;
 
 /// The schema, one file a step; steps that were released are never edited.
 static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -108,7 +110,10 @@ impl Connections {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
-            .pragma("journal_size_limit", LOG_BYTES_KEPT.to_string());
+            .pragma("journal_size_limit", LOG_BYTES_KEPT.to_string())
+            // Deleted texts are overwritten where their page is written anyway; whole pages that hold nothing any more
+            // are given back by `compact`.
+            .pragma("secure_delete", "FAST");
         let writer = writer(&options, &what, path).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
@@ -179,6 +184,29 @@ impl Connections {
         }
     }
 
+    /// Bytes of pages that hold nothing.
+    pub(super) async fn free_bytes(&self) -> Result<u64> {
+        let mut reader = self.reader().await?;
+        let free: i64 =
+            sqlx::query_scalar("SELECT freelist_count * page_size FROM pragma_freelist_count, pragma_page_size")
+                .fetch_one(&mut *reader)
+                .await
+                .doing("count free pages")?;
+        Ok(free.unsigned_abs())
+    }
+
+    /// Writes all of one state to a new file at `target`, over a connection of its own, since readers may not write.
+    pub(super) async fn snapshot(&self, target: &Path) -> Result<()> {
+        let what = format!("copy the catalogue to {}", target.display());
+        let Some(path) = &self.path else {
+            return Err(Error::new(Kind::Precondition, "a catalogue in memory cannot be copied to a file"));
+        };
+        let target = target.to_str().ok_or_else(|| Error::invalid("path", "the path of the copy is not UTF-8 text"))?;
+        let mut connection = options().filename(path).connect().await.doing(&what)?;
+        sqlx::query("VACUUM INTO ?1").bind(target).execute(&mut connection).await.doing(&what)?;
+        connection.close().await.doing(&what)
+    }
+
     /// Bytes of the database file with its write-ahead log and index of it; 0 in memory.
     pub(super) fn disk_bytes(&self) -> u64 {
         let Some(path) = &self.path else { return 0 };
@@ -233,8 +261,33 @@ async fn writer(options: &SqliteConnectOptions, what: &str, path: &Path) -> Resu
     Ok(connection)
 }
 
+/// The newest step of the schema that this version knows.
+pub(super) fn schema_known() -> i64 {
+    MIGRATOR.iter().map(|step| step.version).max().unwrap_or_default()
+}
+
+/// What a finished copy in the file at `path` holds.
+pub(super) async fn describe(path: &Path) -> Result<Snapshot> {
+    let what = format!("read the copy {}", path.display());
+    let mut connection = SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(true)
+        .immutable(true)
+        .disable_statement_logging()
+        .connect()
+        .await
+        .doing(&what)?;
+    let lsn = head(&mut connection).await?;
+    let schema: i64 = sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM _sqlx_migrations")
+        .fetch_one(&mut connection)
+        .await
+        .doing(&what)?;
+    connection.close().await.doing(&what)?;
+    Ok(Snapshot { lsn, schema })
+}
+
 fn migration_fault(cause: MigrateError, what: &str, path: &Path) -> Error {
-    let known = MIGRATOR.iter().map(|step| step.version).max().unwrap_or_default();
+    let known = schema_known();
     match cause {
         MigrateError::VersionMissing(version) | MigrateError::VersionTooNew(version, _) => Error::new(
             Kind::Precondition,

@@ -2,9 +2,10 @@
 
 use sqlx::SqliteConnection;
 
-use super::bulk::{Bound, Columns, for_each, signed};
-use super::connect::Connections;
+use super::bulk::{Bound, Columns, for_each, json_hex, signed};
+use super::connect::{Connections, begin_write, commit};
 use super::fault::{Doing, unreadable};
+use super::names::require_namespace;
 use crate::base::error::Result;
 use crate::base::{DocumentId, Lsn};
 use crate::model::{LogEntry, Namespace, Operation};
@@ -77,4 +78,52 @@ pub(super) async fn drop_checkpoint(connections: &Connections, name: &str) -> Re
         .await
         .doing("drop a checkpoint")
         .map(|_| ())
+}
+
+/// See `Catalog::relog`. A version whose own entry is gone gets the new one for its own.
+pub(super) async fn relog(connections: &Connections, namespace: &Namespace, documents: &[DocumentId]) -> Result<Lsn> {
+    let ids = json_hex(documents.iter().map(|id| id.as_bytes().as_slice()));
+    let mut writer = connections.writer().await;
+    let mut transaction = begin_write(&mut writer).await?;
+    let owner = require_namespace(&mut transaction, namespace).await?;
+    let before = head(&mut transaction).await?;
+    sqlx::query(
+        "INSERT INTO oplog (namespace, document, operation) SELECT ?1, unhex(value), \
+         iif(EXISTS (SELECT 1 FROM documents WHERE id = unhex(value) AND namespace = ?1), ?3, ?4) FROM json_each(?2)",
+    )
+    .bind(owner)
+    .bind(&ids)
+    .bind(Operation::Put.as_str())
+    .bind(Operation::Delete.as_str())
+    .execute(&mut *transaction)
+    .await
+    .doing("log documents again")?;
+    sqlx::query(
+        "UPDATE documents SET lsn = (SELECT max(lsn) FROM oplog WHERE lsn > ?3 AND document = documents.id) \
+         WHERE id IN (SELECT unhex(value) FROM json_each(?2)) AND namespace = ?1 \
+         AND NOT EXISTS (SELECT 1 FROM oplog WHERE lsn = documents.lsn AND document = documents.id)",
+    )
+    .bind(owner)
+    .bind(&ids)
+    .bind(signed(before.0)?)
+    .execute(&mut *transaction)
+    .await
+    .doing("log documents again")?;
+    let lsn = head(&mut transaction).await?;
+    commit(transaction).await?;
+    Ok(lsn)
+}
+
+/// See `Catalog::prune_log`.
+pub(super) async fn prune_log(connections: &Connections, applied: Lsn) -> Result<u64> {
+    let mut writer = connections.writer().await;
+    let pruned = sqlx::query(
+        "DELETE FROM oplog WHERE lsn <= ?1 \
+         AND NOT EXISTS (SELECT 1 FROM documents WHERE id = oplog.document AND lsn = oplog.lsn)",
+    )
+    .bind(signed(applied.0)?)
+    .execute(&mut *writer)
+    .await
+    .doing("shorten the log")?;
+    Ok(pruned.rows_affected())
 }

@@ -12,11 +12,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{Catalog, DocumentState, NamespaceStats, ProjectedDocument, Selector, Source, WriteOutcome};
+use super::{
+    Audit, Catalog, DocumentState, NamespaceStats, ProjectedDocument, Selector, Snapshot, Source, WriteOutcome,
+};
 use crate::base::error::{Error, Result};
 use crate::base::{ChunkId, DocumentId, EmbedKey, Lsn, SourceId, Timestamp};
-use crate::model::{Document, DocumentWrite, Hydrated, LogEntry, Namespace};
+use crate::model::{Document, DocumentWrite, HeldChunk, Hydrated, LogEntry, Namespace};
 
+mod audit;
 mod bulk;
 mod chunks;
 mod connect;
@@ -86,22 +89,17 @@ impl SqliteCatalog {
         self.inner.connections.disk_bytes()
     }
 
-    /// Drops cached vectors that no chunk has a use for and gives their number. Writes and removals do that by
-    /// themselves; this is for vectors that were cached after their text had been removed.
-    ///
-    /// # Errors
-    /// Unavailable, Corrupt or Internal, as the database fails.
-    pub async fn sweep_vectors(&self) -> Result<u64> {
-        vectors::sweep(&self.inner.connections).await
+    /// The newest step of the schema that this version can read.
+    pub fn schema_known() -> i64 {
+        connect::schema_known()
     }
 
-    /// Gives the space of what was removed back to the file system. Without it the space is used again by later
-    /// writes; worth calling after a large removal.
+    /// What the copy of a catalogue at `path` holds. Does not change it.
     ///
     /// # Errors
-    /// Unavailable, Corrupt or Internal, as the database fails.
-    pub async fn compact(&self) -> Result<()> {
-        self.inner.connections.compact().await
+    /// Corrupt if it is no catalogue.
+    pub async fn describe(path: &Path) -> Result<Snapshot> {
+        connect::describe(path).await
     }
 
     /// Runs a change to its end even if the caller goes away: one that was abandoned half-way might commit without
@@ -277,5 +275,50 @@ impl Catalog for SqliteCatalog {
 
     async fn stored_reply(&self, namespace: &Namespace, key: &str) -> Result<Option<Vec<u8>>> {
         names::stored_reply(&self.inner.connections, namespace, key).await
+    }
+
+    async fn held(&self, namespace: &Namespace, documents: Option<&[DocumentId]>) -> Result<Vec<HeldChunk>> {
+        audit::held(&self.inner.connections, namespace, documents).await
+    }
+
+    async fn uris(&self, namespace: &Namespace, documents: &[DocumentId]) -> Result<HashMap<DocumentId, String>> {
+        audit::uris(&self.inner.connections, namespace, documents).await
+    }
+
+    async fn audit(&self, model: &str, embedded: Lsn) -> Result<Audit> {
+        audit::audit(&self.inner.connections, model, embedded).await
+    }
+
+    async fn mend(&self) -> Result<()> {
+        self.change(|inner| async move { audit::mend(&inner.connections).await }).await
+    }
+
+    async fn relog(&self, namespace: &Namespace, documents: &[DocumentId]) -> Result<Lsn> {
+        let (namespace, documents) = (namespace.clone(), documents.to_vec());
+        self.change(move |inner| async move {
+            let lsn = log::relog(&inner.connections, &namespace, &documents).await?;
+            inner.committed(lsn, &documents.into_iter().collect());
+            Ok(lsn)
+        })
+        .await
+    }
+
+    async fn prune_log(&self, applied: Lsn) -> Result<u64> {
+        log::prune_log(&self.inner.connections, applied).await
+    }
+
+    async fn space(&self) -> Result<(u64, u64)> {
+        let connections = &self.inner.connections;
+        Ok((connections.disk_bytes(), connections.free_bytes().await?))
+    }
+
+    async fn compact(&self) -> Result<()> {
+        vectors::sweep(&self.inner.connections).await?;
+        self.inner.connections.compact().await
+    }
+
+    async fn snapshot(&self, target: &Path) -> Result<Snapshot> {
+        self.inner.connections.snapshot(target).await?;
+        connect::describe(target).await
     }
 }

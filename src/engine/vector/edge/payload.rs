@@ -6,8 +6,8 @@ use qdrant_edge::external::serde_json::json;
 use qdrant_edge::external::uuid::Uuid;
 use qdrant_edge::{
     Condition, CreateIndex, FieldCondition, FieldIndexOperations, Filter as EdgeFilter, IntegerIndexParams, JsonPath,
-    KeywordIndexParams, Match, PayloadFieldSchema, PayloadSchemaParams, PointId, PointStruct, PointStructPersisted,
-    Range, UpdateOperation, UuidIndexParams,
+    KeywordIndexParams, Match, Payload, PayloadFieldSchema, PayloadSchemaParams, PointId, PointStruct,
+    PointStructPersisted, Range, UpdateOperation, UuidIndexParams, WithPayloadInterface,
 };
 
 use crate::base::error::{Error, Kind, Result};
@@ -99,6 +99,20 @@ pub fn chunk_id(point: PointId) -> Result<ChunkId> {
             format!("the vector index holds the foreign point {number}: remove its directory"),
         )),
     }
+}
+
+/// What to read of a point to know its document.
+///
+/// # Errors
+/// As [`index_operations`].
+pub fn with_document() -> Result<WithPayloadInterface> {
+    Ok(WithPayloadInterface::Fields(vec![path(DOCUMENT)?]))
+}
+
+/// The document in a point's payload; all zeros if there is none.
+pub fn document_of(payload: Option<&Payload>) -> DocumentId {
+    let text = payload.and_then(|payload| payload.0.get(DOCUMENT)?.as_str());
+    text.and_then(DocumentId::parse).unwrap_or(DocumentId::from_u128(0))
 }
 
 /// A filter within one namespace, in qdrant's terms.

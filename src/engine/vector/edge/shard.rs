@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use qdrant_edge::{
     CountRequest, Distance, EdgeConfig, EdgeOptimizersConfig, EdgeShard, EdgeVectorParams, Filter as EdgeFilter,
-    HnswIndexConfig, PointOperations, QuantizationSearchParams, ScalarQuantizationConfig, ScalarType, SearchParams,
-    SearchRequest, UpdateOperation, VectorStorageDatatype, WalOptions,
+    HnswIndexConfig, PointOperations, QuantizationSearchParams, ScalarQuantizationConfig, ScalarType, ScrollRequest,
+    SearchParams, SearchRequest, UpdateOperation, VectorStorageDatatype, WalOptions, WithVector,
 };
 
 use super::payload;
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::files::write_atomic;
-use crate::model::{Candidate, Namespace};
+use crate::model::{Candidate, HeldChunk, Namespace};
 
 /// File that names the namespace. It is written at the first flush: a shard without it never held anything that counts.
 const NAMESPACE: &str = "namespace";
@@ -38,6 +38,15 @@ const SEGMENTS: usize = 2;
 /// Bytes of one file of the write-ahead log. It is not read at opening (the shard has no replay, and this project
 /// replays from its own log), so it only has to be small.
 const WAL_FILE_BYTES: usize = 1024 * 1024;
+
+/// Share of deleted points at which a segment is rewritten, and points from which that is worth the while: a shard of
+/// fewer takes a quarter of a megabyte.
+const VACUUM_RATIO: f64 = 0.2;
+/// See [`VACUUM_RATIO`].
+const VACUUM_POINTS: usize = 100;
+
+/// Points listed at a time.
+const LIST_POINTS: usize = 4_096;
 
 /// Tries of a flush that meets a segment swap, which lasts milliseconds.
 const FLUSH_TRIES: u64 = 50;
@@ -187,6 +196,51 @@ impl Shard {
         Ok(worked)
     }
 
+    /// Rewrites every segment that holds anything deleted; returns whether there was work.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] with the cause.
+    pub fn compact(&self) -> Result<bool> {
+        let what = || format!("cannot compact the vector index {}", self.directory.display());
+        let edge = self.edge()?;
+        let usual = edge.config().optimizers.clone();
+        let strict =
+            EdgeOptimizersConfig { deleted_threshold: Some(0.0), vacuum_min_vector_number: Some(1), ..usual.clone() };
+        edge.set_optimizers_config(strict).context(Kind::Internal, what)?;
+        let worked = self.optimize();
+        edge.set_optimizers_config(usual).context(Kind::Internal, what)?;
+        worked
+    }
+
+    /// The points that pass `filter`.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] with the cause; [`Kind::Corrupt`] for a point that this index never wrote.
+    pub fn held(&self, filter: Option<EdgeFilter>) -> Result<Vec<HeldChunk>> {
+        let what = || format!("cannot list the vector index {}", self.directory.display());
+        let edge = self.edge()?;
+        let (mut held, mut offset) = (Vec::new(), None);
+        loop {
+            let request = ScrollRequest {
+                offset,
+                limit: Some(LIST_POINTS),
+                filter: filter.clone(),
+                with_payload: Some(payload::with_document()?),
+                with_vector: WithVector::Bool(false),
+                order_by: None,
+            };
+            let (records, next) = edge.scroll(request).context(Kind::Internal, what)?;
+            for record in records {
+                let document = payload::document_of(record.payload.as_ref());
+                held.push(HeldChunk { document, chunk: payload::chunk_id(record.id)? });
+            }
+            if next.is_none() {
+                return Ok(held);
+            }
+            offset = next;
+        }
+    }
+
     /// Points, and those of them in a graph.
     ///
     /// # Errors
@@ -309,6 +363,8 @@ pub fn config(dimension: usize, tuning: Tuning) -> EdgeConfig {
         indexing_threshold: Some(kilobytes(INDEXING_POINTS)),
         // No upper bound; qdrant multiplies it by 1,024.
         max_segment_size: Some(usize::MAX / 4_096),
+        deleted_threshold: Some(VACUUM_RATIO),
+        vacuum_min_vector_number: Some(VACUUM_POINTS),
         ..EdgeOptimizersConfig::default()
     };
     let wal = WalOptions { segment_capacity: WAL_FILE_BYTES, ..WalOptions::default() };
