@@ -17,7 +17,7 @@ use crate::base::archive::{PIECE_BYTES, Sealer};
 use crate::base::error::{Context, Error, Kind, Result};
 
 /// Beginning of the names of copies under way in the data directory; one that a crash left is removed at the next start.
-pub const COPY_PREFIX: &str = "backup-";
+pub const COPY_PREFIX: &str = ".hivemem-copy-";
 
 /// Pieces that the reader may be ahead of the network.
 const PIECES_AHEAD: usize = 4;
@@ -97,8 +97,8 @@ impl Backup {
 
     fn send_blocking(self, pieces: &mpsc::Sender<Result<Vec<u8>>>) -> Result<()> {
         let what = || format!("cannot read the copy {}", self.copy.path().display());
-        let header =
-            serde_json::to_vec(&self.manifest).map_err(|cause| Error::internal("cannot encode a header").caused_by(cause))?;
+        let header = serde_json::to_vec(&self.manifest)
+            .map_err(|cause| Error::internal("cannot encode a header").caused_by(cause))?;
         // By its path: SQLite may have put another file there.
         let mut file = std::fs::File::open(self.copy.path()).context(Kind::Internal, what)?;
         let (mut sealer, first) = Sealer::begin(&header, self.manifest.catalog_bytes);

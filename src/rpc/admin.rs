@@ -4,9 +4,9 @@ use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::{Context, care};
 use super::proto::{self, admin_server::Admin};
 use super::status::status;
+use super::{Context, care};
 use crate::base::files;
 use crate::flow::backup::Backup;
 use crate::flow::{census, compact, repair};
@@ -149,10 +149,7 @@ impl Admin for Service {
 
     type BackupStream = care::Pieces;
 
-    async fn backup(
-        &self,
-        request: Request<proto::BackupRequest>,
-    ) -> Result<Response<Self::BackupStream>, Status> {
+    async fn backup(&self, request: Request<proto::BackupRequest>) -> Result<Response<Self::BackupStream>, Status> {
         let (metadata, _, _) = request.into_parts();
         let engines = &self.context.engines;
         let taken = async {
@@ -171,8 +168,7 @@ async fn run<T: Send + 'static>(
     work: impl Future<Output = crate::base::Result<T>> + Send + 'static,
 ) -> Result<T, Status> {
     let ended = tokio::spawn(work).await;
-    let outcome = ended.unwrap_or_else(|cause| {
-        Err(crate::base::Error::internal("the work ended early").caused_by(cause))
-    });
+    let outcome =
+        ended.unwrap_or_else(|cause| Err(crate::base::Error::internal("the work ended early").caused_by(cause)));
     outcome.map_err(|error| status(&error))
 }

@@ -37,8 +37,17 @@ fn wrong_usage_exits_with_2_and_says_what() {
 
 #[test]
 fn without_a_server_every_command_fails_with_1_and_names_both_remedies() {
-    let commands: &[&[&str]] =
-        &[&["search", "q"], &["ingest", "."], &["remember", "x"], &["forget", "tag:x"], &["context", "t"], &["stats"]];
+    let commands: &[&[&str]] = &[
+        &["search", "q"],
+        &["ingest", "."],
+        &["remember", "x"],
+        &["forget", "tag:x"],
+        &["context", "t"],
+        &["stats"],
+        &["fsck"],
+        &["compact"],
+        &["backup", "no-such-file"],
+    ];
     for command in commands {
         check(command, 1, &["http://127.0.0.1:1", "hivemem serve", "--data-dir"]);
         let stderr = hivemem(command).stderr;

@@ -20,8 +20,9 @@ use crate::proto::ingest_client::IngestClient;
 use crate::proto::retrieval_client::RetrievalClient;
 use crate::proto::{
     BackupRequest, CompactRequest, CompactResponse, CreateNamespaceRequest, ForgetRequest, ForgetResponse, FsckRequest,
-    FsckResponse, GatherContextRequest, GatherContextResponse, IngestSourceRequest, InputDocument, ListNamespacesRequest, PutDocumentsRequest, RememberRequest, RememberResponse,
-    SearchRequest, SearchResponse, StatsRequest, StatsResponse,
+    FsckResponse, GatherContextRequest, GatherContextResponse, IngestSourceRequest, InputDocument,
+    ListNamespacesRequest, PutDocumentsRequest, RememberRequest, RememberResponse, SearchRequest, SearchResponse,
+    StatsRequest, StatsResponse,
 };
 
 /// How long to wait for a connection.

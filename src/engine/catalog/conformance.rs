@@ -216,7 +216,7 @@ async fn an_audit_finds_what_is_without_vector_or_orphaned(catalog: &dyn Catalog
     assert_eq!((mine, audit.orphans), (vec![&(place.namespace.clone(), lacking)], 1));
     assert!(audit.damage.is_empty() && audit.counters.is_empty() && audit.broken.is_empty(), "{audit:?}");
     let earlier = catalog.audit(MODEL, before).await.unwrap();
-    assert_eq!(earlier.chunks_without_vector + 1, audit.chunks_without_vector, "what is still being embedded is well");
+    assert_eq!(earlier.texts_without_vector + 1, audit.texts_without_vector, "what is still being embedded is well");
     catalog.mend().await.unwrap();
     assert_eq!(catalog.audit(MODEL, before).await.unwrap().orphans, 0);
     assert_eq!(cached(catalog, &["has one", "nobody's"]).await, [true, false]);

@@ -11,12 +11,12 @@ use crate::base::clock::SystemClock;
 use crate::engine::catalog::sqlite::SqliteCatalog;
 use crate::engine::catalog::{Catalog, Selector};
 use crate::engine::embed::fake::FakeEmbedder;
-use crate::engine::lexical::tantivy::{TantivyIndex, TantivySettings};
 use crate::engine::lexical::LexicalDocument;
+use crate::engine::lexical::tantivy::{TantivyIndex, TantivySettings};
 use crate::engine::parse::ChunkSizes;
 use crate::engine::store::local::LocalStore;
-use crate::engine::vector::edge::{EdgeIndex, EdgeSettings};
 use crate::engine::vector::VectorPoint;
+use crate::engine::vector::edge::{EdgeIndex, EdgeSettings};
 use crate::flow::access::{Access, Grant};
 use crate::flow::apply::VECTOR_CHECKPOINT;
 use crate::flow::put::{InputDocument, Put};
@@ -156,10 +156,7 @@ async fn a_sound_server_is_clean_and_a_repair_changes_nothing() {
     let report = bench.fsck().await;
     assert!(report.is_clean(), "{report:?}");
     let counts: Vec<_> = report.stores.iter().map(|store| (store.name, store.expected, store.found)).collect();
-    assert_eq!(
-        counts,
-        [("catalogue", 2, 2), ("log", 2, 2), ("embeddings", 2, 2), ("lexical", 2, 2), ("vector", 2, 2)]
-    );
+    assert_eq!(counts, [("catalogue", 2, 2), ("log", 2, 2), ("embeddings", 2, 2), ("lexical", 2, 2), ("vector", 2, 2)]);
     let outcome = repair(&bench.engines, &bench.projector, &bench.custodian).await.unwrap();
     assert_eq!((outcome.left, bench.engines.catalog.head().await.unwrap()), (None, report.lsn));
     bench.stop().await;
@@ -192,12 +189,8 @@ async fn foreign_chunks_go() {
         let mut vector = vec![0.0; DIMENSION];
         vector[0] = 1.0;
         let document = Arc::new(document.clone());
-        let point = VectorPoint {
-            chunk: foreign,
-            namespace: namespace.clone(),
-            document: Arc::clone(&document),
-            vector,
-        };
+        let point =
+            VectorPoint { chunk: foreign, namespace: namespace.clone(), document: Arc::clone(&document), vector };
         bench.engines.vectors.upsert(vec![point]).await.unwrap();
         bench.check("vector", &[], &[foreign], 0).await;
         let mut chunks = if document.id == a.document.id { a.chunks.clone() } else { Vec::new() };
@@ -217,7 +210,9 @@ async fn the_catalogue_is_mended_where_it_can_be_computed() {
     let a = bench.stored("a").await;
     bench.sql("DELETE FROM embeddings WHERE key = (SELECT embed_key FROM chunks ORDER BY key LIMIT 1)").await;
     bench.check("embeddings", &ids(&a)[..1], &[], 0).await;
-    bench.sql("INSERT INTO embeddings (key, model, vector) SELECT randomblob(16), model, vector FROM embeddings LIMIT 1").await;
+    bench
+        .sql("INSERT INTO embeddings (key, model, vector) SELECT randomblob(16), model, vector FROM embeddings LIMIT 1")
+        .await;
     bench.check("embeddings", &[], &[], 0).await;
     bench.sql("UPDATE namespaces SET documents = 7, tokens = -1").await;
     bench.check("catalogue", &[], &[], 2).await;
@@ -298,7 +293,7 @@ async fn nothing_of_what_was_forgotten_stays() {
     assert!(bench.engines.catalog.cached_vectors(&model, &keys).await.unwrap().is_empty());
     let done = compact::compact(&bench.engines, &bench.projector, &bench.custodian).await.unwrap();
     assert!(done.lexical && done.vector && done.log_entries == 2, "{done:?}");
-    assert_eq!(holding("xylocarpquartz"), [PathBuf::new(); 0], "not even in the files");
+    assert_eq!(holding("xylocarpquartz"), Vec::<PathBuf>::new(), "not even in the files");
     let left: Vec<PathBuf> = holding("tag-secret");
     assert!(left.iter().all(|path| path.components().any(|part| part.as_os_str() == "wal")), "{left:?}");
     let entries = bench.engines.catalog.read_log(Lsn(0), usize::MAX).await.unwrap();

@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{Audit, Catalog, DocumentState, NamespaceStats, ProjectedDocument, Selector, Snapshot, Source, WriteOutcome};
+use super::{
+    Audit, Catalog, DocumentState, NamespaceStats, ProjectedDocument, Selector, Snapshot, Source, WriteOutcome,
+};
 use crate::base::error::{Error, Result};
 use crate::base::{ChunkId, DocumentId, EmbedKey, Lsn, SourceId, Timestamp};
 use crate::model::{Document, DocumentWrite, HeldChunk, Hydrated, LogEntry, Namespace};

@@ -204,11 +204,8 @@ impl Shard {
         let what = || format!("cannot compact the vector index {}", self.directory.display());
         let edge = self.edge()?;
         let usual = edge.config().optimizers.clone();
-        let strict = EdgeOptimizersConfig {
-            deleted_threshold: Some(0.0),
-            vacuum_min_vector_number: Some(1),
-            ..usual.clone()
-        };
+        let strict =
+            EdgeOptimizersConfig { deleted_threshold: Some(0.0), vacuum_min_vector_number: Some(1), ..usual.clone() };
         edge.set_optimizers_config(strict).context(Kind::Internal, what)?;
         let worked = self.optimize();
         edge.set_optimizers_config(usual).context(Kind::Internal, what)?;
