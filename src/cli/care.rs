@@ -105,9 +105,9 @@ fn stores_text(stores: &[StoreCheck]) -> String {
             let of = if one.uri.is_empty() { format!("document {}", one.document_id) } else { printable(&one.uri) };
             let _ = writeln!(out, "{}: {what} {part} of {of} in {}", store.name, printable(&one.namespace));
         }
-        let listed = store.first.len() as u64;
-        if store.missing > 0 && store.missing + store.surplus > listed && listed > 0 {
-            let _ = writeln!(out, "{}: and {} more", store.name, count(store.missing + store.surplus - listed));
+        let beyond = (store.missing + store.surplus).saturating_sub(store.first.len() as u64);
+        if beyond > 0 && !store.first.is_empty() {
+            let _ = writeln!(out, "{}: and {} more", store.name, count(beyond));
         }
     }
     out

@@ -17,7 +17,7 @@ use crate::base::archive::{PIECE_BYTES, Sealer};
 use crate::base::error::{Context, Error, Kind, Result};
 
 /// Beginning of the names of copies under way in the data directory; one that a crash left is removed at the next start.
-pub const COPY_PREFIX: &str = "backup-";
+pub const COPY_PREFIX: &str = ".hivemem-copy-";
 
 /// Pieces that the reader may be ahead of the network.
 const PIECES_AHEAD: usize = 4;

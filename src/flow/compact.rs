@@ -4,6 +4,7 @@
 //! in segments of the indexes beside what is still valid, in entries of the log. Both indexes rewrite a segment by
 //! themselves once a good part of it is deleted; the rest is done here.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Engines;
@@ -13,16 +14,20 @@ use crate::base::Lsn;
 use crate::base::error::Result;
 
 /// How often to look, and how long nothing must have been written.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Free bytes of the catalogue that are left alone: later writes use them.
-const FREE_BYTES_MIN: u64 = 4 * 1024 * 1024;
+const FREE_BYTES_MIN: u64 = 1024 * 1024;
 
 /// Share of free bytes, as a divisor, from which they are given back.
 const FREE_RATIO: u64 = 5;
 
 /// Log entries from which the log is shortened: about 400 KiB.
 const LOG_ENTRIES_MIN: u64 = 10_000;
+
+/// Points up to which the vector index is rewritten at once when the server stops: they need no graph, so it takes less
+/// than a second.
+const POINTS_SMALL: u64 = 10_000;
 
 /// What a compaction did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -73,27 +78,43 @@ async fn durable(engines: &Engines, projector: &Projector) -> Result<Lsn> {
 }
 
 /// Compacts whenever it is worth it and nobody writes, until the server stops.
-pub async fn keep(engines: Engines, projector: std::sync::Arc<Projector>) {
-    let mut seen = Lsn(0);
-    let mut pruned = Lsn(0);
+pub async fn keep(engines: Engines, projector: Arc<Projector>) {
+    let mut keeper = Keeper { seen: Lsn(0), looked_at: None, pruned: Lsn(0) };
     loop {
         tokio::select! {
             () = projector.stopped() => return,
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
-        let looked = async {
-            let head = engines.catalog.head().await?;
-            let quiet = std::mem::replace(&mut seen, head) == head && durable(&engines, &projector).await? == head;
-            if quiet && (worth_it(&engines).await? || head.0 - pruned.0.min(head.0) >= LOG_ENTRIES_MIN) {
-                let done = compact_catalog(&engines, &projector).await?;
-                pruned = head;
-                tracing::info!(log_entries = done.log_entries, bytes = done.free_bytes, "gave space back");
-            }
-            Ok::<(), crate::base::Error>(())
-        };
-        if let Err(error) = looked.await {
+        if let Err(error) = keeper.look(&engines, &projector).await {
             tracing::warn!(error = %error.chain(), "space cannot be given back; the next attempt is in a while");
         }
+    }
+}
+
+/// What [`keep`] remembers.
+struct Keeper {
+    /// Where the log ended at the last look.
+    seen: Lsn,
+    /// Where it ended when the space was looked at.
+    looked_at: Option<Lsn>,
+    /// Where it ended when it was shortened.
+    pruned: Lsn,
+}
+
+impl Keeper {
+    async fn look(&mut self, engines: &Engines, projector: &Projector) -> Result<()> {
+        let head = engines.catalog.head().await?;
+        let quiet = std::mem::replace(&mut self.seen, head) == head && durable(engines, projector).await? == head;
+        if !quiet || self.looked_at == Some(head) {
+            return Ok(());
+        }
+        if worth_it(engines).await? || head.0.saturating_sub(self.pruned.0) >= LOG_ENTRIES_MIN {
+            let done = compact_catalog(engines, projector).await?;
+            self.pruned = head;
+            tracing::info!(log_entries = done.log_entries, bytes = done.free_bytes, "gave space back");
+        }
+        self.looked_at = Some(head);
+        Ok(())
     }
 }
 
@@ -103,12 +124,16 @@ async fn worth_it(engines: &Engines) -> Result<bool> {
     Ok(free >= FREE_BYTES_MIN && free >= bytes / FREE_RATIO)
 }
 
-/// Compacts the catalogue if enough of it is free: for a server that is about to stop, since one that only runs for a
-/// single command never has a quiet time.
+/// Compacts what takes little time: for a server that is about to stop, since one that only runs for a single command
+/// never has a quiet time.
 ///
 /// # Errors
-/// Those of the catalogue.
+/// Those of the engines.
 pub async fn on_close(engines: &Engines, projector: &Projector) -> Result<()> {
+    let vectors = engines.vectors();
+    if vectors.stats().await?.points <= POINTS_SMALL && vectors.optimize().await? {
+        vectors.flush().await?;
+    }
     if worth_it(engines).await? {
         compact_catalog(engines, projector).await?;
     }

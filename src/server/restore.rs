@@ -12,7 +12,7 @@ use crate::engine::catalog::sqlite::SqliteCatalog;
 use crate::flow::backup::Manifest;
 
 /// Beginning of the name of a catalogue that is not whole yet.
-pub(super) const RESTORE_PREFIX: &str = "restore-";
+pub(super) const RESTORE_PREFIX: &str = ".hivemem-restore-";
 
 /// What was restored.
 #[derive(Debug, Clone)]
@@ -33,7 +33,10 @@ pub async fn restore(file: &Path, data_dir: &Path) -> Result<Restored> {
     let archive = Archive::open(file)?;
     let manifest = manifest(file, &archive)?;
     let created = claim(data_dir)?;
+    // Before anything may be removed: whoever holds the directory keeps it.
+    let lock = DirLock::acquire(data_dir)?;
     let outcome = fill(archive, &manifest, data_dir).await;
+    drop(lock);
     if outcome.is_err() {
         // Only what this made. A directory that was there stays there.
         let _ = std::fs::remove_file(data_dir.join("LOCK"));
@@ -80,7 +83,6 @@ fn claim(data_dir: &Path) -> Result<bool> {
 }
 
 async fn fill(archive: Archive, manifest: &Manifest, data_dir: &Path) -> Result<()> {
-    let _lock = DirLock::acquire(data_dir)?;
     let what = || format!("cannot write to {}: check its permissions and space", data_dir.display());
     let mut copy = tempfile::Builder::new()
         .prefix(RESTORE_PREFIX)

@@ -45,6 +45,9 @@ fn without_a_server_every_command_fails_with_1_and_names_both_remedies() {
         &["forget", "tag:x"],
         &["context", "t"],
         &["stats"],
+        &["fsck"],
+        &["compact"],
+        &["backup", "no-such-file"],
     ];
     for command in commands {
         check(command, 1, &["http://127.0.0.1:1", "hivemem serve", "--data-dir"]);

@@ -23,13 +23,11 @@ pub struct Audit {
     pub documents: u64,
     /// Log entries.
     pub log_entries: u64,
-    /// Different texts of all chunks that have to have a vector.
-    pub texts: u64,
     /// Vectors in the cache.
     pub vectors: u64,
-    /// Chunks without one that have to have one, and the first of them.
-    pub chunks_without_vector: u64,
-    /// See [`Self::chunks_without_vector`].
+    /// Different texts without one that have to have one.
+    pub texts_without_vector: u64,
+    /// The first chunks with such a text.
     pub without_vector: Vec<(Namespace, HeldChunk)>,
     /// Vectors of texts that no chunk has.
     pub orphans: u64,

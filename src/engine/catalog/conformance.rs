@@ -215,10 +215,14 @@ async fn an_audit_finds_what_is_without_vector(catalog: &dyn Catalog) {
     let audit = catalog.audit(MODEL, outcome.lsn).await.unwrap();
     let lacking = HeldChunk { document: write.document.id, chunk: write.chunks[1].id };
     let mine: Vec<_> = audit.without_vector.iter().filter(|(namespace, _)| *namespace == place.namespace).collect();
-    assert_eq!((mine, audit.orphans), (vec![&(place.namespace.clone(), lacking)], 0), "nobody's vector was not taken in");
+    assert_eq!(
+        (mine, audit.orphans),
+        (vec![&(place.namespace.clone(), lacking)], 0),
+        "nobody's vector was not taken in"
+    );
     assert!(audit.damage.is_empty() && audit.counters.is_empty() && audit.broken.is_empty(), "{audit:?}");
     let earlier = catalog.audit(MODEL, before).await.unwrap();
-    assert_eq!(earlier.chunks_without_vector + 1, audit.chunks_without_vector, "what is still being embedded is well");
+    assert_eq!(earlier.texts_without_vector + 1, audit.texts_without_vector, "what is still being embedded is well");
     catalog.mend().await.unwrap();
     assert_eq!(catalog.audit(MODEL, before).await.unwrap().orphans, 0);
     assert_eq!(cached(catalog, &["has one", "nobody's"]).await, [true, false]);

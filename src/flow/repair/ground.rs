@@ -90,9 +90,9 @@ async fn embeddings(engines: &Engines, audit: &Audit) -> Result<StoreReport> {
     }
     Ok(StoreReport {
         name: "embeddings",
-        expected: audit.texts,
+        expected: audit.vectors + audit.texts_without_vector - audit.orphans.min(audit.vectors),
         found: audit.vectors,
-        missing: audit.chunks_without_vector,
+        missing: audit.texts_without_vector,
         surplus: audit.orphans,
         first,
         ..StoreReport::default()

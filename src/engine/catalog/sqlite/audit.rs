@@ -28,7 +28,7 @@ const UNLOGGED: &str = "SELECT n.name, d.id FROM documents AS d CROSS JOIN names
     ORDER BY d.key";
 
 /// Chunks whose vector has to be in the cache and is not. Walks two indexes in the same order.
-const WITHOUT_VECTOR: &str = "SELECT n.name, d.id, c.id FROM chunks AS c INDEXED BY chunks_by_embed_key \
+const WITHOUT_VECTOR: &str = "SELECT n.name, d.id, c.id, c.embed_key FROM chunks AS c INDEXED BY chunks_by_embed_key \
     CROSS JOIN documents AS d ON d.key = c.key / 1048576 CROSS JOIN namespaces AS n ON n.key = c.namespace \
     WHERE d.lsn <= ?2 AND NOT EXISTS (SELECT 1 FROM embeddings WHERE embeddings.key = c.embed_key \
     AND model = (SELECT key FROM models WHERE name = ?1))";
@@ -52,7 +52,6 @@ pub(super) async fn audit(connections: &Connections, model: &str, embedded: Lsn)
     .await?;
     audit.documents = count(&mut state, "SELECT count(*) FROM documents").await?;
     audit.log_entries = count(&mut state, "SELECT count(*) FROM oplog").await?;
-    audit.texts = count(&mut state, "SELECT count(DISTINCT embed_key) FROM chunks").await?;
     audit.vectors = count(&mut state, "SELECT count(*) FROM embeddings").await?;
     audit.orphans = count(
         &mut state,
@@ -60,8 +59,14 @@ pub(super) async fn audit(connections: &Connections, model: &str, embedded: Lsn)
     )
     .await?;
     let query: Bound<'_> = sqlx::query(WITHOUT_VECTOR).bind(model).bind(signed(embedded.0)?);
+    let mut last: Option<Vec<u8>> = None;
     for_each(&mut state, query, |row| {
-        audit.chunks_without_vector += 1;
+        // In the order of the index, so that chunks with the same text follow one another.
+        let key: &[u8] = row.at(3)?;
+        if last.as_deref() != Some(key) {
+            audit.texts_without_vector += 1;
+            last = Some(key.to_vec());
+        }
         if audit.without_vector.len() < LISTED_MAX {
             let (document, chunk) = (DocumentId::from_slice(row.at(1)?), ChunkId::from_slice(row.at(2)?));
             let (Some(document), Some(chunk)) = (document, chunk) else { return Err(unreadable("an id")) };

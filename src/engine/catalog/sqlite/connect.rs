@@ -184,7 +184,7 @@ impl Connections {
         }
     }
 
-    /// Bytes of pages that hold nothing.
+    /// Bytes of pages that hold nothing, and of the write-ahead log, which can be cut to nothing.
     pub(super) async fn free_bytes(&self) -> Result<u64> {
         let mut reader = self.reader().await?;
         let free: i64 =
@@ -192,7 +192,7 @@ impl Connections {
                 .fetch_one(&mut *reader)
                 .await
                 .doing("count free pages")?;
-        Ok(free.unsigned_abs())
+        Ok(free.unsigned_abs() + self.file_bytes("-wal"))
     }
 
     /// Writes all of one state to a new file at `target`, over a connection of its own, since readers may not write.
@@ -209,16 +209,15 @@ impl Connections {
 
     /// Bytes of the database file with its write-ahead log and index of it; 0 in memory.
     pub(super) fn disk_bytes(&self) -> u64 {
+        ["", "-wal", "-shm"].iter().map(|suffix| self.file_bytes(suffix)).sum()
+    }
+
+    /// Bytes of the file with this suffix.
+    fn file_bytes(&self, suffix: &str) -> u64 {
         let Some(path) = &self.path else { return 0 };
-        ["", "-wal", "-shm"]
-            .iter()
-            .filter_map(|suffix| {
-                let mut name = path.clone().into_os_string();
-                name.push(suffix);
-                std::fs::metadata(name).ok()
-            })
-            .map(|file| file.len())
-            .sum()
+        let mut name = path.clone().into_os_string();
+        name.push(suffix);
+        std::fs::metadata(name).map_or(0, |file| file.len())
     }
 }
 
