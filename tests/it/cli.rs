@@ -102,3 +102,25 @@ fn ingest_with_watch_prints_later_syncs_until_it_is_interrupted() {
     let stats: serde_json::Value = serde_json::from_slice(&stats.stdout).unwrap();
     assert_eq!((&stats["documents"], &stats["sources"][0]["watched"]), (&2.into(), &false.into()), "{stats}");
 }
+
+#[test]
+fn a_restored_directory_answers_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    std::fs::create_dir(path("docs")).unwrap();
+    std::fs::write(path("docs/a.md"), "# Pumps\n\nThe wombat pump is primed by hand.\n").unwrap();
+    let run = |arguments: &[&str]| -> String {
+        let output = hivemem(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (old, new, file) = (path("old"), path("new"), path("all.bak"));
+    run(&["ingest", &path("docs"), "--data-dir", &old]);
+    let search = |dir: &str| run(&["search", "wombat pump", "--json", "--data-dir", dir]);
+    let hits = |answer: &str| serde_json::from_str::<serde_json::Value>(answer).unwrap()["hits"].clone();
+    let before = search(&old);
+    run(&["backup", &file, "--data-dir", &old]);
+    assert!(run(&["restore", &file, "--data-dir", &new]).contains("with its indexes"));
+    assert_eq!(hits(&search(&new)), hits(&before));
+    assert!(hits(&before)[0]["snippet"].as_str().unwrap().contains("wombat"));
+}
