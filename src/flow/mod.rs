@@ -24,6 +24,9 @@ pub mod ingest;
 pub mod memory;
 pub mod put;
 pub mod recall;
+
+#[cfg(test)]
+mod fault_tests;
 #[cfg(test)]
 pub(crate) mod testing;
 

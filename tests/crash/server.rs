@@ -96,6 +96,10 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
+        if std::thread::panicking() {
+            self.home.disable_cleanup(true);
+            println!("the data is left in {}; the log ends with\n{}", self.home.path().display(), self.log_tail());
+        }
     }
 }
 
