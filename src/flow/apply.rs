@@ -37,8 +37,11 @@ const LEXICAL_COMMIT_STEPS: usize = 16;
 const VECTOR_FLUSH_AFTER: Duration = Duration::from_secs(5);
 /// Quiet time before the approximate vector index is built.
 const OPTIMIZE_AFTER: Duration = Duration::from_secs(2);
-/// Pause after a failure.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Pause after a failure; tests fail often and have no time.
+const RETRY_AFTER: Duration = if cfg!(test) { Duration::from_millis(20) } else { Duration::from_secs(1) };
+/// How often a follower at rest looks at the log though nobody woke it: a write may be committed and its caller fail
+/// or go away before it can tell. Costs one read of an index.
+const LOOK_AGAIN_AFTER: Duration = if cfg!(test) { Duration::from_millis(100) } else { Duration::from_secs(5) };
 
 /// How far the projections are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -193,7 +196,7 @@ impl Projector {
 
     async fn follow_vectors(self: Arc<Self>, engines: Engines, manifest: String) {
         let at = self.state().vector;
-        let mut vectors = Vectors { engines, manifest, at, flushed: at, since: None, quiet_since: None };
+        let mut vectors = Vectors { engines, manifest, at, flushed: at, since: None, quiet_since: None, optimized: false };
         while !self.stopping_now() {
             match vectors.step(&self).await {
                 Ok(Progress::Moved) => {}
@@ -203,8 +206,12 @@ impl Projector {
                 Err(_) if self.stopping_now() => break,
                 Err(error) => {
                     tracing::error!(error = %error.chain(), "the vector index cannot follow the log");
-                    self.state.send_modify(|state| state.vector_problem = Some(error.to_string()));
                     vectors.at = vectors.flushed;
+                    // What is applied again is taken out first, so nothing after this position is certain to be found.
+                    self.state.send_modify(|state| {
+                        state.vector = vectors.at;
+                        state.vector_problem = Some(error.to_string());
+                    });
                     tokio::time::sleep(RETRY_AFTER).await;
                 }
             }
@@ -225,8 +232,6 @@ enum Progress {
     /// Nothing to do; look again after this long or when woken.
     Idle(Duration),
 }
-
-const FOREVER: Duration = Duration::from_secs(3600);
 
 /// The next stretch of the log: which documents it names, by namespace, and where it ends.
 async fn next_stretch(
@@ -288,7 +293,10 @@ impl Words {
 
     /// At the end of the log: commit if somebody waits or enough time went by.
     async fn rest(&mut self, projector: &Projector) -> Result<Progress> {
-        let Some(since) = self.since else { return Ok(Progress::Idle(FOREVER)) };
+        let Some(since) = self.since else {
+            projector.state.send_if_modified(|state| state.lexical_problem.take().is_some());
+            return Ok(Progress::Idle(LOOK_AGAIN_AFTER));
+        };
         let waited_for = *projector.wanted.borrow() > self.engines.lexical.applied();
         let age = since.elapsed();
         if waited_for || age >= LEXICAL_COMMIT_AFTER {
@@ -320,14 +328,16 @@ struct Vectors {
     flushed: Lsn,
     since: Option<Instant>,
     quiet_since: Option<Instant>,
+    /// Nothing was applied since the approximate index was built.
+    optimized: bool,
 }
 
 impl Vectors {
     async fn step(&mut self, projector: &Projector) -> Result<Progress> {
         let Some((end, named)) = next_stretch(&self.engines, self.at).await? else {
-            return self.rest().await;
+            return self.rest(projector).await;
         };
-        self.quiet_since = None;
+        (self.quiet_since, self.optimized) = (None, false);
         for (namespace, ids) in &named {
             let ids: Vec<DocumentId> = ids.iter().copied().collect();
             self.engines.vectors.delete_documents(namespace, &ids).await?;
@@ -400,8 +410,12 @@ impl Vectors {
     }
 
     /// At the end of the log: flush, and after some quiet build the approximate index.
-    async fn rest(&mut self) -> Result<Progress> {
+    async fn rest(&mut self, projector: &Projector) -> Result<Progress> {
         self.flush().await?;
+        if self.optimized {
+            projector.state.send_if_modified(|state| state.vector_problem.take().is_some());
+            return Ok(Progress::Idle(LOOK_AGAIN_AFTER));
+        }
         let quiet = self.quiet_since.get_or_insert_with(Instant::now).elapsed();
         if quiet < OPTIMIZE_AFTER {
             return Ok(Progress::Idle(OPTIMIZE_AFTER - quiet));
@@ -410,7 +424,8 @@ impl Vectors {
         if worked {
             self.engines.vectors.flush().await?;
         }
-        Ok(Progress::Idle(FOREVER))
+        self.optimized = true;
+        Ok(Progress::Moved)
     }
 
     async fn flush(&mut self) -> Result<()> {

@@ -11,13 +11,13 @@ use tokio::task::JoinHandle;
 
 use super::Engines;
 use super::access::{Access, Grant};
-use super::apply::{Projections, Projector};
+use super::apply::{Projections, Projector, VECTOR_CHECKPOINT};
 use super::ingest::{self, Report};
 use super::put::{InputDocument, Put};
 use super::recall::{self, Answer, Mode};
 use crate::base::blocking::Door;
 use crate::base::error::{Error, Kind, Result};
-use crate::base::{Clock, Timestamp};
+use crate::base::{Clock, Lsn, Timestamp};
 use crate::engine::catalog::sqlite::SqliteCatalog;
 use crate::engine::embed::fake::FakeEmbedder;
 use crate::engine::lexical::fake::FakeLexicalIndex;
@@ -336,13 +336,15 @@ impl Rig {
         (uris, answer.missing.into_iter().map(|missing| missing.part).collect())
     }
 
-    /// Waits, without touching anything, until both followers are at the head and content.
+    /// Waits, without touching anything, until both followers are at the head and content, and all is durable.
     pub async fn settled(&self) {
         let head = self.engines.catalog.head().await.unwrap();
         for _ in 0..1_000 {
             let state = self.projector.state();
             let content = state.lexical_problem.is_none() && state.vector_problem.is_none();
-            if state.lexical >= head && state.vector >= head && content {
+            let durable = self.engines.catalog.checkpoint(VECTOR_CHECKPOINT).await.unwrap();
+            let durable = durable.map_or(Lsn(0), |(applied, _)| applied);
+            if state.lexical >= head && state.vector >= head && durable >= head && content {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
