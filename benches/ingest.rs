@@ -24,6 +24,7 @@ use hivemem::engine::store::local::LocalStore;
 use hivemem::engine::vector::edge::{EdgeIndex, EdgeSettings};
 use hivemem::flow::access::Access;
 use hivemem::flow::apply::Projector;
+use hivemem::flow::turns::Turns;
 use hivemem::flow::{Engines, build, ingest};
 use hivemem_client::proto::{IngestReport, IngestSourceRequest};
 use tokio::runtime::Runtime;
@@ -142,6 +143,7 @@ async fn acknowledge(root: &Path, model: &Model) -> (f64, ingest::Report) {
         clock: Arc::new(SystemClock),
         door,
         sizes: *SIZES,
+        turns: Turns::default(),
     };
     let (projector, followers) = Projector::start(engines.clone(), manifest).await.expect("followers");
     let grant = Access::default().authorize(None, common::NAMESPACE).expect("an open server");

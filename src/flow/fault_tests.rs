@@ -1,6 +1,9 @@
 //! Engines that fail: each failure is an error of the right kind or a degraded answer, nothing acknowledged is lost, and
 //! everything catches up by itself once the fault is gone.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::forget::{self, Request};
 use super::memory::{self, Memory};
 use super::recall::Mode;
@@ -200,7 +203,7 @@ async fn a_fault_that_passed_leaves_no_trace() {
         rig.faults.once(method, How::Fails(Kind::Unavailable));
         for _ in 0..500 {
             rig.projector.wake();
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
             if !rig.faults.pending(method) {
                 break;
             }
@@ -223,7 +226,7 @@ async fn what_a_replay_took_out_of_an_index_is_not_said_to_be_in_it() {
     rig.put_all(vec![input], false).await.unwrap();
     rig.stuck(|_| !rig.faults.pending("vectors.upsert")).await;
     rig.faults.always("vectors.upsert", How::Fails(Kind::Internal));
-    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
     let (found, missing) = rig.finds("beta", Mode::Dense).await;
     assert!(found.contains(&"inline:b".to_owned()) || missing == ["dense"], "{found:?}, {missing:?}");
     rig.faults.clear();
@@ -288,4 +291,31 @@ async fn ten_replays_of_one_ingest_leave_the_same_counts_everywhere() {
     counts.dedup();
     assert_eq!(counts.len(), 1, "{counts:?}");
     assert_eq!(counts[0].0, 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_syncs_of_one_source_do_not_undo_each_other() {
+    let rig = Arc::new(Rig::new().await);
+    rig.tree.write("a.txt", "alpha", OLD);
+    rig.ingest().await.unwrap();
+    // The first has listed the tree and has yet to look at what is stored.
+    let gate = rig.faults.hold("catalog.ensure_source");
+    let first = tokio::spawn({
+        let rig = Arc::clone(&rig);
+        async move { rig.ingest().await }
+    });
+    gate.reached().await;
+    rig.tree.write("b.txt", "beta", OLD);
+    let mut second = tokio::spawn({
+        let rig = Arc::clone(&rig);
+        async move { rig.ingest().await }
+    });
+    // Long enough for it to end if nothing holds it back.
+    let early = tokio::time::timeout(Duration::from_millis(300), &mut second).await.is_ok();
+    gate.open();
+    first.await.unwrap().unwrap();
+    if !early {
+        assert_eq!(second.await.unwrap().unwrap().outcome.added, 1);
+    }
+    complete(&rig.finds("alpha beta", Mode::Lexical).await, &["file:///tree/a.txt", "file:///tree/b.txt"]);
 }

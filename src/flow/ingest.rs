@@ -138,7 +138,12 @@ pub async fn ingest(
     progress: &ProgressSink,
 ) -> Result<Report> {
     let namespace = grant.namespace();
-    let (uri, listing) = list(engines, request).await?;
+    let (store, address) = (Arc::clone(&engines.store), request.source.clone());
+    let uri = engines.door.run(move || store.resolve(&address)).await?;
+    // Two syncs side by side would each take what the other one wrote since its listing for gone, or write the older
+    // bytes last.
+    let turn = engines.turns.take(namespace.as_str(), &uri).await;
+    let listing = list(engines, &uri, request).await?;
     engines.catalog.create_namespace(namespace, engines.clock.now()).await?;
     let source = engines.catalog.ensure_source(namespace, &uri, engines.clock.now()).await?;
     let recipe = engines.recipe(&request.tags);
@@ -177,6 +182,7 @@ pub async fn ingest(
     let narrowed = !request.options.include.is_empty() || !request.options.exclude.is_empty();
     let gone = if narrowed { only_absent(engines, stored).await? } else { stored };
     retire(engines, namespace, gone, &kept, &mut report).await?;
+    drop(turn);
 
     projector.wake();
     report.outcome.lsn = engines.catalog.head().await?;
@@ -187,17 +193,10 @@ pub async fn ingest(
     Ok(report)
 }
 
-async fn list(engines: &Engines, request: &Request) -> Result<(String, crate::engine::store::Listing)> {
+async fn list(engines: &Engines, uri: &str, request: &Request) -> Result<crate::engine::store::Listing> {
     let store = Arc::clone(&engines.store);
-    let (address, options) = (request.source.clone(), request.options.clone());
-    engines
-        .door
-        .run(move || {
-            let uri = store.resolve(&address)?;
-            let listing = store.list(&uri, &options)?;
-            Ok((uri, listing))
-        })
-        .await
+    let (uri, options) = (uri.to_owned(), request.options.clone());
+    engines.door.run(move || store.list(&uri, &options)).await
 }
 
 /// Whether size and time say that the stored version is still the file's content.

@@ -24,6 +24,7 @@ pub mod ingest;
 pub mod memory;
 pub mod put;
 pub mod recall;
+pub mod turns;
 
 #[cfg(test)]
 mod fault_tests;
@@ -49,6 +50,8 @@ pub struct Engines {
     pub door: Door,
     /// Sizes of chunks.
     pub sizes: ChunkSizes,
+    /// One sync of a source at a time.
+    pub turns: turns::Turns,
 }
 
 impl std::fmt::Debug for Engines {

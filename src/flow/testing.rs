@@ -15,6 +15,7 @@ use super::apply::{Projections, Projector, VECTOR_CHECKPOINT};
 use super::ingest::{self, Report};
 use super::put::{InputDocument, Put};
 use super::recall::{self, Answer, Mode};
+use super::turns::Turns;
 use crate::base::blocking::Door;
 use crate::base::error::{Error, Kind, Result};
 use crate::base::{Clock, Lsn, Timestamp};
@@ -266,6 +267,7 @@ impl Rig {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             door: Door::new(4),
             sizes: ChunkSizes { tokens_max: 40, header_tokens_max: 12 },
+            turns: Turns::default(),
         };
         let grant = Access::default().authorize(None, "ns").unwrap();
         let (projector, followers) = follow(&engines).await;

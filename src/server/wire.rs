@@ -23,6 +23,7 @@ use crate::flow::Engines;
 use crate::flow::access::Access;
 use crate::flow::apply::{Projector, VECTOR_CHECKPOINT};
 use crate::flow::forget;
+use crate::flow::turns::Turns;
 use crate::rpc;
 
 /// Blocking jobs of the flows at a time, per core: they mix reading and computing.
@@ -69,6 +70,7 @@ impl Assembly {
             clock: Arc::new(SystemClock),
             door,
             sizes: config.chunks,
+            turns: Turns::default(),
         };
         let (projector, mut followers) = Projector::start(engines.clone(), manifest).await?;
         followers.push(tokio::spawn(forget::sweep_forever(engines.clone(), Arc::clone(&projector))));
