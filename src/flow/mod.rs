@@ -29,6 +29,8 @@ pub mod turns;
 #[cfg(test)]
 mod fault_tests;
 #[cfg(test)]
+mod history_tests;
+#[cfg(test)]
 pub(crate) mod testing;
 
 /// The engines that flows work on, chosen once at start.
