@@ -5,7 +5,7 @@ HIVEMEM := $(TARGET_DIR)/release/hivemem
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint bench eval clean
+.PHONY: help setup build demo test crash lint bench eval clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ demo: setup build ## Start a server, ingest two repositories, show searches and 
 
 test: setup ## Run all tests
 	cargo test --workspace
+
+crash: setup ## Kill the server at random moments, KILLS times (200), and check that nothing is lost
+	HIVEMEM_CRASH_KILLS=$(or $(KILLS),200) cargo test --test crash -- --nocapture
 
 lint: ## Check formatting and clippy, warnings denied
 	cargo fmt --all --check

@@ -29,10 +29,11 @@ mod words;
 const STEP_ENTRIES_MAX: usize = 512;
 /// Documents read at a time: at the limit for one document, 64 of them are 256 MiB; usually they are half a megabyte.
 const READ_DOCUMENTS_MAX: usize = 64;
-/// Pause after a failure.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// Pause where there is nothing to do until somebody wakes the follower.
-const FOREVER: Duration = Duration::from_secs(3600);
+/// Pause after a failure; tests fail often and have no time.
+const RETRY_AFTER: Duration = if cfg!(test) { Duration::from_millis(20) } else { Duration::from_secs(1) };
+/// How often a follower at rest looks at the log though nobody woke it: a write may be committed and its caller fail
+/// or go away before it can tell. Costs one read of an index.
+const LOOK_AGAIN_AFTER: Duration = if cfg!(test) { Duration::from_millis(100) } else { Duration::from_secs(5) };
 
 /// How far the projections are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -54,10 +54,15 @@ pub async fn forget(engines: &Engines, projector: &Projector, grant: &Grant, req
     let mut forgotten = Forgotten { uris, lsn: outcome.lsn, pending: Vec::new() };
     if outcome.removed > 0 {
         projector.wake();
-        projector.wait_lexical(outcome.lsn).await?;
-        let followed = tokio::time::timeout(FORGET_WAIT_MAX, projector.wait_vector(outcome.lsn)).await;
-        if !matches!(followed, Ok(Ok(()))) {
-            forgotten.pending.push("vector");
+        // It is gone from the answers already; an index that cannot follow now does so later.
+        let (words, vectors) = tokio::join!(
+            tokio::time::timeout(FORGET_WAIT_MAX, projector.wait_lexical(outcome.lsn)),
+            tokio::time::timeout(FORGET_WAIT_MAX, projector.wait_vector(outcome.lsn)),
+        );
+        for (projection, followed) in [("lexical", words), ("vector", vectors)] {
+            if !matches!(followed, Ok(Ok(()))) {
+                forgotten.pending.push(projection);
+            }
         }
     }
     Ok(forgotten)

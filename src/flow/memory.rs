@@ -90,7 +90,11 @@ pub async fn remember(engines: &Engines, projector: &Projector, grant: &Grant, m
     let identity = format!("text\0{}\0{text}", input.tags.join("\0"));
     let uri = format!("{MEMORY_SOURCE}{}", DocumentId::derive(grant.namespace().as_str(), &identity));
     engines.catalog.create_namespace(grant.namespace(), now).await?;
-    let known = engines.catalog.document_by_uri(grant.namespace(), &uri).await?;
+    let stored = engines.catalog.document_by_uri(grant.namespace(), &uri).await?;
+    let was_stored = stored.is_some();
+    // What has run out is forgotten, whether or not it was swept up yet: said again it is new.
+    let known = stored.filter(|stored| alive(stored, now));
+    let lapsed = was_stored && known.is_none();
     let neighbours = if known.is_some() { Vec::new() } else { neighbours(engines, grant, &text).await? };
     let shingles = Shingles::of(&text);
     let echoes = echoes(&Shingles::of(&packing::without_headings(&text)), &neighbours);
@@ -119,7 +123,14 @@ pub async fn remember(engines: &Engines, projector: &Projector, grant: &Grant, m
     let document =
         *ids.first().ok_or_else(|| Error::invalid("text", format!("this text can't be stored: {}", reason())))?;
     let (repeats, echoes) = (repeated.and_then(|(_, uri)| uri), Vec::new());
-    Ok(Remembered { uri, document, created: report.outcome.added > 0, repeats, echoes, lsn: report.outcome.lsn })
+    Ok(Remembered {
+        uri,
+        document,
+        created: lapsed || report.outcome.added > 0,
+        repeats,
+        echoes,
+        lsn: report.outcome.lsn,
+    })
 }
 
 /// The memory as a document. Kind, run and node become labels too, so that it can be filtered and forgotten by them.
@@ -159,6 +170,10 @@ fn input(memory: Memory, now: Timestamp) -> Result<InputDocument> {
         expires_at: memory.ttl.map(|ttl| expiry(ttl, now)).transpose()?,
         ..InputDocument::default()
     })
+}
+
+fn alive(document: &Document, now: Timestamp) -> bool {
+    document.expires_at.is_none_or(|at| at > now)
 }
 
 fn expiry(ttl: Duration, now: Timestamp) -> Result<Timestamp> {
@@ -215,11 +230,10 @@ async fn repeated(
     neighbours: &[Hydrated],
     now: Timestamp,
 ) -> Result<Option<(DocumentId, String)>> {
-    let alive = |document: &Document| document.expires_at.is_none_or(|at| at > now);
     let mut seen: Vec<DocumentId> = Vec::new();
     for found in neighbours.iter().filter(|found| found.document.kind == DocumentKind::Memory) {
         let document = &found.document;
-        if seen.contains(&document.id) || !alive(document) {
+        if seen.contains(&document.id) || !alive(document, now) {
             continue;
         }
         seen.push(document.id);

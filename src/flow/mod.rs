@@ -25,8 +25,12 @@ pub mod build;
 pub mod census;
 pub mod compact;
 pub mod context;
+#[cfg(test)]
+mod fault_tests;
 pub mod forget;
 pub mod freshness;
+#[cfg(test)]
+mod history_tests;
 pub mod ingest;
 pub mod memory;
 pub mod put;

@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::idempotency::Identity;
 use super::proto::{self, forget_request::Selector as WireSelector, ingest_progress, ingest_server::Ingest};
 use super::status::status;
-use super::{Context, convert};
+use super::{Context, convert, detached};
 use crate::base::error::{Error, Kind};
 use crate::base::limits::PUT_BATCH_DOCUMENTS_MAX;
 use crate::base::{DocumentId, Result};
@@ -289,8 +289,8 @@ impl Ingest for Service {
         request: Request<proto::RememberRequest>,
     ) -> std::result::Result<Response<proto::RememberResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
-        let context = &self.context;
-        let reply = async {
+        let context = self.context.clone();
+        let reply = detached(async move {
             let grant = context.grant(&metadata, &request.namespace)?;
             let identity = Identity::new("Remember", &request.idempotency_key, &request)?;
             let memory = Memory {
@@ -316,7 +316,7 @@ impl Ingest for Service {
                 })
             };
             context.replies.once(&context.engines, &grant, &identity, work).await
-        };
+        });
         reply.await.map(Response::new).map_err(|error| status(&error))
     }
 
@@ -325,8 +325,8 @@ impl Ingest for Service {
         request: Request<proto::ForgetRequest>,
     ) -> std::result::Result<Response<proto::ForgetResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
-        let context = &self.context;
-        let reply = async {
+        let context = self.context.clone();
+        let reply = detached(async move {
             let grant = context.grant(&metadata, &request.namespace)?;
             let identity = Identity::new("Forget", &request.idempotency_key, &request)?;
             let wanted = wanted(request.selector)?;
@@ -344,7 +344,76 @@ impl Ingest for Service {
                 })
             };
             context.replies.once(&context.engines, &grant, &identity, work).await
-        };
+        });
         reply.await.map(Response::new).map_err(|error| status(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::store::local::LocalStore;
+    use crate::engine::store::local_watch::LocalWatcher;
+    use crate::flow::testing::Rig;
+    use crate::flow::watch::{Pace, Watching};
+
+    async fn service(rig: &Rig) -> Service {
+        let watcher = Arc::new(LocalWatcher::new(LocalStore::default(), "".as_ref()));
+        let (engines, projector) = (rig.engines.clone(), Arc::clone(&rig.projector));
+        let watching = Watching::start(engines, projector, watcher, Pace::default(), false).await.unwrap();
+        Service::new(Context {
+            watching,
+            engines: rig.engines.clone(),
+            projector: Arc::clone(&rig.projector),
+            access: Default::default(),
+            replies: Arc::default(),
+            data_dir: Arc::default(),
+        })
+    }
+
+    fn request<T>(message: T) -> Request<T> {
+        Request::new(message)
+    }
+
+    fn memory() -> proto::RememberRequest {
+        proto::RememberRequest {
+            namespace: "ns".to_owned(),
+            text: "the caller of this left early".to_owned(),
+            idempotency_key: "k".to_owned(),
+            ..proto::RememberRequest::default()
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_caller_that_leaves_in_the_middle_loses_neither_its_change_nor_its_reply() {
+        let rig = Rig::new().await;
+        let service = Arc::new(service(&rig).await);
+        let gate = rig.faults.hold("catalog.write");
+        let (asked, server) = (memory(), Arc::clone(&service));
+        let call = tokio::spawn(async move { server.remember(request(asked)).await });
+        gate.reached().await;
+        call.abort();
+        let _ = call.await;
+        gate.open();
+        rig.settled().await;
+        let again = service.remember(request(memory())).await.unwrap().into_inner();
+        assert!(again.created, "the first reply was kept");
+        assert_eq!(rig.engines.lexical().count().await.unwrap(), 1);
+
+        let forget = || proto::ForgetRequest {
+            namespace: "ns".to_owned(),
+            idempotency_key: "f".to_owned(),
+            selector: Some(WireSelector::UriPrefix("memory:".to_owned())),
+        };
+        let gate = rig.faults.hold("catalog.remove");
+        let server = Arc::clone(&service);
+        let call = tokio::spawn(async move { server.forget(request(forget())).await });
+        gate.reached().await;
+        call.abort();
+        let _ = call.await;
+        gate.open();
+        rig.settled().await;
+        assert_eq!(service.forget(request(forget())).await.unwrap().into_inner().removed, 1);
+        assert_eq!(rig.engines.lexical().count().await.unwrap(), 0);
     }
 }

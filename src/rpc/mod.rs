@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tonic::metadata::MetadataMap;
 
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
 use crate::flow::Engines;
 use crate::flow::access::{Access, Grant};
 use crate::flow::apply::Projector;
@@ -47,6 +47,12 @@ impl Context {
     }
 }
 
+/// Does `work` to its end even if the caller goes away meanwhile: its change may be committed already, and the followers
+/// must hear of it and the reply be kept for the caller's next try.
+async fn detached<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    tokio::spawn(work).await.map_err(|cause| Error::internal("a request ended early").caused_by(cause))?
+}
+
 /// The bearer token of a request.
 fn token(metadata: &MetadataMap) -> Option<&str> {
     let value = metadata.get("authorization")?.to_str().ok()?;
@@ -72,7 +78,7 @@ pub async fn routes(context: Context) -> Result<tonic::service::Routes> {
         .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
-        .map_err(|cause| crate::base::Error::internal("the protocol's descriptors are damaged").caused_by(cause))?;
+        .map_err(|cause| Error::internal("the protocol's descriptors are damaged").caused_by(cause))?;
     let mut routes = tonic::service::Routes::builder();
     routes
         .add_service(health)

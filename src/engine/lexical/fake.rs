@@ -41,6 +41,15 @@ impl FakeLexicalIndex {
         self.state().pending.clear();
     }
 
+    /// The chunks that can be found, sorted; one that is there twice comes twice.
+    pub fn chunks(&self) -> Vec<ChunkId> {
+        let state = self.state();
+        let mut chunks: Vec<ChunkId> =
+            state.documents.values().flat_map(|entry| entry.chunks.iter().map(|chunk| chunk.id)).collect();
+        chunks.sort();
+        chunks
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

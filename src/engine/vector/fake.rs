@@ -35,6 +35,11 @@ impl FakeVectorIndex {
         state.points = state.durable.clone();
     }
 
+    /// The chunks that can be found.
+    pub fn chunks(&self) -> Vec<ChunkId> {
+        self.state().points.keys().copied().collect()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{FOREVER, Progress, Projector, READ_DOCUMENTS_MAX, RETRY_AFTER, Role, all_ids, next_stretch, stopping};
+use super::{
+    LOOK_AGAIN_AFTER, Progress, Projector, READ_DOCUMENTS_MAX, RETRY_AFTER, Role, all_ids, next_stretch, stopping,
+};
 use crate::base::error::{Error, Result};
 use crate::base::limits::APPLY_CHUNKS_MAX;
 use crate::base::{DocumentId, EmbedKey, Lsn};
@@ -39,12 +41,15 @@ struct Follower {
     flushed: Lsn,
     since: Option<Instant>,
     quiet_since: Option<Instant>,
+    /// Nothing was applied since the approximate index was built.
+    optimized: bool,
 }
 
 impl Projector {
     /// Feeds `space` from `at` until the server stops or another space took its place.
     pub(super) async fn follow_vectors(self: Arc<Self>, engines: Engines, space: Arc<Space>, at: Lsn, role: Role) {
-        let mut follower = Follower { engines, space, role, at, flushed: at, since: None, quiet_since: None };
+        let mut follower =
+            Follower { engines, space, role, at, flushed: at, since: None, quiet_since: None, optimized: false };
         let mut grown = self.grown.subscribe();
         while !self.stopping_now() {
             grown.mark_unchanged();
@@ -57,11 +62,12 @@ impl Projector {
                 Err(_) if self.stopping_now() => break,
                 Err(error) => {
                     tracing::error!(error = %error.chain(), "the vector index cannot follow the log");
+                    follower.at = follower.flushed;
+                    // What is applied again is taken out first, so nothing after this position is certain to be found.
                     self.state.send_modify(|state| match follower.role {
-                        Role::Serving => state.vector_problem = Some(error.to_string()),
+                        Role::Serving => (state.vector, state.vector_problem) = (follower.at, Some(error.to_string())),
                         Role::Building => state.next_problem = Some(error.to_string()),
                     });
-                    follower.at = follower.flushed;
                     tokio::time::sleep(RETRY_AFTER).await;
                 }
             }
@@ -80,7 +86,7 @@ impl Follower {
         let Some((end, named)) = next_stretch(&self.engines, self.at).await? else {
             return self.rest(projector).await;
         };
-        self.quiet_since = None;
+        (self.quiet_since, self.optimized) = (None, false);
         for (namespace, ids) in &named {
             let ids: Vec<DocumentId> = ids.iter().copied().collect();
             self.space.vectors.delete_documents(namespace, &ids).await?;
@@ -107,9 +113,14 @@ impl Follower {
     }
 
     fn tell(&self, projector: &Projector) {
-        projector.state.send_modify(|state| match self.role {
-            Role::Serving => (state.vector, state.vector_problem) = (self.at, None),
-            Role::Building => (state.vector_next, state.next_problem) = (Some(self.at), None),
+        projector.state.send_if_modified(|state| {
+            let (position, problem) = match self.role {
+                Role::Serving => (&mut state.vector, &mut state.vector_problem),
+                Role::Building => (state.vector_next.get_or_insert_default(), &mut state.next_problem),
+            };
+            let news = *position != self.at || problem.is_some();
+            (*position, *problem) = (self.at, None);
+            news
         });
     }
 
@@ -170,6 +181,9 @@ impl Follower {
             self.role = if took_over { Role::Serving } else { Role::Building };
             return Ok(Progress::Moved);
         }
+        if self.optimized {
+            return Ok(Progress::Idle(LOOK_AGAIN_AFTER));
+        }
         let quiet = self.quiet_since.get_or_insert_with(Instant::now).elapsed();
         if quiet < OPTIMIZE_AFTER {
             return Ok(Progress::Idle(OPTIMIZE_AFTER - quiet));
@@ -178,7 +192,8 @@ impl Follower {
         if worked {
             self.space.vectors.flush().await?;
         }
-        Ok(Progress::Idle(FOREVER))
+        self.optimized = true;
+        Ok(Progress::Moved)
     }
 
     async fn flush(&mut self) -> Result<()> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{FOREVER, Progress, Projector, READ_DOCUMENTS_MAX, RETRY_AFTER, Role, all_ids, next_stretch};
+use super::{LOOK_AGAIN_AFTER, Progress, Projector, READ_DOCUMENTS_MAX, RETRY_AFTER, Role, all_ids, next_stretch};
 use crate::base::error::Result;
 use crate::base::{DocumentId, Lsn};
 use crate::engine::lexical::LexicalDocument;
@@ -104,7 +104,7 @@ impl Follower {
         let Some(since) = self.since else {
             // After a failure there may be nothing left to apply, but still the problem to take back.
             self.commit(projector).await?;
-            return Ok(Progress::Idle(FOREVER));
+            return Ok(Progress::Idle(LOOK_AGAIN_AFTER));
         };
         let waited_for = *projector.wanted.borrow() > self.words.index.applied();
         let age = since.elapsed();

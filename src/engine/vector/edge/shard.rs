@@ -108,12 +108,15 @@ impl Shard {
         Ok(Some(Self::of(directory, namespace, edge)))
     }
 
-    /// Makes an empty shard in `directory`, which must not exist.
+    /// Makes an empty shard in `directory`. What lies there is thrown away: an attempt that failed half-way.
     ///
     /// # Errors
     /// [`Kind::Precondition`] if it cannot be written.
     pub fn create(directory: &Path, namespace: Namespace, config: EdgeConfig) -> Result<Self> {
         let what = || format!("cannot make the vector index in {}: check permissions and space", directory.display());
+        if directory.exists() {
+            std::fs::remove_dir_all(directory).context(Kind::Precondition, what)?;
+        }
         std::fs::create_dir_all(directory).context(Kind::Precondition, what)?;
         let edge = EdgeShard::new(directory, config).context(Kind::Precondition, what)?;
         for operation in payload::index_operations()? {

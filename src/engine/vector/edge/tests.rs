@@ -70,6 +70,20 @@ async fn a_copy_taken_without_flush_opens_and_takes_a_replay() {
     assert_eq!(index.stats().await.unwrap().points, 3);
 }
 
+/// Making a shard may fail half-way, on a full disk say; the follower tries again in the same process.
+#[tokio::test]
+async fn what_a_failed_making_of_a_shard_left_does_not_stop_the_next_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = open(dir.path()).index;
+    let ns = namespace("a");
+    let left = Shard::create(&shard_of_a(dir.path()), ns.clone(), index.inner.config.clone()).unwrap();
+    drop(left);
+    let points = vec![point(&ns, &Arc::new(document(&ns, "a")), 0, &[1., 0., 0., 0.])];
+    index.upsert(points).await.unwrap();
+    index.flush().await.unwrap();
+    assert_eq!(index.stats().await.unwrap().points, 1);
+}
+
 #[tokio::test]
 async fn another_model_or_dimension_or_damage_means_fresh() {
     let reopen_as = |dimension, model: &'static str| {
