@@ -196,7 +196,8 @@ impl Projector {
 
     async fn follow_vectors(self: Arc<Self>, engines: Engines, manifest: String) {
         let at = self.state().vector;
-        let mut vectors = Vectors { engines, manifest, at, flushed: at, since: None, quiet_since: None, optimized: false };
+        let mut vectors =
+            Vectors { engines, manifest, at, flushed: at, since: None, quiet_since: None, optimized: false };
         while !self.stopping_now() {
             match vectors.step(&self).await {
                 Ok(Progress::Moved) => {}

@@ -210,8 +210,7 @@ impl History {
         }
         let before = self.model.clone();
         for (name, number, tagged) in documents {
-            let held =
-                Held { text: text(number), tagged, expires_at: None, statement: None, linked: false };
+            let held = Held { text: text(number), tagged, expires_at: None, statement: None, linked: false };
             self.model.insert(format!("inline:{}/{name}.txt", name % 2), held);
         }
         if let (Ok(report), false) = (reply, stumbled) {
@@ -276,12 +275,11 @@ impl History {
         assert!(self.done(&reply));
         let expires_at = ttl.map(|seconds| Timestamp(self.now().0 + i64::from(seconds) * 1_000_000));
         let spelling = statement(number, loud);
-        let known = self.model.iter().find(|(_, held)| held.text == spelling).map(|(uri, held)| (uri.clone(), held.clone()));
+        let known =
+            self.model.iter().find(|(_, held)| held.text == spelling).map(|(uri, held)| (uri.clone(), held.clone()));
         let said_before = known.as_ref().is_some_and(|(_, held)| self.alive(held));
-        let other = self
-            .model
-            .values()
-            .any(|held| held.statement == Some(number) && held.text != spelling && self.alive(held));
+        let other =
+            self.model.values().any(|held| held.statement == Some(number) && held.text != spelling && self.alive(held));
         let uri = match (&reply, known.clone()) {
             (Ok(told), _) => {
                 assert!(told.echoes.is_empty());

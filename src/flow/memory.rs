@@ -123,7 +123,14 @@ pub async fn remember(engines: &Engines, projector: &Projector, grant: &Grant, m
     let document =
         *ids.first().ok_or_else(|| Error::invalid("text", format!("this text can't be stored: {}", reason())))?;
     let (repeats, echoes) = (repeated.and_then(|(_, uri)| uri), Vec::new());
-    Ok(Remembered { uri, document, created: lapsed || report.outcome.added > 0, repeats, echoes, lsn: report.outcome.lsn })
+    Ok(Remembered {
+        uri,
+        document,
+        created: lapsed || report.outcome.added > 0,
+        repeats,
+        echoes,
+        lsn: report.outcome.lsn,
+    })
 }
 
 /// The memory as a document. Kind, run and node become labels too, so that it can be filtered and forgotten by them.

@@ -1,7 +1,7 @@
 //! Helpers for tests of flows: engines in memory that fail on demand, a tree of files, a clock to set, and one place
 //! that puts them together.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -83,7 +83,6 @@ pub struct Faults(Arc<Mutex<Plan>>);
 
 #[derive(Default)]
 struct Plan {
-    calls: HashMap<&'static str, u64>,
     /// Calls of the method still to be let pass, calls to fail after that, and how.
     due: BTreeMap<&'static str, (u64, u64, How)>,
 }
@@ -125,14 +124,8 @@ impl Faults {
         self.plan().due.get(method).is_some_and(|(_, times, _)| *times > 0)
     }
 
-    /// Calls of `method` so far.
-    pub fn calls(&self, method: &str) -> u64 {
-        self.plan().calls.get(method).copied().unwrap_or_default()
-    }
-
     fn next(&self, method: &'static str) -> Option<How> {
         let mut plan = self.plan();
-        *plan.calls.entry(method).or_default() += 1;
         let (passing, times, how) = plan.due.get_mut(method)?;
         if *passing > 0 {
             *passing -= 1;
