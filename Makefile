@@ -5,10 +5,10 @@ HIVEMEM := $(TARGET_DIR)/release/hivemem
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test crash lint bench eval clean
+.PHONY: help setup build demo test crash histories lint bench eval clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Fetch ONNX Runtime and the embedding model into the cache (once)
 	@$(PYTHON) scripts/setup.py
@@ -24,6 +24,9 @@ test: setup ## Run all tests
 
 crash: setup ## Kill the server at random moments, KILLS times (200), and check that nothing is lost
 	HIVEMEM_CRASH_KILLS=$(or $(KILLS),200) cargo test --test crash -- --nocapture
+
+histories: setup ## Play random histories against a naive model, CASES of them (1000)
+	PROPTEST_CASES=$(or $(CASES),1000) cargo test --lib history_tests
 
 lint: ## Check formatting and clippy, warnings denied
 	cargo fmt --all --check

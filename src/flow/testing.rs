@@ -188,10 +188,13 @@ impl Clock for SetClock {
 
 /// A tree of files in memory, under [`TREE`].
 #[derive(Clone, Default)]
-pub struct Tree(Arc<Mutex<BTreeMap<String, (Vec<u8>, Timestamp)>>>);
+pub struct Tree(Arc<Mutex<Contents>>);
+
+/// Bytes and times of files by path.
+type Contents = BTreeMap<String, (Vec<u8>, Timestamp)>;
 
 impl Tree {
-    pub fn files(&self) -> MutexGuard<'_, BTreeMap<String, (Vec<u8>, Timestamp)>> {
+    pub fn files(&self) -> MutexGuard<'_, Contents> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

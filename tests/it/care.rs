@@ -191,14 +191,16 @@ fn write_corpus(dir: &Path, round: usize) {
     }
 }
 
+/// Blocks taken, not how long the files say they are: the vector index reserves more than it fills. What is merged away
+/// while this counts is nothing.
 fn disk_bytes(dir: &Path) -> u64 {
-    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
-    let size = |entry: std::fs::DirEntry| {
-        let metadata = entry.metadata().unwrap();
-        // What is taken, not how long the files say they are: the vector index reserves more than it fills.
-        if metadata.is_dir() { disk_bytes(&entry.path()) } else { metadata.blocks() * 512 }
+    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
+    let size = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => disk_bytes(&entry.path()),
+        Ok(metadata) => metadata.blocks() * 512,
+        Err(_) => 0,
     };
-    entries.map(size).sum()
+    entries.flatten().map(size).sum()
 }
 
 fn report_sizes(what: &str, data: &TempDir) -> u64 {

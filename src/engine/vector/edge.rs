@@ -20,6 +20,7 @@ use crate::base::files::write_atomic;
 use crate::base::{ChunkId, ContentHash, DocumentId};
 use crate::model::{Candidate, Filter, HeldChunk, Namespace};
 
+mod marker;
 mod payload;
 mod shard;
 

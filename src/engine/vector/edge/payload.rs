@@ -5,9 +5,9 @@ use qdrant_edge::external::ordered_float::OrderedFloat;
 use qdrant_edge::external::serde_json::json;
 use qdrant_edge::external::uuid::Uuid;
 use qdrant_edge::{
-    Condition, CreateIndex, FieldCondition, FieldIndexOperations, Filter as EdgeFilter, IntegerIndexParams, JsonPath,
-    KeywordIndexParams, Match, Payload, PayloadFieldSchema, PayloadSchemaParams, PointId, PointStruct,
-    PointStructPersisted, Range, UpdateOperation, UuidIndexParams, WithPayloadInterface,
+    Condition, CreateIndex, FieldCondition, FieldIndexOperations, Filter as EdgeFilter, IntegerIndexParams,
+    IsEmptyCondition, JsonPath, KeywordIndexParams, Match, Payload, PayloadFieldSchema, PayloadSchemaParams, PointId,
+    PointOperations, PointStruct, PointStructPersisted, Range, UpdateOperation, UuidIndexParams, WithPayloadInterface,
 };
 
 use crate::base::error::{Error, Kind, Result};
@@ -58,6 +58,22 @@ pub fn index_operations() -> Result<Vec<UpdateOperation>> {
         .collect()
 }
 
+/// The operations that make the indexes of the payload anew from the payloads, and remove points that have none.
+///
+/// # Errors
+/// As [`index_operations`].
+pub fn repair_operations() -> Result<Vec<UpdateOperation>> {
+    let mut operations = Vec::new();
+    for name in [DOCUMENT, SOURCE, LANGUAGE, KIND, TAGS, MODIFIED] {
+        operations.push(UpdateOperation::FieldIndexOperation(FieldIndexOperations::DeleteIndex(path(name)?)));
+    }
+    operations.extend(index_operations()?);
+    let bare = Condition::IsEmpty(IsEmptyCondition::from(path(DOCUMENT)?));
+    let bare = EdgeFilter { must: Some(vec![bare]), ..EdgeFilter::new() };
+    operations.push(UpdateOperation::PointOperation(PointOperations::DeletePointsByFilter(bare)));
+    Ok(operations)
+}
+
 fn path(name: &str) -> Result<JsonPath> {
     name.parse().map_err(|()| Error::internal(format!("{name:?} is no payload field")))
 }
@@ -80,6 +96,18 @@ pub fn point(point: VectorPoint) -> PointStructPersisted {
         payload[MODIFIED] = json!(modified.0);
     }
     PointStruct::new(point_id(chunk), vector, payload).into()
+}
+
+/// An id that no chunk has: those are UUIDs of version 5, this has no version.
+pub fn filler_id(number: u128) -> PointId {
+    PointId::Uuid(Uuid::from_u128(number))
+}
+
+/// A point with every field that there is, to be removed again.
+pub fn filler(id: PointId, dimension: usize) -> PointStructPersisted {
+    let nobody = Uuid::nil().to_string();
+    let payload = json!({ DOCUMENT: nobody, SOURCE: nobody, KIND: "", LANGUAGE: "", TAGS: [""], MODIFIED: 0 });
+    PointStruct::new(id, vec![0.0_f32; dimension], payload).into()
 }
 
 /// The point id of a chunk: the same UUID.

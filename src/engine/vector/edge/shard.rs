@@ -10,11 +10,13 @@ use std::time::Duration;
 
 use qdrant_edge::{
     CountRequest, Distance, EdgeConfig, EdgeOptimizersConfig, EdgeShard, EdgeVectorParams, Filter as EdgeFilter,
-    HnswIndexConfig, PointOperations, QuantizationSearchParams, ScalarQuantizationConfig, ScalarType, ScrollRequest,
-    SearchParams, SearchRequest, UpdateOperation, VectorStorageDatatype, WalOptions, WithVector,
+    HnswIndexConfig, PointInsertOperations, PointOperations, QuantizationSearchParams, ScalarQuantizationConfig,
+    ScalarType, ScrollRequest, SearchParams, SearchRequest, UpdateOperation, VectorStorageDatatype, WalOptions,
+    WithVector,
 };
 
-use super::payload;
+use super::marker::Marker;
+use super::{UPSERT_POINTS, payload};
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::files::write_atomic;
 use crate::model::{Candidate, HeldChunk, Namespace};
@@ -77,10 +79,11 @@ pub struct Tuning {
 pub struct Shard {
     directory: PathBuf,
     namespace: Namespace,
+    dimension: usize,
     /// `None` only while it is dropped.
     edge: Option<EdgeShard>,
     /// One change or flush at a time: a flush that meets an update panics.
-    writes: Mutex<()>,
+    writes: Mutex<Marker>,
     /// Changed since the last flush.
     dirty: AtomicBool,
 }
@@ -105,7 +108,31 @@ impl Shard {
             let held = cause.to_string().contains("WouldBlock");
             Error::new(if held { Kind::Conflict } else { Kind::Corrupt }, corrupt()).caused_by(cause)
         })?;
-        Ok(Some(Self::of(directory, namespace, edge)))
+        let shard = Self::of(directory, namespace, edge);
+        let left = shard.writes.lock().unwrap_or_else(PoisonError::into_inner).points();
+        if let Some(points) = left {
+            catch_unwind(AssertUnwindSafe(|| shard.repair(points)))
+                .map_err(|panic| Error::new(Kind::Corrupt, corrupt()).caused_by(panic_text(panic.as_ref())))?
+                .context(Kind::Corrupt, corrupt)?;
+        }
+        Ok(Some(shard))
+    }
+
+    /// Makes a shard that was killed between a change and the next flush even with itself. What was changed since the last
+    /// flush is replayed by the caller, so here it only must not stand in the way.
+    fn repair(&self, points: u64) -> Result<()> {
+        // Payloads without ids lie where the next points will. So many points take their places, and go with them.
+        let mut ids = (1..=points).map(|number| payload::filler_id(u128::from(number))).peekable();
+        while ids.peek().is_some() {
+            let ids: Vec<_> = ids.by_ref().take(UPSERT_POINTS).collect();
+            let fillers = ids.iter().map(|&id| payload::filler(id, self.dimension)).collect();
+            self.change(PointOperations::UpsertPoints(PointInsertOperations::PointsList(fillers)))?;
+            self.change(PointOperations::DeletePoints { ids })?;
+        }
+        for operation in payload::repair_operations()? {
+            self.apply(operation)?;
+        }
+        self.flush()
     }
 
     /// Makes an empty shard in `directory`. What lies there is thrown away: an attempt that failed half-way.
@@ -126,8 +153,9 @@ impl Shard {
     }
 
     fn of(directory: &Path, namespace: Namespace, edge: EdgeShard) -> Self {
-        let (writes, dirty) = (Mutex::new(()), AtomicBool::new(true));
-        Self { directory: directory.to_owned(), namespace, edge: Some(edge), writes, dirty }
+        let (writes, dirty) = (Mutex::new(Marker::of(directory)), AtomicBool::new(true));
+        let dimension = edge.config().vectors.get("").map_or(0, |vectors| vectors.size);
+        Self { dimension, directory: directory.to_owned(), namespace, edge: Some(edge), writes, dirty }
     }
 
     /// Whose it is.
@@ -144,9 +172,20 @@ impl Shard {
     /// # Errors
     /// [`Kind::Internal`] with the cause.
     pub fn change(&self, operation: PointOperations) -> Result<()> {
-        let _one = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
+        self.apply(UpdateOperation::PointOperation(operation))
+    }
+
+    fn apply(&self, operation: UpdateOperation) -> Result<()> {
+        let points = match &operation {
+            UpdateOperation::PointOperation(PointOperations::UpsertPoints(PointInsertOperations::PointsList(list))) => {
+                list.len() as u64
+            }
+            _ => 0,
+        };
+        let mut marker = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
+        marker.note(points)?;
         self.dirty.store(true, Ordering::Release);
-        self.edge()?.update(UpdateOperation::PointOperation(operation)).context(Kind::Internal, || {
+        self.edge()?.update(operation).context(Kind::Internal, || {
             format!("cannot write the vector index {}: check the space on its disk", self.directory.display())
         })
     }
@@ -260,11 +299,12 @@ impl Shard {
     /// # Errors
     /// [`Kind::Internal`] with the cause.
     pub fn flush(&self) -> Result<()> {
-        let _one = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut marker = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.dirty.swap(false, Ordering::AcqRel) {
             return Ok(());
         }
         let flushed = self.flush_edge().and_then(|()| self.mark()).and_then(|()| self.trim_log());
+        let flushed = flushed.and_then(|()| marker.clear());
         if flushed.is_err() {
             self.dirty.store(true, Ordering::Release);
         }

@@ -84,6 +84,53 @@ async fn what_a_failed_making_of_a_shard_left_does_not_stop_the_next_one() {
     assert_eq!(index.stats().await.unwrap().points, 1);
 }
 
+/// A kill in the middle of a flush: qdrant writes payloads and their indexes first and the ids last, so that they may be
+/// of different moments. The replay has to make it good whichever of them are the newer ones.
+#[tokio::test]
+async fn a_flush_that_was_cut_off_between_its_files_is_made_good_by_the_replay() {
+    for newer in [&["payload_index"][..], &["payload_index", "payload_storage"], &["payload_storage"]] {
+        let (dir, cut) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let copy = |what: &Path, to: &Path| {
+            let copied = std::process::Command::new("cp").arg("-rT").args([what, to]).status();
+            assert!(copied.unwrap().success());
+        };
+        let index = filled(dir.path()).await;
+        let ns = namespace("a");
+        let (old, new) = (document(&ns, "a"), Arc::new(document(&ns, "b")));
+        let later: Vec<_> = (0..9).map(|at| point(&ns, &new, at, &[0., 1., 0., 0.])).collect();
+        index.delete_documents(&ns, &[old.id]).await.unwrap();
+        index.upsert(later.clone()).await.unwrap();
+        copy(dir.path(), cut.path());
+        index.flush().await.unwrap();
+        let segments = |of: &Path| shard_of_a(of).join("segments");
+        for segment in std::fs::read_dir(segments(dir.path())).unwrap() {
+            let name = segment.unwrap().file_name();
+            for part in newer {
+                let part = Path::new(&name).join(part);
+                std::fs::remove_dir_all(segments(cut.path()).join(&part)).unwrap();
+                copy(&segments(dir.path()).join(&part), &segments(cut.path()).join(&part));
+            }
+        }
+        let Opened { index, fresh } = open(cut.path());
+        assert!(!fresh);
+        // Meanwhile most of the second document's chunks went again.
+        index.delete_documents(&ns, &[old.id, new.id]).await.unwrap();
+        index.upsert(later[..2].to_vec()).await.unwrap();
+        index.flush().await.unwrap();
+        drop(index);
+        let index = open(cut.path()).index;
+        assert_eq!(index.stats().await.unwrap().points, 2, "{newer:?}");
+        let of = |document: &crate::model::Document| Filter {
+            sources: vec![document.source],
+            documents: Some(vec![document.id]),
+            ..Filter::all(ns.clone())
+        };
+        let found = index.search(vec![0., 1., 0., 0.], &of(&new), 20).await.unwrap();
+        assert_eq!(found.len(), 2, "{newer:?}");
+        assert!(index.search(vec![1., 0., 0., 0.], &of(&old), 20).await.unwrap().is_empty(), "{newer:?}");
+    }
+}
+
 #[tokio::test]
 async fn another_model_or_dimension_or_damage_means_fresh() {
     let reopen_as = |dimension, model: &'static str| {
