@@ -70,11 +70,14 @@ struct Run {
 impl Run {
     /// Start, check, work, kill; then maybe kill while it starts or catches up.
     async fn round(&mut self, chance: &mut Chance) {
+        if chance.once_in(4) {
+            self.server.change_model();
+        }
         let client = self.server.start().await;
         self.check(&client, chance).await;
         let killed = Killed::default();
         let after = Duration::from_millis(if chance.once_in(3) { chance.below(150) } else { chance.below(1_500) });
-        let mut forks = (chance.fork(), chance.fork());
+        let mut forks = (chance.fork(), chance.fork(), chance.fork());
         let Self { server, files, notes, .. } = self;
         let kill = async {
             tokio::time::sleep(after).await;
@@ -85,6 +88,7 @@ impl Run {
             tokio::join!(
                 files.work(client.clone(), &mut forks.0, &killed),
                 notes.work(client.clone(), &mut forks.1, &killed),
+                work::rebuild(client.clone(), &mut forks.2, &killed),
                 kill,
             )
         };

@@ -1,16 +1,17 @@
 //! What the clients do while the server is killed: one syncs a tree of files that changes, one writes and forgets
-//! memories and documents. Each stops at its first error and leaves what was in flight in the ledger.
+//! memories and documents, one builds the indexes anew. Each stops at its first error and leaves what was in flight in the ledger.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use hivemem_client::proto::forget_request::Selector;
 use hivemem_client::proto::{
     ForgetRequest, IngestReport, IngestSourceRequest, InputDocument, PutDocumentsRequest, RememberRequest, SearchFilter,
 };
-use hivemem_client::{Client, ClientError};
+use hivemem_client::{Client, ClientError, ErrorKind};
 use tempfile::TempDir;
 
 use crate::ledger::Ledger;
@@ -30,6 +31,26 @@ fn acknowledged<T>(what: &str, reply: Result<T, ClientError>, killed: &Killed) -
 
 fn forget(selector: Selector) -> ForgetRequest {
     ForgetRequest { selector: Some(selector), ..ForgetRequest::default() }
+}
+
+/// Builds one index after the other anew until the server is gone.
+pub async fn rebuild(client: Client, chance: &mut Chance, killed: &Killed) {
+    loop {
+        tokio::time::sleep(Duration::from_millis(chance.below(400))).await;
+        let projection = chance.pick(&["vector".to_owned(), "lexical".to_owned()]).clone();
+        match client.rebuild(&projection, |_| {}).await {
+            // One may be under way since the start: another model, or what was cut off.
+            Err(error) if error.kind() == ErrorKind::Conflict => {}
+            reply => {
+                if acknowledged("rebuild", reply, killed).is_none() {
+                    return;
+                }
+            }
+        }
+        if killed.load(Ordering::SeqCst) {
+            return;
+        }
+    }
 }
 
 /// A tree of files that is synced again and again.
