@@ -68,7 +68,7 @@ impl Server {
     /// [`CONFIG`] is laid.
     pub fn start(data_dir: &Path) -> Self {
         std::fs::create_dir_all(data_dir).expect("a writable target folder");
-        let config = data_dir.join("bench.toml");
+        let config = data_dir.with_extension("bench.toml");
         let more =
             std::env::var_os(CONFIG).map(|file| std::fs::read_to_string(file).expect("a readable configuration"));
         let text = format!("[log]\nfilter = \"warn,qdrant_edge=error\"\n{}", more.unwrap_or_default());

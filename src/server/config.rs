@@ -116,6 +116,9 @@ impl Config {
         if raw.embedder.sessions > 64 || raw.embedder.query_threads > 64 {
             return Err(bad("embedder.sessions and embedder.query_threads", "must be at most 64".to_owned()));
         }
+        if let Some(gone) = raw.ingest.roots.iter().find(|root| !root.is_dir()) {
+            return Err(bad("ingest.roots", format!("names {}, which is no folder", gone.display())));
+        }
         let no_home = |key: &str| bad(key, "is empty and HOME is not set: give a folder".to_owned());
         let data_dir = non_empty(&raw.data_dir).map(PathBuf::from).or_else(|| environment.data_dir.clone());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -244,6 +247,7 @@ mod tests {
             ("[chunks]\ntokens_max = 3", "chunks.tokens_max"),
             ("[chunks]\ntokens_max = \"many\"", "tokens_max"),
             ("listen = ", "listen"),
+            ("[ingest]\nroots = [\"/no/such/folder\"]", "/no/such/folder"),
         ] {
             let error = Config::parse(text, &environment()).unwrap_err();
             assert_eq!(error.kind(), Kind::Precondition);

@@ -55,6 +55,7 @@ impl Assembly {
     /// # Errors
     /// Conflict if another process holds the directory; precondition for a missing model; those of the engines.
     pub async fn open(config: &Config, lasting: bool) -> Result<Self> {
+        check_data_dir(&config.data_dir)?;
         let lock = DirLock::acquire(&config.data_dir)?;
         files::remove_unfinished(&config.data_dir, &[COPY_PREFIX, RESTORE_PREFIX]);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -126,6 +127,24 @@ impl Assembly {
             tracing::warn!(error = %error.chain(), "space cannot be given back");
         }
         self.catalog.close().await
+    }
+}
+
+/// Refuses a folder that holds something else: its files would lie between ours, and what looks like a leftover is removed.
+fn check_data_dir(dir: &Path) -> Result<()> {
+    let names = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let names: Vec<String> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+    let ours = |name: &String| name == "LOCK" || [COPY_PREFIX, RESTORE_PREFIX].iter().any(|own| name.starts_with(own));
+    match names.iter().find(|name| !ours(name)) {
+        Some(foreign) if !names.iter().any(|name| name == CATALOG_FILE) => Err(Error::new(
+            Kind::Precondition,
+            format!(
+                "{} is no data directory: it holds {foreign} and no {CATALOG_FILE}; give a new or empty folder with \
+                 --data-dir",
+                dir.display()
+            ),
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -137,3 +137,13 @@ async fn a_data_directory_has_one_owner_and_a_bad_configuration_does_not_start()
     let error = LocalServer::start(listen).await.unwrap_err();
     assert!(error.message().contains("--listen is \"nonsense\""), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_with_something_else_in_it_is_no_data_directory() {
+    let folder = tree(&[("thesis.txt", b"years of work\n")]);
+    let options = ServeOptions { data_dir: Some(folder.path().to_owned()), ..ServeOptions::default() };
+    let error = LocalServer::start(options).await.unwrap_err();
+    assert!(error.message().contains("thesis.txt") && error.message().contains("--data-dir"), "{error}");
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(left.len(), 1, "nothing was written");
+}

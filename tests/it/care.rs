@@ -165,7 +165,7 @@ async fn what_is_no_whole_backup_is_refused_and_leaves_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn copies_that_a_crash_left_are_removed_at_the_next_start() {
-    let data = tempfile::tempdir().unwrap();
+    let data = Server::start().await.into_data().await;
     for name in [".hivemem-copy-x1.tmp", ".hivemem-copy-x1.tmp-journal", ".hivemem-restore-x2.tmp"] {
         std::fs::write(data.path().join(name), "half").unwrap();
     }

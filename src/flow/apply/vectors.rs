@@ -21,6 +21,10 @@ use crate::flow::{Engines, build};
 const FLUSH_AFTER: Duration = Duration::from_secs(5);
 /// Quiet time before the approximate index is built.
 const OPTIMIZE_AFTER: Duration = Duration::from_secs(2);
+/// Points that were replaced or removed since the last building, from which the index is built though it is not quiet: a
+/// server that is written to all the time would otherwise keep every vector that it ever had. At least this many, and no
+/// fewer than there are live ones, so that a building is paid for by as many changes as it has points to build.
+const DEAD_POINTS_MIN: u64 = 5_000;
 
 /// The position that `space` has applied durably.
 ///
@@ -43,13 +47,27 @@ struct Follower {
     quiet_since: Option<Instant>,
     /// Nothing was applied since the approximate index was built.
     optimized: bool,
+    /// Points stored since the approximate index was built.
+    stored: u64,
+    /// Points that there were then.
+    points_then: u64,
 }
 
 impl Projector {
     /// Feeds `space` from `at` until the server stops or another space took its place.
     pub(super) async fn follow_vectors(self: Arc<Self>, engines: Engines, space: Arc<Space>, at: Lsn, role: Role) {
-        let mut follower =
-            Follower { engines, space, role, at, flushed: at, since: None, quiet_since: None, optimized: false };
+        let mut follower = Follower {
+            engines,
+            space,
+            role,
+            at,
+            flushed: at,
+            since: None,
+            quiet_since: None,
+            optimized: false,
+            stored: 0,
+            points_then: 0,
+        };
         let mut grown = self.grown.subscribe();
         while !self.stopping_now() {
             grown.mark_unchanged();
@@ -107,6 +125,7 @@ impl Follower {
         let since = *self.since.get_or_insert_with(Instant::now);
         if since.elapsed() >= FLUSH_AFTER {
             self.flush().await?;
+            self.sweep().await?;
         }
         self.tell(projector);
         Ok(Progress::Moved)
@@ -125,7 +144,7 @@ impl Follower {
     }
 
     /// Gives every chunk of `documents` its vector, from the cache or the model, and stores the points.
-    async fn upsert(&self, projector: &Projector, documents: Vec<ProjectedDocument>) -> Result<()> {
+    async fn upsert(&mut self, projector: &Projector, documents: Vec<ProjectedDocument>) -> Result<()> {
         let embedder = &self.space.embedder;
         let model = embedder.model().key();
         let counter = embedder.counter();
@@ -165,7 +184,27 @@ impl Follower {
                 points.push(VectorPoint { chunk: chunk.id, namespace, document, vector });
             }
         }
+        self.stored += points.len() as u64;
         self.space.vectors.upsert(points).await
+    }
+
+    /// Builds the index, which drops what is dead in it, once there is much of that.
+    async fn sweep(&mut self) -> Result<()> {
+        let points = self.space.vectors.stats().await?.points;
+        let dead = self.stored.saturating_sub(points.saturating_sub(self.points_then));
+        if dead >= DEAD_POINTS_MIN.max(points) {
+            self.optimize().await?;
+        }
+        Ok(())
+    }
+
+    async fn optimize(&mut self) -> Result<()> {
+        if self.space.vectors.optimize().await? {
+            self.space.vectors.flush().await?;
+        }
+        self.points_then = self.space.vectors.stats().await?.points;
+        self.stored = 0;
+        Ok(())
     }
 
     /// At the end of the log: flush, take over, or after some quiet build the approximate index.
@@ -174,9 +213,7 @@ impl Follower {
         self.tell(projector);
         if self.role == Role::Building {
             // With the graph in place, so that searches do not become slower for a while.
-            if self.space.vectors.optimize().await? {
-                self.space.vectors.flush().await?;
-            }
+            self.optimize().await?;
             let took_over = rebuild::space_takes_over(&self.engines, projector, &self.space, self.at).await?;
             self.role = if took_over { Role::Serving } else { Role::Building };
             return Ok(Progress::Moved);
@@ -188,10 +225,7 @@ impl Follower {
         if quiet < OPTIMIZE_AFTER {
             return Ok(Progress::Idle(OPTIMIZE_AFTER - quiet));
         }
-        let worked = self.space.vectors.optimize().await?;
-        if worked {
-            self.space.vectors.flush().await?;
-        }
+        self.optimize().await?;
         self.optimized = true;
         Ok(Progress::Moved)
     }

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::{Difference, LISTED_MAX, StoreReport, settle};
 use crate::base::DocumentId;
@@ -11,7 +12,12 @@ use crate::flow::apply::Projector;
 use crate::model::{HeldChunk, Namespace};
 
 /// Looks at what differs before it is believed, while writes go on.
-const LOOKS_MAX: usize = 5;
+const LOOKS_MAX: usize = 6;
+/// Looks in a row between which nothing was written that settle it. One is not enough: an index that rewrites its segments
+/// may show a point twice or not at all for a moment.
+const QUIET_LOOKS: usize = 2;
+/// Pause between them.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// Which projection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +91,7 @@ pub(super) async fn compare(engines: &Engines, projector: &Projector, index: Ind
     Ok(Findings { report, differences })
 }
 
-/// Of `suspects` those that differ whenever they are looked at, or at a moment at which nothing was written.
+/// Of `suspects` those that differ whenever they are looked at, up to the second look between which nothing was written.
 async fn confirm(
     engines: &Engines,
     projector: &Projector,
@@ -93,6 +99,7 @@ async fn confirm(
     namespace: &Namespace,
     mut suspects: Vec<Differing>,
 ) -> Result<Vec<Differing>> {
+    let mut quiet = 0;
     for _ in 0..LOOKS_MAX {
         if suspects.is_empty() {
             break;
@@ -105,8 +112,12 @@ async fn confirm(
         let again: BTreeSet<Differing> = differing(expected, found).into_iter().collect();
         // What names no document can't be asked for by document, and is wrong at any time.
         suspects.retain(|suspect| suspect.held.document.as_u128() == 0 || again.contains(suspect));
-        if engines.catalog.head().await? == head {
+        quiet = if engines.catalog.head().await? == head { quiet + 1 } else { 0 };
+        if quiet == QUIET_LOOKS {
             break;
+        }
+        if !suspects.is_empty() {
+            tokio::time::sleep(PAUSE).await;
         }
     }
     Ok(suspects)
