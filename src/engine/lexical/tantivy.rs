@@ -169,6 +169,7 @@ fn start(directory: &Path, index: &Index, fields: Fields, settings: TantivySetti
     policy.set_del_docs_ratio_before_merge(MERGE_DELETED_RATIO);
     policy.set_max_docs_before_merge(MERGE_CHUNKS_MAX);
     writer.set_merge_policy(Box::new(policy));
+    collect_garbage(&writer);
     let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().context(Kind::Corrupt, what)?;
     Ok(Inner {
         directory: directory.to_owned(),
@@ -177,6 +178,13 @@ fn start(directory: &Path, index: &Index, fields: Fields, settings: TantivySetti
         writer: Mutex::new(writer),
         applied: AtomicU64::new(applied),
     })
+}
+
+/// Removes what a commit that was cut off left. Its replay gives files the same names, and tantivy refuses to write over one.
+fn collect_garbage(writer: &IndexWriter) {
+    if let Err(cause) = writer.garbage_collect_files().wait() {
+        tracing::warn!(%cause, "files that the full-text index does not use could not be removed");
+    }
 }
 
 impl Inner {
@@ -188,6 +196,7 @@ impl Inner {
             if let Err(cause) = writer.rollback() {
                 tracing::error!(%cause, "the full-text index cannot go back to its last commit; restart the server");
             }
+            collect_garbage(&writer);
             let message = format!(
                 "cannot write the full-text index {}: check the space on its disk; changes since log position {} are \
                  applied again",

@@ -38,6 +38,28 @@ async fn what_was_not_committed_is_gone_after_reopening_and_the_rest_is_there() 
     }
 }
 
+/// A kill between the files of a commit and its `meta.json`: the replay writes files of the same names.
+#[tokio::test]
+async fn what_a_commit_that_was_cut_off_left_does_not_stop_its_replay() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = open(dir.path());
+    let (gone, kept) =
+        (entry(&namespace("a"), "a.txt", &["first fox"]), entry(&namespace("a"), "b.txt", &["second fox"]));
+    index.replace(vec![gone.clone(), kept.clone()]).await.unwrap();
+    index.commit(Lsn(41)).await.unwrap();
+    let meta = std::fs::read(dir.path().join("meta.json")).unwrap();
+    index.delete_documents(&namespace("a"), &[gone.document.id]).await.unwrap();
+    index.commit(Lsn(42)).await.unwrap();
+    drop(index);
+    std::fs::write(dir.path().join("meta.json"), meta).unwrap();
+    let index = open(dir.path());
+    assert_eq!((index.applied(), index.count().await.unwrap()), (Lsn(41), 2));
+    index.delete_documents(&namespace("a"), &[gone.document.id]).await.unwrap();
+    index.commit(Lsn(42)).await.unwrap();
+    let found = index.search(&query("fox"), &Filter::all(namespace("a")), 10).await.unwrap();
+    assert_eq!(ids(&found), [kept.chunks[0].id]);
+}
+
 #[tokio::test]
 async fn an_index_of_another_version_is_built_again() {
     let dir = tempfile::tempdir().unwrap();
