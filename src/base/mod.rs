@@ -8,6 +8,7 @@ pub mod clock;
 pub mod error;
 pub mod files;
 pub mod ids;
+pub mod keyed;
 pub mod limits;
 pub mod tokens;
 

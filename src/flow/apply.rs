@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -101,24 +102,15 @@ impl Projector {
             workshop,
             tasks: Mutex::default(),
         });
-        projector.keep(tokio::spawn(Arc::clone(&projector).follow_words(
-            engines.clone(),
-            engines.words.get(),
-            Role::Serving,
-        )));
-        projector.keep(tokio::spawn(Arc::clone(&projector).follow_vectors(
-            engines.clone(),
-            space,
-            vector,
-            Role::Serving,
-        )));
+        projector.begin(words::Follower::new(engines, engines.words.get(), Role::Serving));
+        projector.begin(vectors::Follower::new(engines, space, vector, Role::Serving));
         Ok(projector)
     }
 
     /// Builds `words` beside the lexical index that serves, and lets it take over once it has caught up.
     pub fn build_words(self: &Arc<Self>, engines: &Engines, words: Arc<Words>) {
         self.state.send_modify(|state| state.lexical_next = Some(words.index.applied()));
-        self.keep(tokio::spawn(Arc::clone(self).follow_words(engines.clone(), words, Role::Building)));
+        self.begin(words::Follower::new(engines, words, Role::Building));
     }
 
     /// Builds `space` beside the one that serves, and lets it take over once it has caught up.
@@ -128,8 +120,12 @@ impl Projector {
     pub async fn build_vectors(self: &Arc<Self>, engines: &Engines, space: Arc<Space>) -> Result<()> {
         let at = vectors::position(&*engines.catalog, &space).await?;
         self.state.send_modify(|state| state.vector_next = Some(at));
-        self.keep(tokio::spawn(Arc::clone(self).follow_vectors(engines.clone(), space, at, Role::Building)));
+        self.begin(vectors::Follower::new(engines, space, at, Role::Building));
         Ok(())
+    }
+
+    fn begin(self: &Arc<Self>, follower: impl Follow + 'static) {
+        self.keep(tokio::spawn(Arc::clone(self).follow(follower)));
     }
 
     /// Where indexes are made.
@@ -256,6 +252,52 @@ impl Projector {
 
     fn stopping_now(&self) -> bool {
         *self.stop.borrow()
+    }
+}
+
+/// Feeds one index from the log.
+#[async_trait]
+trait Follow: Send {
+    /// What it feeds, for the log.
+    const WHAT: &'static str;
+
+    /// Takes the next stretch of the log, or what there is to do at its end.
+    async fn step(&mut self, projector: &Arc<Projector>) -> Result<Progress>;
+
+    /// Goes back to what is certain, and says why it does not get on.
+    fn failed(&mut self, projector: &Projector, error: &Error);
+
+    /// Makes durable what was applied.
+    async fn end(&mut self, projector: &Projector) -> Result<()>;
+}
+
+impl Projector {
+    /// Runs `follower` until the server stops or another index took the place of its own.
+    async fn follow<F: Follow>(self: Arc<Self>, mut follower: F) {
+        let mut grown = self.grown.subscribe();
+        while !self.stopping_now() {
+            grown.mark_unchanged();
+            match follower.step(&self).await {
+                Ok(Progress::Moved) => {}
+                Ok(Progress::Idle(wait)) => {
+                    let _ = tokio::time::timeout(wait, grown.changed()).await;
+                }
+                Ok(Progress::Replaced) => return,
+                Err(_) if self.stopping_now() => break,
+                Err(error) => {
+                    tracing::error!(index = F::WHAT, error = %error.chain(), "an index cannot follow the log");
+                    follower.failed(&self, &error);
+                    tokio::time::sleep(RETRY_AFTER).await;
+                }
+            }
+        }
+        if let Err(error) = follower.end(&self).await {
+            tracing::error!(
+                index = F::WHAT,
+                error = %error.chain(),
+                "the last changes could not be made durable; they are repeated at the next start"
+            );
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! A stored version is replaced only by a new version that parsed; a file that cannot be read this time keeps the old.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -19,6 +20,7 @@ use crate::base::tokens::TokenCounter;
 use crate::base::{ContentHash, DocumentId, Lsn, SourceId};
 use crate::engine::catalog::{DocumentState, Selector, WriteOutcome};
 use crate::engine::parse::{ChunkSizes, media};
+use crate::engine::store::uri::file_uri;
 use crate::engine::store::{ListOptions, Object};
 use crate::model::{DocumentWrite, Namespace, Trust};
 
@@ -250,7 +252,7 @@ async fn retire(
     unreadable: &[String],
     report: &mut Report,
 ) -> Result<()> {
-    let below = |uri: &str| unreadable.iter().any(|path| uri.contains(path.as_str()));
+    let below = |uri: &str| unreadable.iter().any(|path| lies_at(uri, &report.source, path));
     let mut ids: Vec<DocumentId> = gone.values().filter(|state| !below(&state.uri)).map(|state| state.id).collect();
     if !ids.is_empty() {
         ids.sort();
@@ -258,6 +260,16 @@ async fn retire(
         report.outcome.removed += outcome.removed;
     }
     Ok(())
+}
+
+/// Whether `uri` is what `path` names in `source`, or lies below it. What has no path may be anything.
+fn lies_at(uri: &str, source: &str, path: &str) -> bool {
+    // As listings spell it, with what URIs escape.
+    let escaped = file_uri(&Path::new("/").join(path));
+    let at = format!("{}{}", source.trim_end_matches('/'), escaped.trim_start_matches("file://"));
+    path.is_empty()
+        || uri == source
+        || uri.strip_prefix(&at).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Waits until the vectors of everything in `report` are searchable, telling how many are made.
@@ -508,5 +520,18 @@ struct Batch {
 impl Batch {
     fn is_full(&self) -> bool {
         self.bytes >= BATCH_BYTES_MAX || self.writes.len() + self.same.len() >= BATCH_DOCUMENTS_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_read_spares_itself_and_what_lies_below_it_only() {
+        let spared = |uri: &str, path: &str| lies_at(uri, "file:///repo", path);
+        assert!(spared("file:///repo/a%20b/c.md", "a b") && spared("file:///repo/a%20b", "a b"));
+        assert!(!spared("file:///repo/x/a%20b/c.md", "a b") && !spared("file:///repo/ab.md", "a"));
+        assert!(spared("file:///repo/any.md", "") && lies_at("file:///one.md", "file:///one.md", "one.md"));
     }
 }

@@ -1,12 +1,12 @@
 //! Two syncs of one source never run at the same time, and equal ones that wait for their turn are done once.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::watch;
 
 use super::ingest::{Report, Request};
 use crate::base::error::{Error, Kind, Result};
+use crate::base::keyed::Keyed;
 use crate::model::Namespace;
 
 /// A source of a namespace.
@@ -18,7 +18,7 @@ type Shared = watch::Receiver<Option<std::result::Result<Report, (Kind, String)>
 /// The turns of all sources.
 #[derive(Debug, Clone, Default)]
 pub struct Turns {
-    places: Arc<Mutex<HashMap<Place, Arc<Turn>>>>,
+    places: Keyed<Place, Turn>,
 }
 
 #[derive(Debug, Default)]
@@ -38,11 +38,7 @@ impl Turns {
     where
         F: Future<Output = Result<Report>>,
     {
-        let turn = {
-            let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-            places.retain(|_, turn| Arc::strong_count(turn) > 1);
-            Arc::clone(places.entry(place).or_default())
-        };
+        let turn = self.places.get(place);
         let (publish, outcome) = watch::channel(None);
         let equal = {
             let mut waiting = turn.waiting.lock().unwrap_or_else(PoisonError::into_inner);

@@ -3,24 +3,21 @@
 //! The reply is stored after the work. A crash in between does the work again, which changes nothing: what the flows
 //! write has deterministic ids.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-
 use prost::Message;
 
 use crate::base::ContentHash;
 use crate::base::error::{Error, Kind, Result};
+use crate::base::keyed::Keyed;
 use crate::base::limits::IDEMPOTENCY_KEY_BYTES_MAX;
 use crate::flow::Engines;
 use crate::flow::access::Grant;
-
-/// One turn per key that is in use: the second of two equal requests waits for the first one's reply.
-type Turns = HashMap<(String, String), Weak<tokio::sync::Mutex<()>>>;
+use crate::model::Namespace;
 
 /// See the module's documentation.
 #[derive(Debug, Clone, Default)]
 pub struct Replies {
-    turns: Arc<Mutex<Turns>>,
+    /// By namespace and key: the second of two equal requests waits for the first one's reply.
+    turns: Keyed<(Namespace, String), tokio::sync::Mutex<()>>,
 }
 
 /// A request by name and content.
@@ -64,7 +61,7 @@ impl Replies {
         if identity.key.is_empty() {
             return work.await;
         }
-        let turn = self.turn(grant.namespace().as_str(), &identity.key);
+        let turn = self.turns.get((grant.namespace().clone(), identity.key.clone()));
         let _mine = turn.lock().await;
         if let Some(stored) = engines.catalog.stored_reply(grant.namespace(), &identity.key).await? {
             return first_reply(identity, &stored);
@@ -74,17 +71,6 @@ impl Replies {
         reply.encode(&mut stored).map_err(|cause| Error::internal("cannot encode a reply").caused_by(cause))?;
         engines.catalog.remember_reply(grant.namespace(), &identity.key, &stored, engines.clock.now()).await?;
         Ok(reply)
-    }
-
-    fn turn(&self, namespace: &str, key: &str) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        turns.retain(|_, turn| turn.strong_count() > 0);
-        let slot = turns.entry((namespace.to_owned(), key.to_owned())).or_default();
-        slot.upgrade().unwrap_or_else(|| {
-            let turn = Arc::default();
-            *slot = Arc::downgrade(&turn);
-            turn
-        })
     }
 }
 

@@ -15,6 +15,8 @@ use hivemem_client::Client;
 use hivemem_client::proto::{SearchFilter, SearchMode};
 
 mod ledger;
+#[path = "../it/model.rs"]
+mod model;
 mod random;
 mod server;
 mod work;

@@ -24,28 +24,10 @@ const USUAL: &str = "usual.toml";
 /// Configuration with the same model under another revision, which for the server is another model.
 const OTHER: &str = "other.toml";
 
-/// The local model's files with another revision in its card.
-fn other_model(home: &Path) -> PathBuf {
-    let cache = std::env::var_os("XDG_CACHE_HOME")
-        .map_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache"), PathBuf::from);
-    let copy = home.join("model");
-    std::fs::create_dir(&copy).unwrap();
-    let model = cache.join("hivemem/models/all-minilm-l6-v2-int8");
-    for file in std::fs::read_dir(model).expect("run `make setup` first") {
-        let file = file.unwrap();
-        std::fs::copy(file.path(), copy.join(file.file_name())).unwrap();
-    }
-    let card = std::fs::read_to_string(copy.join("model.json")).unwrap();
-    let mut card: serde_json::Value = serde_json::from_str(&card).unwrap();
-    card["revision"] = "another".into();
-    std::fs::write(copy.join("model.json"), card.to_string()).unwrap();
-    copy
-}
-
 impl Server {
     pub fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
-        let other = other_model(home.path()).display().to_string();
+        let other = crate::model::under_another_revision(home.path()).display().to_string();
         for (name, model) in [(USUAL, String::new()), (OTHER, other)] {
             // One session of the model loads faster than one per core, and there is little to embed.
             let embedder = format!("[embedder]\nsessions = 1\nquery_threads = 1\nmodel_dir = {model:?}\n");

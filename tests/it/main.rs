@@ -11,6 +11,7 @@ mod context;
 mod ingest;
 mod lifecycle;
 mod memory;
+mod model;
 mod quality;
 mod rebuild;
 mod search;

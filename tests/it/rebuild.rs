@@ -66,23 +66,11 @@ async fn a_rebuilt_index_takes_over_without_a_gap_and_without_embedding() {
     server.stop().await;
 }
 
-/// The local model under another revision: its files copied, its card changed.
+/// A configuration with another model, which lies in `dir` too.
 fn other_model(dir: &Path) -> PathBuf {
-    let cache = std::env::var_os("XDG_CACHE_HOME")
-        .map_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache"), PathBuf::from);
-    let model = cache.join("hivemem/models/all-minilm-l6-v2-int8");
-    let copy = dir.join("model");
-    std::fs::create_dir(&copy).unwrap();
-    for file in std::fs::read_dir(model).expect("run `make setup` first") {
-        let file = file.unwrap();
-        std::fs::copy(file.path(), copy.join(file.file_name())).unwrap();
-    }
-    let card = std::fs::read_to_string(copy.join("model.json")).unwrap();
-    let mut card: serde_json::Value = serde_json::from_str(&card).unwrap();
-    card["revision"] = "another".into();
-    std::fs::write(copy.join("model.json"), card.to_string()).unwrap();
     let config = dir.join("config.toml");
-    std::fs::write(&config, format!("[embedder]\nmodel_dir = {:?}\n", copy.display().to_string())).unwrap();
+    let model = crate::model::under_another_revision(dir).display().to_string();
+    std::fs::write(&config, format!("[embedder]\nmodel_dir = {model:?}\n")).unwrap();
     config
 }
 

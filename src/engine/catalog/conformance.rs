@@ -10,7 +10,10 @@ use super::*;
 use crate::base::error::Kind;
 use crate::model::{Chunk, DocumentKind, Lines, Operation, Role, Span, Trust};
 
+mod care;
+mod edges;
 pub mod histories;
+mod records;
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000_000);
 const RECIPE: &str = "chunker 1";
@@ -132,100 +135,17 @@ pub async fn suite(catalog: &dyn Catalog) {
     each_selector_removes_what_it_says(catalog).await;
     vectors_stay_while_a_chunk_needs_them(catalog).await;
     touching_changes_sizes_and_times_only(catalog).await;
-    replies_and_checkpoints_are_kept(catalog).await;
-    watches_are_kept(catalog).await;
-    documents_at_some_uris_are_found(catalog).await;
-    unknown_namespaces_hold_nothing_and_take_nothing(catalog).await;
-    ugly_texts_come_back_unharmed(catalog).await;
-    a_refused_batch_leaves_no_trace(catalog).await;
-    readers_never_see_a_mix(catalog).await;
-    a_write_that_is_dropped_is_whole_or_not_there(catalog).await;
-    what_is_held_is_listed(catalog).await;
-    documents_are_logged_again_and_the_log_is_shortened(catalog).await;
-    an_audit_finds_what_is_without_vector(catalog).await;
-}
-
-async fn what_is_held_is_listed(catalog: &dyn Catalog) {
-    let (place, other) = (Place::make(catalog, "listed").await, Place::make(catalog, "listed-too").await);
-    let (a, b) = (place.document("a", &["one\n", "two\n"]), place.document("b", &["three\n"]));
-    let foreign = other.document("a", &["four\n"]);
-    place.write(catalog, vec![a.clone(), b.clone()]).await;
-    other.write(catalog, vec![foreign.clone()]).await;
-    let check = async |documents: Option<&[DocumentId]>, expected: &[&DocumentWrite]| {
-        let of = |write: &DocumentWrite| {
-            let document = write.document.id;
-            chunk_ids(write).into_iter().map(move |chunk| HeldChunk { document, chunk }).collect::<Vec<_>>()
-        };
-        let mut expected: Vec<HeldChunk> = expected.iter().flat_map(|write| of(write)).collect();
-        let mut held = catalog.held(&place.namespace, documents).await.unwrap();
-        expected.sort_unstable();
-        held.sort_unstable();
-        assert_eq!(held, expected);
-    };
-    check(None, &[&a, &b]).await;
-    check(Some(&[b.document.id, foreign.document.id, DocumentId::from_u128(3)]), &[&b]).await;
-    check(Some(&[]), &[]).await;
-    let asked = [a.document.id, foreign.document.id, DocumentId::from_u128(3)];
-    let uris = catalog.uris(&place.namespace, &asked).await.unwrap();
-    assert_eq!(uris, HashMap::from([(a.document.id, a.document.uri.clone())]));
-    catalog.remove(&place.namespace, &Selector::Documents(vec![a.document.id])).await.unwrap();
-    check(None, &[&b]).await;
-}
-
-async fn documents_are_logged_again_and_the_log_is_shortened(catalog: &dyn Catalog) {
-    let place = Place::make(catalog, "log-again").await;
-    let ids = ["a", "b", "gone"].map(|path| place.id(path));
-    for text in ["old", "new"] {
-        let writes = ["a", "b", "gone"].map(|path| place.document(path, &[&format!("{path} {text}")]));
-        place.write(catalog, writes.to_vec()).await;
-    }
-    catalog.remove(&place.namespace, &Selector::Documents(vec![ids[2]])).await.unwrap();
-    let before = catalog.head().await.unwrap();
-    let last = catalog.relog(&place.namespace, &ids).await.unwrap();
-    assert_eq!((last, catalog.head().await.unwrap()), (Lsn(before.0 + 3), last));
-    let again = catalog.read_log(before, 10).await.unwrap();
-    assert!(again.iter().all(|entry| entry.namespace == place.namespace));
-    let expected = [(ids[0], Operation::Put), (ids[1], Operation::Put), (ids[2], Operation::Delete)];
-    assert_eq!(again.iter().map(|entry| (entry.document, entry.operation)).collect::<Vec<_>>(), expected);
-    let nobody = Namespace::new("log-nobody").unwrap();
-    assert_eq!(catalog.relog(&nobody, &ids).await.unwrap_err().kind(), Kind::NotFound);
-
-    let entries = async |of: DocumentId| {
-        catalog.read_log(Lsn(0), usize::MAX).await.unwrap().into_iter().filter(|entry| entry.document == of).count()
-    };
-    assert_eq!((entries(ids[0]).await, entries(ids[2]).await), (3, 4));
-    catalog.prune_log(before).await.unwrap();
-    assert_eq!((entries(ids[0]).await, entries(ids[2]).await), (2, 1), "what comes after the position stays");
-    assert!(catalog.prune_log(last).await.unwrap() >= 3);
-    assert_eq!((entries(ids[0]).await, entries(ids[2]).await), (1, 0), "each document keeps one entry");
-    let audit = catalog.audit(MODEL, Lsn(0)).await.unwrap();
-    assert_eq!((audit.unlogged, catalog.head().await.unwrap()), (Vec::new(), last));
-    let next = place.write(catalog, vec![place.document("a", &["newest"])]).await;
-    assert_eq!(next.lsn, Lsn(last.0 + 1));
-}
-
-async fn an_audit_finds_what_is_without_vector(catalog: &dyn Catalog) {
-    catalog.mend().await.unwrap();
-    let place = Place::make(catalog, "audited").await;
-    let before = catalog.head().await.unwrap();
-    let write = place.document("a", &["has one", "has none"]);
-    let outcome = place.write(catalog, vec![write.clone()]).await;
-    catalog.cache_vectors(MODEL, vec![(EmbedKey::of("has one"), vec![1.0])]).await.unwrap();
-    catalog.cache_vectors(MODEL, vec![(EmbedKey::of("nobody's"), vec![1.0])]).await.unwrap();
-    let audit = catalog.audit(MODEL, outcome.lsn).await.unwrap();
-    let lacking = HeldChunk { document: write.document.id, chunk: write.chunks[1].id };
-    let mine: Vec<_> = audit.without_vector.iter().filter(|(namespace, _)| *namespace == place.namespace).collect();
-    assert_eq!(
-        (mine, audit.orphans),
-        (vec![&(place.namespace.clone(), lacking)], 0),
-        "nobody's vector was not taken in"
-    );
-    assert!(audit.damage.is_empty() && audit.counters.is_empty() && audit.broken.is_empty(), "{audit:?}");
-    let earlier = catalog.audit(MODEL, before).await.unwrap();
-    assert_eq!(earlier.texts_without_vector + 1, audit.texts_without_vector, "what is still being embedded is well");
-    catalog.mend().await.unwrap();
-    assert_eq!(catalog.audit(MODEL, before).await.unwrap().orphans, 0);
-    assert_eq!(cached(catalog, &["has one", "nobody's"]).await, [true, false]);
+    records::replies_and_checkpoints_are_kept(catalog).await;
+    records::watches_are_kept(catalog).await;
+    records::documents_at_some_uris_are_found(catalog).await;
+    edges::unknown_namespaces_hold_nothing_and_take_nothing(catalog).await;
+    edges::ugly_texts_come_back_unharmed(catalog).await;
+    edges::a_refused_batch_leaves_no_trace(catalog).await;
+    edges::readers_never_see_a_mix(catalog).await;
+    edges::a_write_that_is_dropped_is_whole_or_not_there(catalog).await;
+    care::what_is_held_is_listed(catalog).await;
+    care::documents_are_logged_again_and_the_log_is_shortened(catalog).await;
+    care::an_audit_finds_what_is_without_vector(catalog).await;
 }
 
 async fn written_is_read_back(catalog: &dyn Catalog) {
@@ -512,247 +432,11 @@ async fn touching_changes_sizes_and_times_only(catalog: &dyn Catalog) {
     assert_eq!(place.write(catalog, writes.to_vec()).await.unchanged, 2);
 }
 
-async fn replies_and_checkpoints_are_kept(catalog: &dyn Catalog) {
-    let place = Place::make(catalog, "replies").await;
-    let other = Place::make(catalog, "replies-other").await;
-    assert_eq!(catalog.stored_reply(&place.namespace, "k").await.unwrap(), None);
-    assert_eq!(catalog.remember_reply(&place.namespace, "k", b"first\0", NOW).await.unwrap(), b"first\0");
-    assert_eq!(catalog.remember_reply(&place.namespace, "k", b"second", NOW).await.unwrap(), b"first\0");
-    assert_eq!(catalog.stored_reply(&place.namespace, "k").await.unwrap().as_deref(), Some(b"first\0".as_slice()));
-    assert_eq!(catalog.stored_reply(&other.namespace, "k").await.unwrap(), None, "keys are per namespace");
-
-    assert_eq!(catalog.checkpoint("lexical-test").await.unwrap(), None);
-    catalog.set_checkpoint("lexical-test", Lsn(3), "{\"format\":1}").await.unwrap();
-    catalog.set_checkpoint("dense-test", Lsn(9), "").await.unwrap();
-    catalog.set_checkpoint("lexical-test", Lsn(4), "{\"format\":2}").await.unwrap();
-    let stored = catalog.checkpoint("lexical-test").await.unwrap();
-    assert_eq!(stored, Some((Lsn(4), "{\"format\":2}".to_owned())));
-    assert_eq!(catalog.checkpoint("dense-test").await.unwrap(), Some((Lsn(9), String::new())));
-}
-
-async fn watches_are_kept(catalog: &dyn Catalog) {
-    let place = Place::make(catalog, "watches").await;
-    let other = Place::make(catalog, "watches-other").await;
-    let watched = async || -> Vec<(String, String, String)> {
-        let all = catalog.watched().await.unwrap();
-        let here = all.into_iter().filter(|(namespace, ..)| namespace.as_str().starts_with("watches"));
-        here.map(|(namespace, source, options)| (namespace.to_string(), source.uri, options)).collect()
-    };
-    assert_eq!(watched().await, []);
-    catalog.set_watch(&place.namespace, place.source, Some("{}")).await.unwrap();
-    catalog.set_watch(&place.namespace, place.source, Some("{\"tags\":[]}")).await.unwrap();
-    catalog.set_watch(&place.namespace, other.source, Some("{}")).await.unwrap();
-    let expected = ("watches".to_owned(), "file:///repo".to_owned(), "{\"tags\":[]}".to_owned());
-    assert_eq!(
-        watched().await,
-        std::slice::from_ref(&expected),
-        "the last options, and nothing for another namespace's source"
-    );
-    catalog.ensure_source(&place.namespace, "file:///repo", NOW).await.unwrap();
-    assert_eq!(watched().await, [expected], "finding a source again leaves it watched");
-    catalog.set_watch(&place.namespace, place.source, None).await.unwrap();
-    assert_eq!(watched().await, []);
-}
-
-async fn documents_at_some_uris_are_found(catalog: &dyn Catalog) {
-    let place = Place::make(catalog, "at").await;
-    let other = catalog.ensure_source(&place.namespace, "file:///other", NOW).await.unwrap().id;
-    let paths = ["a", "a/x", "a/y/z", "a.rs", "a-b", "a0", "b%_", "b%_/1", "bxx", "c"];
-    let mut writes: Vec<_> = paths.iter().map(|path| place.document(path, &[&format!("at {path}")])).collect();
-    writes[9].document.source = other;
-    place.write(catalog, writes).await;
-    let at = async |paths: &[&str]| -> Vec<String> {
-        let uris = paths.iter().map(|path| place.uri(path)).collect();
-        let found = catalog.source_documents_at(&place.namespace, place.source, &uris).await.unwrap();
-        let mut found: Vec<String> = found.into_iter().map(|state| state.uri).collect();
-        found.sort();
-        found
-    };
-    let uris = |paths: &[&str]| -> Vec<String> { paths.iter().map(|path| place.uri(path)).collect() };
-    assert_eq!(at(&["a"]).await, uris(&["a", "a/x", "a/y/z"]), "itself and below, no neighbours");
-    assert_eq!(at(&["a", "a/y", "a/y/z"]).await, uris(&["a", "a/x", "a/y/z"]), "each once");
-    assert_eq!(at(&["b%_"]).await, uris(&["b%_", "b%_/1"]), "no patterns");
-    assert_eq!(at(&["c", "nowhere"]).await, uris(&[]), "only of that source");
-    assert_eq!(at(&[]).await, uris(&[]));
-    let all = catalog.source_documents(&place.namespace, place.source).await.unwrap();
-    let one = BTreeSet::from([place.uri("a.rs")]);
-    let same = catalog.source_documents_at(&place.namespace, place.source, &one).await.unwrap();
-    assert!(same.len() == 1 && all.contains(&same[0]), "as the whole source has it");
-}
-
-async fn unknown_namespaces_hold_nothing_and_take_nothing(catalog: &dyn Catalog) {
-    let known = Place::make(catalog, "known").await;
-    let place = Place { namespace: Namespace::new("unknown").unwrap(), source: known.source };
-    let (namespace, write) = (&place.namespace, place.document("a", &["unknown a"]));
-    assert!(!catalog.has_namespace(namespace).await.unwrap());
-    assert!(catalog.has_namespace(&known.namespace).await.unwrap());
-    let names = catalog.namespaces().await.unwrap();
-    assert!(names.is_sorted() && names.contains(&known.namespace) && !names.contains(namespace));
-
-    assert!(catalog.sources(namespace).await.unwrap().is_empty());
-    assert!(catalog.source_documents(namespace, place.source).await.unwrap().is_empty());
-    let here = BTreeSet::from([place.uri("a")]);
-    assert!(catalog.source_documents_at(namespace, place.source, &here).await.unwrap().is_empty());
-    assert!(catalog.hydrate(namespace, &chunk_ids(&write)).await.unwrap().is_empty());
-    assert!(catalog.document_chunks(namespace, &[write.document.id]).await.unwrap().is_empty());
-    assert!(catalog.documents_where(namespace, &|_, _| true, 9).await.unwrap().is_empty());
-    assert_eq!(catalog.document_by_uri(namespace, "x").await.unwrap(), None);
-    assert_eq!(catalog.stats(namespace, MODEL).await.unwrap(), NamespaceStats::default());
-    assert_eq!(catalog.stored_reply(namespace, "k").await.unwrap(), None);
-
-    let refused = [
-        catalog.ensure_source(namespace, "file:///x", NOW).await.map(drop),
-        catalog.write(namespace, RECIPE, vec![write]).await.map(drop),
-        catalog.touch(namespace, &[]).await,
-        catalog.set_watch(namespace, place.source, Some("{}")).await,
-        catalog.remove(namespace, &Selector::UriPrefix(String::new())).await.map(drop),
-        catalog.remember_reply(namespace, "k", b"", NOW).await.map(drop),
-    ];
-    for result in refused {
-        let error = result.unwrap_err();
-        assert_eq!(error.kind(), Kind::NotFound);
-        assert!(error.message().contains("unknown"), "names the namespace: {error}");
-    }
-    assert!(!catalog.has_namespace(namespace).await.unwrap(), "nothing made it");
-}
-
-async fn ugly_texts_come_back_unharmed(catalog: &dyn Catalog) {
-    let place = Place::make(catalog, "ugly").await;
-    let megabyte = "0123456789abcdef".repeat(65_536);
-    let parts = [
-        "nul \0 inside",
-        "\0",
-        "🦀 👩‍👩‍👧 \u{202e}rtl",
-        "'; DROP TABLE chunks; --",
-        "\r\n\t\u{1}\u{7f}",
-        "",
-        &megabyte,
-        "e\u{301}",
-    ];
-    let mut write = place.document("odd ' \" % _ \\ é\0.rs", &parts);
-    write.document.title = Some("\0 title\n".to_owned());
-    write.document.tags = vec!["\0\"tag".to_owned(), "🦀".to_owned()];
-    write.document.metadata =
-        BTreeMap::from([("k\0\"".to_owned(), "v\u{1f}\\".to_owned()), (String::new(), String::new())]);
-    write.chunks[0].symbols = vec!["\0".to_owned(), String::new(), "🦀\"".to_owned()];
-    write.chunks[1].symbols = Vec::new();
-    write.chunks[2].breadcrumb = "a\0b".to_owned();
-    write.chunks[3].outline = "x\0\ny".to_owned();
-    write.document.bytes = i64::MAX as u64;
-    place.write(catalog, vec![write.clone()]).await;
-    let id = write.document.id;
-    assert_eq!(place.contents(catalog).await[&write.document.uri], write);
-    let mut found = catalog.hydrate(&place.namespace, &chunk_ids(&write)).await.unwrap();
-    found.sort_by_key(|one| one.chunk.ordinal);
-    assert_eq!(found.into_iter().map(|one| Arc::unwrap_or_clone(one.chunk)).collect::<Vec<_>>(), write.chunks);
-    assert_eq!(catalog.document_by_uri(&place.namespace, &write.document.uri).await.unwrap(), Some(write.document));
-    let tag = Selector::Tag("\0\"tag".to_owned());
-    assert_eq!(catalog.remove(&place.namespace, &tag).await.unwrap().0.removed, 1);
-    assert!(catalog.project(&[id]).await.unwrap().is_empty());
-}
-
-async fn a_refused_batch_leaves_no_trace(catalog: &dyn Catalog) {
-    let place = Place::make(catalog, "refused").await;
-    let kept = place.document("kept", &["kept"]);
-    let head = place.write(catalog, vec![kept.clone()]).await.lsn;
-    let stats = place.stats(catalog).await;
-    let good = || place.document("good", &["good"]);
-
-    let mut homeless = place.document("homeless", &["x"]);
-    homeless.document.source = SourceId::derive("nowhere", "file:///x");
-    let mut disordered = place.document("disordered", &["x", "y"]);
-    disordered.chunks[1].ordinal = 5;
-    let mut foreign = place.document("foreign", &["x"]);
-    foreign.chunks[0].document = place.id("kept");
-    let mut taken = place.document("taken", &["x"]);
-    taken.chunks[0].id = good().chunks[0].id;
-    let mut huge = place.document("huge", &["x"]);
-    huge.document.bytes = u64::MAX;
-    for (bad, kind) in [
-        (homeless, Kind::NotFound),
-        (disordered, Kind::Invalid),
-        (foreign, Kind::Invalid),
-        (taken, Kind::Conflict),
-        (huge, Kind::Invalid),
-    ] {
-        let name = bad.document.path.clone();
-        let replaced = place.document("kept", &["replaced"]);
-        let error = catalog.write(&place.namespace, RECIPE, vec![good(), replaced, bad]).await.unwrap_err();
-        assert_eq!(error.kind(), kind, "{name}: {}", error.chain());
-        assert_eq!(catalog.head().await.unwrap(), head, "{name}");
-        assert_eq!(place.stats(catalog).await, stats, "{name}");
-        assert_eq!(
-            place.contents(catalog).await.into_values().collect::<Vec<_>>(),
-            std::slice::from_ref(&kept),
-            "{name}"
-        );
-    }
-    let outcome = place.write(catalog, vec![good()]).await;
-    assert_eq!(outcome.added, 1);
-    assert_eq!(place.write(catalog, Vec::new()).await, WriteOutcome { lsn: outcome.lsn, ..WriteOutcome::default() });
-}
-
 /// A version of a document whose chunks all say which version it is, and how many there are.
 fn version(place: &Place, round: usize) -> DocumentWrite {
     let count = round % 5 + 1;
     let parts: Vec<_> = (0..count).map(|index| format!("{round} {count} {index}\n")).collect();
     place.document("a", &parts.iter().map(String::as_str).collect::<Vec<_>>())
-}
-
-async fn readers_never_see_a_mix(catalog: &dyn Catalog) {
-    let place = Place::make(catalog, "mix").await;
-    place.write(catalog, vec![version(&place, 0)]).await;
-    let write = async {
-        for round in 1..60 {
-            place.write(catalog, vec![version(&place, round)]).await;
-            tokio::task::yield_now().await;
-        }
-    };
-    let read = async {
-        for round in 0..60 {
-            let found = catalog.document_chunks(&place.namespace, &[place.id("a")]).await.unwrap();
-            let contents: BTreeSet<_> = found.iter().map(|one| one.document.content.to_string()).collect();
-            let projected = catalog.project(&[place.id("a")]).await.unwrap().remove(0).write;
-            let hydrated = catalog.hydrate(&place.namespace, &chunk_ids(&projected)).await.unwrap();
-            assert_eq!(contents.len(), 1, "round {round}");
-            assert!(hydrated.is_empty() || hydrated.len() == projected.chunks.len(), "round {round}");
-            assert!(hydrated.iter().all(|one| *one.document == projected.document), "round {round}");
-            for (chunks, content) in [
-                (found.iter().map(|one| one.chunk.text.as_str()).collect::<Vec<_>>(), found[0].document.content),
-                (projected.chunks.iter().map(|chunk| chunk.text.as_str()).collect(), projected.document.content),
-            ] {
-                assert_eq!(ContentHash::of(chunks.concat().as_bytes()), content, "round {round}: {chunks:?}");
-            }
-        }
-    };
-    tokio::join!(write, read);
-}
-
-async fn a_write_that_is_dropped_is_whole_or_not_there(catalog: &dyn Catalog) {
-    let place = Place::make(catalog, "dropped").await;
-    place.write(catalog, vec![version(&place, 0)]).await;
-    let mut finished = 0;
-    for round in 1..80 {
-        let writes = vec![version(&place, round), place.document("b", &[&format!("{round}")])];
-        let write = catalog.write(&place.namespace, RECIPE, writes);
-        let patience = Duration::from_micros(round as u64 * 37 % 3_000);
-        finished += usize::from(tokio::time::timeout(patience, write).await.is_ok());
-        // A commit on its way when its caller left may still happen; the next write comes after it.
-        catalog.touch(&place.namespace, &[]).await.unwrap();
-        let contents = place.contents(catalog).await;
-        let stats = place.stats(catalog).await;
-        let chunks: usize = contents.values().map(|write| write.chunks.len()).sum();
-        assert_eq!((stats.documents, stats.chunks), (contents.len() as u64, chunks as u64), "round {round}");
-        let text: String = contents[&place.uri("a")].chunks.iter().map(|chunk| chunk.text.as_str()).collect();
-        assert_eq!(ContentHash::of(text.as_bytes()), contents[&place.uri("a")].document.content);
-        if let Some(b) = contents.get(&place.uri("b")) {
-            let written: usize = b.chunks[0].text.parse().unwrap();
-            assert_eq!(contents[&place.uri("a")], version(&place, written), "both of one write or neither");
-        }
-    }
-    // However many were dropped, the catalogue works on.
-    let last = place.write(catalog, vec![version(&place, 1_000)]).await;
-    assert_eq!(last.updated, 1, "after {finished} finished writes");
 }
 
 /// What [`fill`] wrote is what a catalogue opened later holds.

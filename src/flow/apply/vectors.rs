@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::{
-    LOOK_AGAIN_AFTER, Progress, Projector, READ_DOCUMENTS_MAX, RETRY_AFTER, Role, all_ids, next_stretch, stopping,
-};
+use super::{Follow, LOOK_AGAIN_AFTER, Progress, Projector, READ_DOCUMENTS_MAX, Role, all_ids, next_stretch, stopping};
 use crate::base::error::{Error, Result};
 use crate::base::limits::APPLY_CHUNKS_MAX;
 use crate::base::{DocumentId, EmbedKey, Lsn};
@@ -37,7 +36,7 @@ pub(super) async fn position(catalog: &dyn Catalog, space: &Space) -> Result<Lsn
     })
 }
 
-struct Follower {
+pub(super) struct Follower {
     engines: Engines,
     space: Arc<Space>,
     role: Role,
@@ -53,50 +52,19 @@ struct Follower {
     points_then: u64,
 }
 
-impl Projector {
-    /// Feeds `space` from `at` until the server stops or another space took its place.
-    pub(super) async fn follow_vectors(self: Arc<Self>, engines: Engines, space: Arc<Space>, at: Lsn, role: Role) {
-        let mut follower = Follower {
-            engines,
-            space,
-            role,
-            at,
-            flushed: at,
-            since: None,
-            quiet_since: None,
-            optimized: false,
-            stored: 0,
-            points_then: 0,
-        };
-        let mut grown = self.grown.subscribe();
-        while !self.stopping_now() {
-            grown.mark_unchanged();
-            match follower.step(&self).await {
-                Ok(Progress::Moved) => {}
-                Ok(Progress::Idle(wait)) => {
-                    let _ = tokio::time::timeout(wait, grown.changed()).await;
-                }
-                Ok(Progress::Replaced) => return,
-                Err(_) if self.stopping_now() => break,
-                Err(error) => {
-                    tracing::error!(error = %error.chain(), "the vector index cannot follow the log");
-                    follower.at = follower.flushed;
-                    // What is applied again is taken out first, so nothing after this position is certain to be found.
-                    self.state.send_modify(|state| match follower.role {
-                        Role::Serving => (state.vector, state.vector_problem) = (follower.at, Some(error.to_string())),
-                        Role::Building => state.next_problem = Some(error.to_string()),
-                    });
-                    tokio::time::sleep(RETRY_AFTER).await;
-                }
-            }
-        }
-        if let Err(error) = follower.flush().await {
-            tracing::error!(error = %error.chain(), "the last vector flush failed; it is repeated at the next start");
-        }
+impl Follower {
+    /// Feeds `space` from `at`.
+    pub(super) fn new(engines: &Engines, space: Arc<Space>, at: Lsn, role: Role) -> Self {
+        let engines = engines.clone();
+        let (since, quiet_since, optimized, stored, points_then) = (None, None, false, 0, 0);
+        Self { engines, space, role, at, flushed: at, since, quiet_since, optimized, stored, points_then }
     }
 }
 
-impl Follower {
+#[async_trait]
+impl Follow for Follower {
+    const WHAT: &'static str = "vector";
+
     async fn step(&mut self, projector: &Arc<Projector>) -> Result<Progress> {
         if self.role == Role::Serving && !self.engines.space.holds(&self.space) {
             return Ok(Progress::Replaced);
@@ -131,6 +99,21 @@ impl Follower {
         Ok(Progress::Moved)
     }
 
+    fn failed(&mut self, projector: &Projector, error: &Error) {
+        self.at = self.flushed;
+        // What is applied again is taken out first, so nothing after this position is certain to be found.
+        projector.state.send_modify(|state| match self.role {
+            Role::Serving => (state.vector, state.vector_problem) = (self.at, Some(error.to_string())),
+            Role::Building => state.next_problem = Some(error.to_string()),
+        });
+    }
+
+    async fn end(&mut self, _projector: &Projector) -> Result<()> {
+        self.flush().await
+    }
+}
+
+impl Follower {
     fn tell(&self, projector: &Projector) {
         projector.state.send_if_modified(|state| {
             let (position, problem) = match self.role {

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::{LOOK_AGAIN_AFTER, Progress, Projector, READ_DOCUMENTS_MAX, RETRY_AFTER, Role, all_ids, next_stretch};
-use crate::base::error::Result;
+use super::{Follow, LOOK_AGAIN_AFTER, Progress, Projector, READ_DOCUMENTS_MAX, Role, all_ids, next_stretch};
+use crate::base::error::{Error, Result};
 use crate::base::{DocumentId, Lsn};
 use crate::engine::lexical::LexicalDocument;
 use crate::flow::Engines;
@@ -17,7 +18,7 @@ const COMMIT_AFTER: Duration = Duration::from_millis(500);
 /// Steps between two commits of a busy index; each commit makes a segment that has to be merged later.
 const COMMIT_STEPS: usize = 16;
 
-struct Follower {
+pub(super) struct Follower {
     engines: Engines,
     words: Arc<Words>,
     role: Role,
@@ -26,40 +27,18 @@ struct Follower {
     since: Option<Instant>,
 }
 
-impl Projector {
-    /// Feeds `words` until the server stops or another index took its place.
-    pub(super) async fn follow_words(self: Arc<Self>, engines: Engines, words: Arc<Words>, role: Role) {
+impl Follower {
+    /// Feeds `words` from where they stand.
+    pub(super) fn new(engines: &Engines, words: Arc<Words>, role: Role) -> Self {
         let at = words.index.applied();
-        let mut follower = Follower { engines, words, role, at, steps: 0, since: None };
-        let mut grown = self.grown.subscribe();
-        while !self.stopping_now() {
-            grown.mark_unchanged();
-            match follower.step(&self).await {
-                Ok(Progress::Moved) => {}
-                Ok(Progress::Idle(wait)) => {
-                    let _ = tokio::time::timeout(wait, grown.changed()).await;
-                }
-                Ok(Progress::Replaced) => return,
-                Err(_) if self.stopping_now() => break,
-                Err(error) => {
-                    tracing::error!(error = %error.chain(), "the lexical index cannot follow the log");
-                    self.state.send_modify(|state| match follower.role {
-                        Role::Serving => state.lexical_problem = Some(error.to_string()),
-                        Role::Building => state.next_problem = Some(error.to_string()),
-                    });
-                    follower.at = follower.words.index.applied();
-                    (follower.steps, follower.since) = (0, None);
-                    tokio::time::sleep(RETRY_AFTER).await;
-                }
-            }
-        }
-        if let Err(error) = follower.commit(&self).await {
-            tracing::error!(error = %error.chain(), "the last lexical commit failed; it is repeated at the next start");
-        }
+        Self { engines: engines.clone(), words, role, at, steps: 0, since: None }
     }
 }
 
-impl Follower {
+#[async_trait]
+impl Follow for Follower {
+    const WHAT: &'static str = "lexical";
+
     async fn step(&mut self, projector: &Arc<Projector>) -> Result<Progress> {
         if self.role == Role::Serving && !self.engines.words.holds(&self.words) {
             return Ok(Progress::Replaced);
@@ -93,6 +72,21 @@ impl Follower {
         Ok(Progress::Moved)
     }
 
+    fn failed(&mut self, projector: &Projector, error: &Error) {
+        projector.state.send_modify(|state| match self.role {
+            Role::Serving => state.lexical_problem = Some(error.to_string()),
+            Role::Building => state.next_problem = Some(error.to_string()),
+        });
+        self.at = self.words.index.applied();
+        (self.steps, self.since) = (0, None);
+    }
+
+    async fn end(&mut self, projector: &Projector) -> Result<()> {
+        self.commit(projector).await
+    }
+}
+
+impl Follower {
     /// At the end of the log: commit if somebody waits or enough time went by.
     async fn rest(&mut self, projector: &Arc<Projector>) -> Result<Progress> {
         if self.role == Role::Building {
