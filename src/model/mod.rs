@@ -4,12 +4,14 @@
 
 pub mod document;
 pub mod filter;
+pub mod graph;
 pub mod hit;
 pub mod namespace;
 pub mod oplog;
 
 pub use document::{Chunk, Document, DocumentKind, DocumentWrite, Lines, Role, Span, Trust};
 pub use filter::Filter;
+pub use graph::{EdgeKind, FactNode, Facts, NodeKind, Reference};
 pub use hit::{CONTEXT_MARK, Candidate, Channel, Freshness, Hit, Hydrated, Proposal, ScorePart};
 pub use namespace::Namespace;
 pub use oplog::{HeldChunk, LogEntry, Operation};

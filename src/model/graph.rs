@@ -1,0 +1,128 @@
+//! What documents say of how things belong together.
+//!
+//! A document states *facts*: the things it defines ([`FactNode`]) and the names it uses ([`Reference`]). They are read off
+//! the document alone, so they are replaced with it and never depend on another. Which definition a name means is found
+//! out in the graph, where all documents are together.
+
+use super::document::{Lines, Span, named_enum};
+
+named_enum!(
+    /// What a node of the graph is.
+    NodeKind {
+        /// A folder of a source.
+        Folder = "folder",
+        /// A document: a file, a page, a memory.
+        Document = "document",
+        /// A part of a prose document under a heading.
+        Section = "section",
+        /// A module, namespace or package.
+        Module = "module",
+        /// A class, struct, enum, union, record or type alias.
+        Type = "type",
+        /// A trait, interface or protocol.
+        Interface = "interface",
+        /// A function that belongs to no type.
+        Function = "function",
+        /// A function of a type.
+        Method = "method",
+        /// A constant, static or module-level variable.
+        Constant = "constant",
+        /// A macro.
+        Macro = "macro",
+        /// A proper name, title, identifier or date in prose.
+        Entity = "entity",
+        /// A run of a swarm.
+        Run = "run",
+        /// A node of a swarm's run.
+        Task = "task",
+    }
+);
+
+named_enum!(
+    /// How one node stands to another. The direction is that of the sentence "from … to".
+    EdgeKind {
+        /// Holds: a folder a file, a file a symbol, a type a method.
+        Contains = "contains",
+        /// Brings the other into scope.
+        Imports = "imports",
+        /// Calls it.
+        Calls = "calls",
+        /// Names it as a type or a value.
+        Uses = "uses",
+        /// Is a subtype of it.
+        Inherits = "inherits",
+        /// Implements it.
+        Implements = "implements",
+        /// Is a test of it.
+        Tests = "tests",
+        /// Names it in prose, a comment or a code span.
+        Mentions = "mentions",
+        /// Points to it with a link.
+        Links = "links",
+        /// Changes together with it, by the history of the repository.
+        ChangesWith = "changes_with",
+        /// Comes right before it: turns of a conversation, parts of a series.
+        Precedes = "precedes",
+        /// Is about it.
+        About = "about",
+        /// Was made by it.
+        MadeBy = "made_by",
+        /// Is another name of it.
+        SameAs = "same_as",
+        /// Stands to it as an agent or person said.
+        Related = "related",
+    }
+);
+
+/// Something that a document defines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FactNode {
+    /// What it is.
+    pub kind: NodeKind,
+    /// Its own name, without what it stands in; for an entity as it is written.
+    pub name: String,
+    /// What it stands in, as an index into [`Facts::nodes`], smaller than its own; `None`: the document itself.
+    pub parent: Option<u32>,
+    /// Bytes of the definition with its doc comment.
+    pub span: Span,
+    /// The same as lines.
+    pub lines: Lines,
+    /// The definition up to its body, white space collapsed; empty where there is none.
+    pub signature: String,
+    /// First sentence of its doc comment, without marks of comments; empty where there is none.
+    pub doc: String,
+    /// Whether it is a test, or stands in one.
+    pub test: bool,
+}
+
+/// A name that a document uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// How.
+    pub kind: EdgeKind,
+    /// The innermost definition that it stands in, as an index into [`Facts::nodes`]; `None`: the document itself.
+    pub from: Option<u32>,
+    /// The last part of the name as written: `join` of `path::join`. `*` for an import of everything.
+    pub name: String,
+    /// What stands before it, as written: `crate::base`, `self`, `..pkg.mod`, `./lib/x`, a receiver; empty if nothing.
+    pub scope: String,
+    /// The name that an import gives to it here, if another.
+    pub alias: Option<String>,
+    /// Where the name stands: first byte.
+    pub at: u64,
+    /// The same as a line, from 1.
+    pub line: u32,
+    /// How often the same is said from the same place; `at` is the first.
+    pub count: u32,
+}
+
+/// All that one document says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// What it defines, in the order of their starts, outer before inner.
+    pub nodes: Vec<FactNode>,
+    /// What it names, by `from` and place.
+    pub references: Vec<Reference>,
+    /// Some of it could not be read, or a limit cut it short: what is here is true but may not be all.
+    pub partial: bool,
+}
