@@ -13,6 +13,10 @@ pub mod report;
 pub mod server;
 pub mod stock;
 
+/// As in the binary that is measured.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The namespace that benches work in.
 pub const NAMESPACE: &str = "bench";
 

@@ -3,9 +3,10 @@
 //! Anything above about 500 µs goes through [`Door::run`]; the number of jobs inside is bounded, so a burst queues
 //! here, where it can be seen and cancelled, instead of in an unbounded thread pool.
 
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::error::{Error, Kind, Result};
 
@@ -18,19 +19,20 @@ const NICENESS: i32 = 10;
 #[derive(Debug, Clone)]
 pub struct Door {
     slots: Arc<Semaphore>,
-    background: bool,
+    background: Option<Arc<Mutex<Crew>>>,
 }
 
 impl Door {
     /// A door that lets `jobs_max` jobs run at a time.
     pub fn new(jobs_max: usize) -> Self {
-        Self { slots: Arc::new(Semaphore::new(jobs_max.max(1))), background: false }
+        Self { slots: Arc::new(Semaphore::new(jobs_max.max(1))), background: None }
     }
 
-    /// A door for long work that nobody waits for by the millisecond. Each of its jobs has a thread of its own, which
-    /// gives way to all others: searches must not queue behind an ingest.
+    /// A door for long work that nobody waits for by the millisecond. Its threads give way to all others: searches must not
+    /// queue behind an ingest.
     pub fn background(jobs_max: usize) -> Self {
-        Self { background: true, ..Self::new(jobs_max) }
+        let crew = Crew::new(jobs_max.max(1));
+        Self { background: Some(Arc::new(Mutex::new(crew))), ..Self::new(jobs_max) }
     }
 
     /// Runs `job` on a blocking thread once a slot is free. A job that has begun runs to its end even if the caller
@@ -52,26 +54,61 @@ impl Door {
             drop(slot);
             result
         };
-        if self.background {
-            return in_background(work).await;
+        if let Some(crew) = &self.background {
+            let (send, receive) = oneshot::channel();
+            let job = Box::new(move || {
+                let _ = send.send(work());
+            });
+            crew.lock().unwrap_or_else(PoisonError::into_inner).run(job)?;
+            return receive.await.map_err(|cause| Error::internal("a background job ended early").caused_by(cause))?;
         }
         let work = tokio::task::spawn_blocking(work);
         work.await.map_err(|cause| Error::internal("a blocking job ended early").caused_by(cause))?
     }
 }
 
-/// Runs `work` on a new thread of low priority. Not on one of the pool: who lowers a thread's priority may not raise it again.
-async fn in_background<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let (send, receive) = tokio::sync::oneshot::channel();
-    let begun = std::thread::Builder::new().name("background".to_owned()).spawn(move || {
-        #[cfg(target_os = "linux")]
-        if let Err(cause) = rustix::process::setpriority_process(None, NICENESS) {
-            tracing::debug!(%cause, "a background thread keeps its priority");
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The threads behind a background door. They are not of the runtime's pool: who lowers a thread's priority may not raise it
+/// again. They stay as long as the door does: allocators keep memory by the thread, and ever new threads would each leave some.
+#[derive(Debug)]
+struct Crew {
+    hand: mpsc::Sender<Job>,
+    take: Arc<Mutex<mpsc::Receiver<Job>>>,
+    threads: usize,
+    threads_max: usize,
+}
+
+impl Crew {
+    fn new(threads_max: usize) -> Self {
+        let (hand, take) = mpsc::channel();
+        Self { hand, take: Arc::new(Mutex::new(take)), threads: 0, threads_max }
+    }
+
+    /// Gives `job` to whichever thread is free; there is one more with each job until all are there.
+    fn run(&mut self, job: Job) -> Result<()> {
+        if self.threads < self.threads_max {
+            let take = Arc::clone(&self.take);
+            let begun = std::thread::Builder::new().name("background".to_owned()).spawn(move || work_off(&take));
+            begun.map_err(|cause| Error::new(Kind::Unavailable, "no thread can be started").caused_by(cause))?;
+            self.threads += 1;
         }
-        let _ = send.send(work());
-    });
-    begun.map_err(|cause| Error::new(Kind::Unavailable, "no thread can be started").caused_by(cause))?;
-    receive.await.map_err(|cause| Error::internal("a background job ended early").caused_by(cause))?
+        self.hand.send(job).map_err(|_| Error::internal("the background threads are gone"))
+    }
+}
+
+/// Does what is handed until nobody is left to hand anything.
+fn work_off(take: &Mutex<mpsc::Receiver<Job>>) {
+    #[cfg(target_os = "linux")]
+    if let Err(cause) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::debug!(%cause, "a background thread keeps its priority");
+    }
+    loop {
+        let next = take.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = next else { return };
+        // Who waits for it is told by what the job held being dropped.
+        let _ = catch_unwind(AssertUnwindSafe(job));
+    }
 }
 
 #[cfg(test)]
