@@ -147,6 +147,7 @@ async fn acknowledge(root: &Path, model: &Model) -> (f64, ingest::Report) {
         })),
         words: Arc::new(Slot::new(Words { generation: 1, index: Arc::new(words.expect("a lexical index")) })),
         embedder,
+        graphs: Arc::default(),
         rebuilding: Arc::default(),
         turns: Turns::default(),
         background: Door::background(cores()),

@@ -54,6 +54,10 @@ pub const EMBED_BATCH_TOKENS_MAX: usize = 512;
 /// See [`EMBED_BATCH_TOKENS_MAX`].
 pub const EMBED_BATCH_TEXTS_MAX: usize = 32;
 
+/// Edges of all knowledge graphs in memory together; beyond it those used longest ago are dropped and loaded again when asked for.
+/// About 100 bytes each with their nodes and names, so 400 MB.
+pub const GRAPH_EDGES_MAX: usize = 4_000_000;
+
 /// Requests in progress at a time; the next ones wait up to their deadline.
 pub const REQUESTS_IN_FLIGHT_MAX: usize = 256;
 

@@ -197,6 +197,8 @@ pub(super) enum Mode {
     Dense,
     /// Words alone
     Lexical,
+    /// What belongs with the hits of both, by the knowledge graph alone
+    Graph,
 }
 
 impl Mode {
@@ -206,6 +208,7 @@ impl Mode {
             Self::Hybrid => SearchMode::Hybrid,
             Self::Dense => SearchMode::Dense,
             Self::Lexical => SearchMode::Lexical,
+            Self::Graph => SearchMode::Graph,
         };
         mode as i32
     }

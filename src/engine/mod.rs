@@ -5,6 +5,7 @@
 
 pub mod catalog;
 pub mod embed;
+pub mod graph;
 pub mod lexical;
 pub mod parse;
 pub mod store;

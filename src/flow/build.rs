@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::facts;
 use crate::base::tokens::TokenCounter;
 use crate::base::{ChunkId, ContentHash, DocumentId, EmbedKey, SourceId, Timestamp};
 use crate::engine::parse::{self, ChunkSizes, Media, Skip};
-use crate::model::{Chunk, Document, DocumentWrite, Namespace, Trust};
+use crate::model::{self, Chunk, Document, DocumentWrite, Namespace, Trust};
 
 /// What is known of a document beside its bytes.
 #[derive(Debug, Clone)]
@@ -83,7 +84,7 @@ pub fn document(
         repeats: facts.repeats,
     };
     let mut chunks = Vec::with_capacity(parsed.pieces.len());
-    for (ordinal, piece) in parsed.pieces.into_iter().enumerate() {
+    for (ordinal, piece) in parsed.pieces.iter().cloned().enumerate() {
         let text = parsed.text[piece.span.start as usize..piece.span.end as usize].to_owned();
         let mut chunk = Chunk {
             id: ChunkId::derive(id, &content, piece.span.start, piece.span.end),
@@ -101,5 +102,6 @@ pub fn document(
         chunk.embed_key = EmbedKey::of(&embed_text(&document, &chunk, sizes, counter));
         chunks.push(chunk);
     }
-    Ok(DocumentWrite { document, chunks })
+    let facts = facts::of(&document, &chunks, &parsed.text, model::Facts::default());
+    Ok(DocumentWrite { document, chunks, facts })
 }

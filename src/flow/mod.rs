@@ -15,6 +15,7 @@ use crate::engine::lexical::LexicalIndex;
 use crate::engine::parse::{CHUNKER_VERSION, ChunkSizes};
 use crate::engine::store::Store;
 use crate::engine::vector::VectorIndex;
+use facts::FACTS_VERSION;
 use rebuild::{Space, Words};
 use slot::Slot;
 
@@ -25,6 +26,7 @@ pub mod build;
 pub mod census;
 pub mod compact;
 pub mod context;
+pub mod facts;
 #[cfg(test)]
 mod fault_tests;
 pub mod forget;
@@ -36,6 +38,7 @@ pub mod memory;
 pub mod put;
 pub mod rebuild;
 pub mod recall;
+pub mod relate;
 pub mod repair;
 pub mod slot;
 #[cfg(test)]
@@ -56,6 +59,8 @@ pub struct Engines {
     pub embedder: Arc<dyn Embedder>,
     /// Whose turn it is to sync a source.
     pub turns: turns::Turns,
+    /// Projection: the knowledge graphs that are loaded.
+    pub graphs: Arc<relate::Graphs>,
     /// Held while a rebuild begins or ends.
     pub rebuilding: Arc<tokio::sync::Mutex<()>>,
     /// Where bytes come from.
@@ -91,7 +96,7 @@ impl Engines {
     /// again though its bytes are the same.
     pub fn recipe(&self, tags: &[String]) -> String {
         format!(
-            "chunker {CHUNKER_VERSION}, {}+{} tokens of {}, tags {}",
+            "chunker {CHUNKER_VERSION}, facts {FACTS_VERSION}, {}+{} tokens of {}, tags {}",
             self.sizes.tokens_max,
             self.sizes.header_tokens_max,
             self.embedder.model().name,

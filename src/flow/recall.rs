@@ -4,7 +4,7 @@
 //! catalogue (so nothing forgotten can appear), signals are added, and the best k are returned. A channel that fails or
 //! lags is named in the answer; only when no channel is left is it an error.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,12 +14,14 @@ use super::Engines;
 use super::access::Grant;
 use super::apply::Projector;
 use super::freshness;
+use super::relate::expand;
 use crate::base::error::{Error, Result};
 use crate::base::limits::{CANDIDATES_MAX, CANDIDATES_MIN, FILTER_DOCUMENTS_MAX, QUERY_BYTES_MAX, SEARCH_K_MAX};
 use crate::base::{ChunkId, DocumentId, Lsn, SourceId, Timestamp};
 use crate::engine::lexical::{LexicalQuery, analyzer};
-use crate::model::{Candidate, Channel, DocumentKind, Filter, Freshness, Hit, Hydrated};
-use crate::rank::fusion::{self, Ranked};
+use crate::model::{Candidate, Channel, DocumentKind, Filter, Freshness, Hit, Hydrated, Proposal, ScorePart};
+use crate::rank::fusion::{self, Fused, Ranked};
+use crate::rank::linking::Gain;
 use crate::rank::signals::{self, QueryView, Scored, Weights};
 use crate::rank::weights;
 
@@ -33,6 +35,8 @@ pub enum Mode {
     Dense,
     /// Words only.
     Lexical,
+    /// What the graph makes of the hits of the others, without their scores.
+    Graph,
 }
 
 /// What the caller restricts the search to, before names are resolved to ids.
@@ -95,6 +99,8 @@ pub struct Timings {
     pub lexical: Duration,
     /// Reading the candidates back.
     pub hydrate: Duration,
+    /// Following the graph from them.
+    pub graph: Duration,
     /// All.
     pub total: Duration,
 }
@@ -139,7 +145,7 @@ async fn ask(engines: &Engines, projector: &Projector, grant: &Grant, request: &
     let filter = resolve_filter(engines, grant, &request.filter).await?;
     let limit = (request.k as usize * 3).clamp(CANDIDATES_MIN, CANDIDATES_MAX);
     let mut answer = Answer::default();
-    let lists = ask_channels(engines, request, &filter, limit, &mut answer).await?;
+    let (lists, vector) = ask_channels(engines, request, &filter, limit, &mut answer).await?;
     note_lag(engines, projector, request.mode, &mut answer).await?;
 
     let hydrating = Instant::now();
@@ -150,6 +156,14 @@ async fn ask(engines: &Engines, projector: &Projector, grant: &Grant, request: &
     let candidates =
         fused.into_iter().filter_map(|fused| found.remove(&fused.chunk).map(|found| (fused, found))).collect();
     let scored = signals::score(&view, candidates, &Weights::default(), &analyzer::terms);
+    let following = Instant::now();
+    let scored = match request.mode {
+        Mode::Hybrid | Mode::Graph => {
+            follow_graph(engines, grant, request, &filter, vector, scored, &mut answer).await?
+        }
+        Mode::Dense | Mode::Lexical => scored,
+    };
+    answer.timings.graph = following.elapsed();
     let best = cut(scored, request, engines.clock.now());
     answer.hits = prove(engines, best).await?;
     Ok(answer)
@@ -245,9 +259,9 @@ async fn ask_channels(
     filter: &Filter,
     limit: usize,
     answer: &mut Answer,
-) -> Result<Vec<Ranked>> {
+) -> Result<(Vec<Ranked>, Option<Vec<f32>>)> {
     if filter.documents.as_ref().is_some_and(Vec::is_empty) {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), None));
     }
     let dense = async {
         if request.mode == Mode::Lexical {
@@ -257,11 +271,11 @@ async fn ask_channels(
         let space = engines.space.get();
         let embedded = space.embedder.embed_query(&request.query).await;
         let embed = began.elapsed();
-        let found = match embedded {
-            Ok(vector) => space.vectors.search(vector, filter, limit).await,
-            Err(error) => Err(error),
+        let (found, vector) = match embedded {
+            Ok(vector) => (space.vectors.search(vector.clone(), filter, limit).await, Some(vector)),
+            Err(error) => (Err(error), None),
         };
-        Some((found, embed, began.elapsed() - embed))
+        Some((found, vector, embed, began.elapsed() - embed))
     };
     let lexical = async {
         if request.mode == Mode::Dense {
@@ -283,8 +297,10 @@ async fn ask_channels(
             failed = Some(error);
         }
     };
-    if let Some((found, embed, search)) = dense {
+    let mut asked = None;
+    if let Some((found, vector, embed, search)) = dense {
         (answer.timings.embed, answer.timings.dense) = (embed, search);
+        asked = vector;
         take(Channel::Dense, found, answer);
     }
     if let Some((found, took)) = lexical {
@@ -293,8 +309,87 @@ async fn ask_channels(
     }
     match failed {
         Some(error) if lists.is_empty() => Err(error),
-        _ => Ok(lists),
+        _ => Ok((lists, asked)),
     }
+}
+
+/// Adds what the graph says of the hits and of passages that only it finds. A graph that can't be had is missing from the
+/// answer like any channel.
+async fn follow_graph(
+    engines: &Engines,
+    grant: &Grant,
+    request: &Request,
+    filter: &Filter,
+    vector: Option<Vec<f32>>,
+    mut scored: Vec<Scored>,
+    answer: &mut Answer,
+) -> Result<Vec<Scored>> {
+    let hits: Vec<(&Hydrated, f32)> = scored.iter().map(|scored| (&scored.found, scored.score)).collect();
+    let expanded = async {
+        let loaded = engines.graphs.get(engines, grant.namespace()).await?;
+        let gains =
+            expand::expand(engines, grant.namespace(), &loaded, &request.query, vector.as_deref(), &hits).await?;
+        Ok::<_, Error>((gains, loaded.applied()))
+    };
+    let mut gains = match expanded.await {
+        Ok((gains, applied)) => {
+            note_graph_lag(engines, applied, answer).await?;
+            gains
+        }
+        Err(error) => {
+            tracing::warn!(error = %error.chain(), "the graph could not be asked");
+            let part = Channel::Graph.as_str().to_owned();
+            answer.missing.push(Missing { part, reason: error.message().to_owned() });
+            return Ok(scored);
+        }
+    };
+    for one in &mut scored {
+        if request.mode == Mode::Graph {
+            one.parts.clear();
+        }
+        let gain = gains.remove(&one.fused.chunk).unwrap_or_default();
+        add_gain(&mut one.parts, &gain);
+        one.score = one.parts.iter().map(|part| part.value).sum();
+    }
+    scored.retain(|one| !one.parts.is_empty());
+    let mut further: Vec<(ChunkId, Gain)> = gains.into_iter().collect();
+    further.sort_by(|a, b| b.1.sum().total_cmp(&a.1.sum()).then_with(|| a.0.cmp(&b.0)));
+    further.truncate((request.k as usize * 3).clamp(CANDIDATES_MIN, CANDIDATES_MAX));
+    let ids: Vec<ChunkId> = further.iter().map(|(chunk, _)| *chunk).collect();
+    let allowed: Option<HashSet<DocumentId>> = filter.documents.as_ref().map(|ids| ids.iter().copied().collect());
+    let filter = Filter { documents: None, ..filter.clone() };
+    let mut found = by_chunk(engines.catalog.hydrate(grant.namespace(), &ids).await?);
+    for (rank, (chunk, gain)) in (1..).zip(further) {
+        let Some(found) = found.remove(&chunk) else { continue };
+        let within = allowed.as_ref().is_none_or(|allowed| allowed.contains(&found.document.id));
+        if within && filter.admits(&found.document) {
+            let said = Proposal { channel: Channel::Graph, score: gain.sum(), rank };
+            let mut parts = Vec::new();
+            add_gain(&mut parts, &gain);
+            let fused = Fused { chunk, score: 0.0, channels: vec![(said, 0.0)] };
+            scored.push(Scored { fused, found, score: gain.sum(), parts });
+        }
+    }
+    scored.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.fused.chunk.cmp(&b.fused.chunk)));
+    Ok(scored)
+}
+
+fn add_gain(parts: &mut Vec<ScorePart>, gain: &Gain) {
+    for (name, value) in [("linked", gain.linked), ("named", gain.named), ("beside", gain.beside)] {
+        if value > 0.0 {
+            parts.push(ScorePart { name, value });
+        }
+    }
+}
+
+async fn note_graph_lag(engines: &Engines, applied: Lsn, answer: &mut Answer) -> Result<()> {
+    let head = engines.catalog.head().await?;
+    if applied < head {
+        answer.lsn = answer.lsn.min(applied);
+        let reason = format!("{} changes are not in this index yet", head.0 - applied.0);
+        answer.missing.push(Missing { part: Channel::Graph.as_str().to_owned(), reason });
+    }
+    Ok(())
 }
 
 /// Says what the projections do not reflect yet, so that an answer during an ingest does not pass for a full one.
@@ -327,8 +422,11 @@ async fn hydrate(engines: &Engines, grant: &Grant, lists: &[Ranked]) -> Result<H
         return Ok(HashMap::new());
     }
     let ids: Vec<ChunkId> = ids.into_iter().collect();
-    let found = engines.catalog.hydrate(grant.namespace(), &ids).await?;
-    Ok(found.into_iter().map(|hydrated| (hydrated.chunk.id, hydrated)).collect())
+    Ok(by_chunk(engines.catalog.hydrate(grant.namespace(), &ids).await?))
+}
+
+fn by_chunk(found: Vec<Hydrated>) -> HashMap<ChunkId, Hydrated> {
+    found.into_iter().map(|hydrated| (hydrated.chunk.id, hydrated)).collect()
 }
 
 /// The best of what is not expired: so many of one document, and of memories that repeat each other only one.

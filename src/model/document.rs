@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
+use super::graph::Facts;
 use crate::base::{ChunkId, ContentHash, DocumentId, EmbedKey, SourceId, Timestamp};
 
 /// Half-open byte range `start..end` of a document's text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Span {
     /// First byte.
     pub start: u64,
@@ -26,7 +29,7 @@ impl Span {
 }
 
 /// Lines `first..=last`, counted from 1, as people and editors count them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Lines {
     /// First line.
     pub first: u32,
@@ -37,7 +40,7 @@ pub struct Lines {
 macro_rules! named_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
         pub enum $name { $($(#[$vdoc])* $variant,)+ }
 
         impl $name {
@@ -197,4 +200,6 @@ pub struct DocumentWrite {
     pub document: Document,
     /// All its chunks in order; may be empty for an empty document.
     pub chunks: Vec<Chunk>,
+    /// What it says of the graph.
+    pub facts: Facts,
 }

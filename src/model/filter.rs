@@ -1,6 +1,6 @@
 //! What a search is restricted to.
 
-use super::document::DocumentKind;
+use super::document::{Document, DocumentKind};
 use super::namespace::Namespace;
 use crate::base::{DocumentId, SourceId, Timestamp};
 
@@ -28,6 +28,21 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// Whether `document`, which is of the namespace, meets every part.
+    pub fn admits(&self, document: &Document) -> bool {
+        let any = |empty: bool, found: bool| empty || found;
+        let from = self.modified_from.is_none_or(|from| document.modified_at.is_some_and(|at| at >= from));
+        let until = self.modified_until.is_none_or(|until| document.modified_at.is_some_and(|at| at < until));
+        let language = document.language.as_ref().is_some_and(|language| self.languages.contains(language));
+        self.documents.as_ref().is_none_or(|ids| ids.contains(&document.id))
+            && any(self.sources.is_empty(), self.sources.contains(&document.source))
+            && any(self.languages.is_empty(), language)
+            && any(self.kinds.is_empty(), self.kinds.contains(&document.kind))
+            && any(self.tags.is_empty(), document.tags.iter().any(|tag| self.tags.contains(tag)))
+            && from
+            && until
+    }
+
     /// Everything in `namespace`.
     pub fn all(namespace: Namespace) -> Self {
         Self {

@@ -10,6 +10,8 @@ named_enum!(
         Dense = "dense",
         /// BM25 over words and identifiers.
         Lexical = "lexical",
+        /// The knowledge graph: what belongs with what the others found, or with what the question names.
+        Graph = "graph",
     }
 );
 

@@ -11,7 +11,7 @@ pub mod oplog;
 
 pub use document::{Chunk, Document, DocumentKind, DocumentWrite, Lines, Role, Span, Trust};
 pub use filter::Filter;
-pub use graph::{EdgeKind, FactNode, Facts, NodeKind, Reference};
+pub use graph::{EdgeKind, FactNode, Facts, Mention, NodeKind, Reference};
 pub use hit::{CONTEXT_MARK, Candidate, Channel, Freshness, Hit, Hydrated, Proposal, ScorePart};
 pub use namespace::Namespace;
 pub use oplog::{HeldChunk, LogEntry, Operation};

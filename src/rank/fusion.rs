@@ -33,6 +33,8 @@ impl Shares {
         match channel {
             Channel::Dense => self.dense,
             Channel::Lexical => self.lexical,
+            // It adds to what the others say, see `linking`.
+            Channel::Graph => 0.0,
         }
     }
 }

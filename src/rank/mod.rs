@@ -3,6 +3,7 @@
 //! `weights` decides how much each channel counts, `fusion` joins them, `signals` adds what else speaks for a chunk, `packing` chooses what fits a budget.
 
 pub mod fusion;
+pub mod linking;
 pub mod packing;
 pub mod resemblance;
 pub mod signals;

@@ -29,6 +29,7 @@ fn mode(value: i32) -> Result<Mode, Error> {
         Ok(SearchMode::Unspecified | SearchMode::Hybrid) => Ok(Mode::Hybrid),
         Ok(SearchMode::Dense) => Ok(Mode::Dense),
         Ok(SearchMode::Lexical) => Ok(Mode::Lexical),
+        Ok(SearchMode::Graph) => Ok(Mode::Graph),
         Err(_) => Err(Error::invalid("mode", format!("mode {value} is not known: use hybrid, dense or lexical"))),
     }
 }
@@ -72,6 +73,7 @@ impl Retrieval for Service {
                 dense_us: us(answer.timings.dense),
                 lexical_us: us(answer.timings.lexical),
                 hydrate_us: us(answer.timings.hydrate),
+                graph_us: us(answer.timings.graph),
                 total_us: us(answer.timings.total),
             }),
             hits: answer.hits.into_iter().map(|hit| convert::hit(hit, explain)).collect(),

@@ -77,6 +77,7 @@ impl Assembly {
             space: Arc::new(Slot::new(opened.space)),
             words: Arc::new(Slot::new(opened.words)),
             embedder,
+            graphs: Arc::default(),
             rebuilding: Arc::default(),
             turns: Turns::default(),
             background: Door::background(cores),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::base::error::Kind;
-use crate::model::{Chunk, DocumentKind, Lines, Operation, Role, Span, Trust};
+use crate::model::{Chunk, DocumentKind, Facts, Lines, Operation, Role, Span, Trust};
 
 mod care;
 mod edges;
@@ -90,7 +90,7 @@ impl Place {
             expires_at: Some(Timestamp(NOW.0 + 1)),
             repeats: Some(DocumentId::from_u128(77)),
         };
-        DocumentWrite { document, chunks }
+        DocumentWrite { document, chunks, facts: Facts::default() }
     }
 
     pub async fn write(&self, catalog: &dyn Catalog, writes: Vec<DocumentWrite>) -> WriteOutcome {

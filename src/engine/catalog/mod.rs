@@ -16,7 +16,7 @@ use async_trait::async_trait;
 
 use crate::base::error::Result;
 use crate::base::{ChunkId, ContentHash, DocumentId, EmbedKey, Lsn, SourceId, Timestamp};
-use crate::model::{Document, DocumentWrite, Filter, HeldChunk, Hydrated, LogEntry, Namespace};
+use crate::model::{Document, DocumentWrite, Facts, Filter, HeldChunk, Hydrated, LogEntry, Namespace, Span};
 
 pub mod audit;
 #[cfg(test)]
@@ -90,6 +90,17 @@ pub struct ProjectedDocument {
     pub namespace: Namespace,
     /// The document and all its chunks.
     pub write: DocumentWrite,
+}
+
+/// A document with what it says of the graph.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StatedDocument {
+    /// The document.
+    pub document: Document,
+    /// Its chunks in order.
+    pub chunks: Vec<Span>,
+    /// What it says; nothing but `partial` if it was written before the graph was.
+    pub facts: Facts,
 }
 
 /// A selector for removal.
@@ -180,7 +191,14 @@ pub trait Catalog: Send + Sync {
     /// Entries after `after`, oldest first, at most `limit`.
     async fn read_log(&self, after: Lsn, limit: usize) -> Result<Vec<LogEntry>>;
 
-    /// What these documents hold now, for a projection; removed ones are left out.
+    /// What these documents of a namespace say of the graph, by age; those that are not there are left out.
+    async fn facts(&self, namespace: &Namespace, documents: &[DocumentId]) -> Result<Vec<StatedDocument>>;
+
+    /// The same of all documents of a namespace, page by page: at most `limit` after the key `after`, and the key to go on
+    /// from, which is `after` again at the end.
+    async fn facts_after(&self, namespace: &Namespace, after: i64, limit: usize) -> Result<(Vec<StatedDocument>, i64)>;
+
+    /// What these documents hold now, for a projection, their facts left out; removed ones are left out.
     async fn project(&self, documents: &[DocumentId]) -> Result<Vec<ProjectedDocument>>;
 
     /// How far the projection `name` got, and the manifest it was built with.

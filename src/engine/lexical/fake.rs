@@ -59,24 +59,9 @@ impl State {
     fn passing<'a>(&'a self, filter: &'a Filter) -> impl Iterator<Item = (&'a Document, &'a Chunk)> {
         self.documents
             .iter()
-            .filter(|((namespace, _), entry)| *namespace == filter.namespace && passes(&entry.document, filter))
+            .filter(|((namespace, _), entry)| *namespace == filter.namespace && filter.admits(&entry.document))
             .flat_map(|(_, entry)| entry.chunks.iter().map(|chunk| (entry.document.as_ref(), chunk)))
     }
-}
-
-/// Whether `document` meets every part of `filter` but the namespace.
-fn passes(document: &Document, filter: &Filter) -> bool {
-    let any = |empty: bool, found: bool| empty || found;
-    let from = filter.modified_from.is_none_or(|from| document.modified_at.is_some_and(|at| at >= from));
-    let until = filter.modified_until.is_none_or(|until| document.modified_at.is_some_and(|at| at < until));
-    let language = document.language.as_ref().is_some_and(|language| filter.languages.contains(language));
-    filter.documents.as_ref().is_none_or(|ids| ids.contains(&document.id))
-        && any(filter.sources.is_empty(), filter.sources.contains(&document.source))
-        && any(filter.languages.is_empty(), language)
-        && any(filter.kinds.is_empty(), filter.kinds.contains(&document.kind))
-        && any(filter.tags.is_empty(), document.tags.iter().any(|tag| filter.tags.contains(tag)))
-        && from
-        && until
 }
 
 fn body(document: &Document, chunk: &Chunk) -> Vec<String> {

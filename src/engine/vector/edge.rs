@@ -6,7 +6,7 @@
 //! A projection: what cannot be read, or was made for another model, is thrown away, and the caller is told to fill it
 //! again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -306,6 +306,15 @@ impl VectorIndex for EdgeIndex {
     async fn search(&self, vector: Vec<f32>, filter: &Filter, limit: usize) -> Result<Vec<Candidate>> {
         let filter = filter.clone();
         self.run(move |inner| inner.search(vector, &filter, limit)).await
+    }
+
+    async fn vectors(&self, namespace: &Namespace, chunks: &[ChunkId]) -> Result<HashMap<ChunkId, Vec<f32>>> {
+        let (namespace, chunks) = (namespace.clone(), chunks.to_vec());
+        self.run(move |inner| match inner.shard(&namespace) {
+            Some(shard) => shard.vectors(&chunks),
+            None => Ok(HashMap::new()),
+        })
+        .await
     }
 
     async fn flush(&self) -> Result<()> {

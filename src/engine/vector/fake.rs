@@ -1,6 +1,6 @@
 //! A strict in-memory [`VectorIndex`] for tests: brute force, and a panic for whoever breaks the contract.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::{VectorIndex, VectorPoint, VectorStats};
 use crate::base::error::{Error, Result};
 use crate::base::{ChunkId, DocumentId};
-use crate::model::{Candidate, Document, Filter, HeldChunk, Namespace};
+use crate::model::{Candidate, Filter, HeldChunk, Namespace};
 
 /// See the module.
 pub struct FakeVectorIndex {
@@ -58,21 +58,6 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// Whether `document` meets every part of `filter` but the namespace.
-fn passes(document: &Document, filter: &Filter) -> bool {
-    let any = |empty: bool, found: bool| empty || found;
-    let from = filter.modified_from.is_none_or(|from| document.modified_at.is_some_and(|at| at >= from));
-    let until = filter.modified_until.is_none_or(|until| document.modified_at.is_some_and(|at| at < until));
-    let language = document.language.as_ref().is_some_and(|language| filter.languages.contains(language));
-    filter.documents.as_ref().is_none_or(|ids| ids.contains(&document.id))
-        && any(filter.sources.is_empty(), filter.sources.contains(&document.source))
-        && any(filter.languages.is_empty(), language)
-        && any(filter.kinds.is_empty(), filter.kinds.contains(&document.kind))
-        && any(filter.tags.is_empty(), document.tags.iter().any(|tag| filter.tags.contains(tag)))
-        && from
-        && until
-}
-
 #[async_trait]
 impl VectorIndex for FakeVectorIndex {
     async fn upsert(&self, points: Vec<VectorPoint>) -> Result<()> {
@@ -100,12 +85,19 @@ impl VectorIndex for FakeVectorIndex {
     async fn search(&self, vector: Vec<f32>, filter: &Filter, limit: usize) -> Result<Vec<Candidate>> {
         self.check(&vector)?;
         let state = self.state();
-        let passing = state.points.values().filter(|p| p.namespace == filter.namespace && passes(&p.document, filter));
+        let passing = state.points.values().filter(|p| p.namespace == filter.namespace && filter.admits(&p.document));
         let mut found: Vec<Candidate> =
             passing.map(|point| Candidate { chunk: point.chunk, score: dot(&point.vector, &vector) }).collect();
         found.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.chunk.cmp(&b.chunk)));
         found.truncate(limit);
         Ok(found)
+    }
+
+    async fn vectors(&self, namespace: &Namespace, chunks: &[ChunkId]) -> Result<HashMap<ChunkId, Vec<f32>>> {
+        let state = self.state();
+        let held =
+            chunks.iter().filter_map(|chunk| state.points.get(chunk)).filter(|point| point.namespace == *namespace);
+        Ok(held.map(|point| (point.chunk, point.vector.clone())).collect())
     }
 
     async fn flush(&self) -> Result<()> {

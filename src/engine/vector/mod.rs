@@ -9,6 +9,8 @@
 //!   chunks that pass, recall@10 stays ≥ 0.99 at any selectivity.
 //! - The namespace of the filter is ANDed in the engine itself.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 
 use crate::base::error::Result;
@@ -57,6 +59,9 @@ pub trait VectorIndex: Send + Sync {
 
     /// The `limit` most similar chunks that pass `filter`.
     async fn search(&self, vector: Vec<f32>, filter: &Filter, limit: usize) -> Result<Vec<Candidate>>;
+
+    /// The vectors of these chunks of `namespace`; those that are not there are left out.
+    async fn vectors(&self, namespace: &Namespace, chunks: &[ChunkId]) -> Result<HashMap<ChunkId, Vec<f32>>>;
 
     /// Makes all changes durable.
     async fn flush(&self) -> Result<()>;

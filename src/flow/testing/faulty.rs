@@ -13,7 +13,7 @@ use crate::base::{ChunkId, DocumentId, EmbedKey, Lsn, SourceId, Timestamp};
 use crate::engine::catalog::audit::{Audit, Snapshot};
 use crate::engine::catalog::sqlite::SqliteCatalog;
 use crate::engine::catalog::{
-    Catalog, DocumentState, NamespaceStats, ProjectedDocument, Selector, Source, WriteOutcome,
+    Catalog, DocumentState, NamespaceStats, ProjectedDocument, Selector, Source, StatedDocument, WriteOutcome,
 };
 use crate::engine::embed::fake::FakeEmbedder;
 use crate::engine::embed::{Embedder, ModelInfo};
@@ -76,6 +76,8 @@ faulty! { Catalog as "catalog" over SqliteCatalog;
     async set_watch(namespace: &Namespace, source: SourceId, options: Option<&str>) -> ();
     async watched() -> Vec<(Namespace, Source, String)>;
     async source_documents_at(namespace: &Namespace, source: SourceId, uris: &BTreeSet<String>) -> Vec<DocumentState>;
+    async facts(namespace: &Namespace, documents: &[DocumentId]) -> Vec<StatedDocument>;
+    async facts_after(namespace: &Namespace, after: i64, limit: usize) -> (Vec<StatedDocument>, i64);
     async drop_checkpoint(name: &str) -> ();
     async drop_vectors(model: &str) -> ();
     async held(namespace: &Namespace, documents: Option<&[DocumentId]>) -> Vec<HeldChunk>;
@@ -106,6 +108,7 @@ faulty! { VectorIndex as "vectors" over FakeVectorIndex;
     async delete_documents(namespace: &Namespace, documents: &[DocumentId]) -> ();
     async delete_chunks(chunks: &[ChunkId]) -> ();
     async search(vector: Vec<f32>, filter: &Filter, limit: usize) -> Vec<Candidate>;
+    async vectors(namespace: &Namespace, chunks: &[ChunkId]) -> HashMap<ChunkId, Vec<f32>>;
     async flush() -> ();
     async optimize() -> bool;
     async stats() -> VectorStats;

@@ -15,7 +15,7 @@ use super::write::CHUNKS_PER_DOCUMENT;
 use crate::base::error::Result;
 use crate::base::{ChunkId, DocumentId, EmbedKey, Lsn};
 use crate::engine::catalog::ProjectedDocument;
-use crate::model::{Chunk, Document, DocumentWrite, Hydrated, Lines, Namespace, Span};
+use crate::model::{Chunk, Document, DocumentWrite, Facts, Hydrated, Lines, Namespace, Span};
 
 /// Columns that [`chunk`] reads, of `chunks AS c`.
 macro_rules! chunk_columns {
@@ -183,7 +183,7 @@ pub(super) async fn project(connections: &Connections, documents: &[DocumentId])
         .zip(chunks)
         .map(|(one, chunks)| ProjectedDocument {
             namespace: one.namespace,
-            write: DocumentWrite { document: Arc::unwrap_or_clone(one.document), chunks },
+            write: DocumentWrite { document: Arc::unwrap_or_clone(one.document), chunks, facts: Facts::default() },
         })
         .collect())
 }

@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 
 use super::{
-    Audit, Catalog, DocumentState, NamespaceStats, ProjectedDocument, Selector, Snapshot, Source, WriteOutcome,
+    Audit, Catalog, DocumentState, NamespaceStats, ProjectedDocument, Selector, Snapshot, Source, StatedDocument,
+    WriteOutcome,
 };
 use crate::base::error::{Error, Result};
 use crate::base::{ChunkId, DocumentId, EmbedKey, Lsn, SourceId, Timestamp};
@@ -24,6 +25,7 @@ mod bulk;
 mod chunks;
 mod connect;
 mod documents;
+mod facts;
 mod fault;
 mod log;
 mod names;
@@ -235,6 +237,14 @@ impl Catalog for SqliteCatalog {
 
     async fn project(&self, documents: &[DocumentId]) -> Result<Vec<ProjectedDocument>> {
         chunks::project(&self.inner.connections, documents).await
+    }
+
+    async fn facts(&self, namespace: &Namespace, documents: &[DocumentId]) -> Result<Vec<StatedDocument>> {
+        facts::facts(&self.inner.connections, namespace, documents).await
+    }
+
+    async fn facts_after(&self, namespace: &Namespace, after: i64, limit: usize) -> Result<(Vec<StatedDocument>, i64)> {
+        facts::facts_after(&self.inner.connections, namespace, after, limit).await
     }
 
     async fn checkpoint(&self, name: &str) -> Result<Option<(Lsn, String)>> {

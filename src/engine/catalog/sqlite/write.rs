@@ -6,6 +6,7 @@ use sqlx::SqliteConnection;
 
 use super::bulk::{Args, Bound, Columns, Insert, for_each, json_hex, json_keys, signed};
 use super::connect::{Connections, begin_write, commit};
+use super::facts::encode;
 use super::fault::{Doing, unreadable};
 use super::log::head;
 use super::names::{Delta, require_namespace, shift_counters};
@@ -38,6 +39,8 @@ const CHUNKS: Insert = Insert {
     columns: 13,
     tail: "",
 };
+
+const FACTS: Insert = Insert { head: "INSERT INTO facts (document, body) VALUES", columns: 2, tail: "" };
 
 const TAGS: Insert = Insert { head: "INSERT INTO tags (document, tag) VALUES", columns: 2, tail: "" };
 
@@ -114,7 +117,7 @@ fn last_of_each(mut writes: Vec<DocumentWrite>) -> Vec<DocumentWrite> {
 
 /// Refuses chunks that are not the document's own in order: the catalogue addresses them by document and ordinal.
 fn check(write: &DocumentWrite) -> Result<()> {
-    let DocumentWrite { document, chunks } = write;
+    let DocumentWrite { document, chunks, .. } = write;
     if chunks.len() as i64 > CHUNKS_PER_DOCUMENT {
         return Err(Error::limit(
             "chunks",
@@ -287,6 +290,7 @@ pub(super) async fn remove_contents(connection: &mut SqliteConnection) -> Result
         "DELETE FROM chunks WHERE key IN (SELECT chunk.key FROM temp.doomed CROSS JOIN chunks AS chunk \
          ON chunk.key BETWEEN document * 1048576 AND document * 1048576 + 1048575)",
         "DELETE FROM tags WHERE document IN (SELECT document FROM temp.doomed)",
+        "DELETE FROM facts WHERE document IN (SELECT document FROM temp.doomed)",
     ] {
         sqlx::query(sql).execute(&mut *connection).await.doing("remove chunks")?;
     }
@@ -300,11 +304,13 @@ pub(super) async fn spare(connection: &mut SqliteConnection) -> Result<()> {
 
 async fn insert_new(connection: &mut SqliteConnection, owner: i64, recipe: &str, placed: Vec<Placed>) -> Result<()> {
     let mut tags = Vec::new();
+    let mut facts = Vec::with_capacity(placed.len());
     let mut chunks = Vec::new();
     let mut log = Vec::with_capacity(placed.len());
     let mut documents = Vec::with_capacity(placed.len());
     for mut one in placed {
         let tokens = one.tokens();
+        facts.push((one.key, encode(&one.write)?));
         let own = std::mem::take(&mut one.write.chunks);
         tags.extend(std::mem::take(&mut one.write.document.tags).into_iter().map(|tag| (one.key, tag)));
         log.push((one.lsn, one.write.document.id));
@@ -318,6 +324,12 @@ async fn insert_new(connection: &mut SqliteConnection, owner: i64, recipe: &str,
         })
         .await?;
     CHUNKS.run(connection, chunks, |args, (key, chunk)| bind_chunk(args, owner, key, chunk)).await?;
+    FACTS
+        .run(connection, facts, |args, (document, body)| {
+            args.add(document)?;
+            args.add(body)
+        })
+        .await?;
     TAGS.run(connection, tags, |args, (document, tag)| {
         args.add(document)?;
         args.add(tag)

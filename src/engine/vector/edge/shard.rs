@@ -2,6 +2,7 @@
 //!
 //! Works around what the shard does not do by itself in 0.7.2; each place says what.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,12 +12,13 @@ use std::time::Duration;
 use qdrant_edge::{
     CountRequest, Distance, EdgeConfig, EdgeOptimizersConfig, EdgeShard, EdgeVectorParams, Filter as EdgeFilter,
     HnswIndexConfig, PointInsertOperations, PointOperations, QuantizationSearchParams, ScalarQuantizationConfig,
-    ScalarType, ScrollRequest, SearchParams, SearchRequest, UpdateOperation, VectorStorageDatatype, WalOptions,
-    WithVector,
+    ScalarType, ScrollRequest, SearchParams, SearchRequest, UpdateOperation, VectorStorageDatatype,
+    VectorStructInternal, WalOptions, WithPayloadInterface, WithVector,
 };
 
 use super::marker::Marker;
 use super::{UPSERT_POINTS, payload};
+use crate::base::ChunkId;
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::files::write_atomic;
 use crate::model::{Candidate, HeldChunk, Namespace};
@@ -225,6 +227,25 @@ impl Shard {
             .into_iter()
             .map(|point| Ok(Candidate { chunk: payload::chunk_id(point.id)?, score: point.score }))
             .collect()
+    }
+
+    /// The vectors of these chunks, as far as they are there.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] with the cause.
+    pub fn vectors(&self, chunks: &[ChunkId]) -> Result<HashMap<ChunkId, Vec<f32>>> {
+        let what = || format!("cannot read the vector index {}", self.directory.display());
+        let ids: Vec<_> = chunks.iter().map(|chunk| payload::point_id(*chunk)).collect();
+        let nothing = Some(WithPayloadInterface::Bool(false));
+        let records =
+            self.edge()?.retrieve(&ids, nothing, Some(WithVector::Bool(true))).context(Kind::Internal, what)?;
+        let mut vectors = HashMap::with_capacity(records.len());
+        for record in records {
+            if let Some(VectorStructInternal::Single(vector)) = record.vector {
+                vectors.insert(payload::chunk_id(record.id)?, vector);
+            }
+        }
+        Ok(vectors)
     }
 
     /// Builds what is missing of the graph; searches and changes go on meanwhile. Returns whether there was work.

@@ -1,0 +1,179 @@
+//! How nodes are called from outside: names that last, unlike numbers.
+//!
+//! A folder is `URI/`, a document its URI, a definition `URI#Outer::inner` (with `~2` for the second of that name), a passage
+//! `URI#Lfirst-Llast` by its bytes, and what belongs to no document `entity:NAME`, `run:NAME`, `task:NAME`.
+
+use petgraph::stable_graph::NodeIndex;
+
+use super::{Graph, Held, NOWHERE, NodeId};
+use crate::base::SourceId;
+use crate::model::NodeKind;
+
+/// Separates the parts of a definition's path in its address.
+const INSIDE: &str = "::";
+
+impl Graph {
+    /// The lasting name of a node.
+    pub fn address(&self, node: NodeId) -> Option<String> {
+        let own = self.graph.node_weight(node.at())?;
+        let name = self.names.text(own.name);
+        if own.document == NOWHERE {
+            return match own.kind {
+                NodeKind::Folder => self.folder_address(node.at()),
+                kind => Some(format!("{}:{name}", kind.as_str())),
+            };
+        }
+        let held = self.held(own.document)?;
+        match own.kind {
+            NodeKind::Document => Some(held.uri.to_string()),
+            NodeKind::Passage => Some(format!("{}#bytes={}-{}", held.uri, own.span.0, own.span.1)),
+            _ => Some(format!("{}#{}{}", held.uri, self.qualified(node), self.number(held, node.at()))),
+        }
+    }
+
+    /// The path of a definition within its document: `Outer::inner`.
+    pub fn qualified(&self, node: NodeId) -> String {
+        let chain: Vec<NodeIndex<u32>> =
+            std::iter::successors(Some(node.at()), |node| self.parent(*node)).take(64).collect();
+        let definitions = chain.iter().rev().filter_map(|node| self.graph.node_weight(*node));
+        let names = definitions
+            .filter(|node| !matches!(node.kind, NodeKind::Document | NodeKind::Folder))
+            .map(|node| self.names.text(node.name));
+        names.collect::<Vec<_>>().join(INSIDE)
+    }
+
+    /// Tells definitions of one path apart.
+    fn number(&self, held: &Held, node: NodeIndex<u32>) -> String {
+        let Some(own) = self.graph.node_weight(node) else { return String::new() };
+        let path = self.qualified(NodeId::of(node));
+        let same = held.defined(own.name).filter(|other| self.qualified(NodeId::of(*other)) == path);
+        let mut same: Vec<NodeIndex<u32>> = same.collect();
+        same.sort_by_key(|node| self.graph.node_weight(*node).map(|node| node.span));
+        match same.iter().position(|other| *other == node) {
+            Some(0) | None => String::new(),
+            Some(at) => format!("~{}", at + 1),
+        }
+    }
+
+    fn folder_address(&self, node: NodeIndex<u32>) -> Option<String> {
+        let ((source, path), _) = self.folders.iter().find(|(_, folder)| **folder == node)?;
+        let root = self.root(*source)?;
+        let path = self.names.text(*path);
+        Some(if path.is_empty() { root } else { format!("{root}{path}/") })
+    }
+
+    /// The address of a source's root, with a slash at its end, from any document of it.
+    fn root(&self, source: SourceId) -> Option<String> {
+        let held = self.documents.iter().flatten().find(|held| held.source == source && !held.path.is_empty())?;
+        held.uri.strip_suffix(&*held.path).map(str::to_owned)
+    }
+
+    /// The node of an exact address.
+    pub fn find(&self, address: &str) -> Option<NodeId> {
+        if let Some(slot) =
+            self.documents.iter().position(|held| held.as_ref().is_some_and(|held| &*held.uri == address))
+        {
+            return self.held(slot as u32).map(|held| NodeId::of(held.node));
+        }
+        if let Some((kind, name)) = address.split_once(':')
+            && let Some(kind) = NodeKind::parse(kind)
+            && let Some(name) = self.names.find(name)
+            && let Some(thing) = self.things.get(&(kind, name))
+        {
+            return Some(NodeId::of(*thing));
+        }
+        if let Some((uri, path)) = address.rsplit_once('#') {
+            let held = self.documents.iter().flatten().find(|held| &*held.uri == uri)?;
+            let (plain, _) = path.split_once('~').unwrap_or((path, ""));
+            let name = self.names.find(plain.rsplit(INSIDE).next()?)?;
+            return held
+                .defined(name)
+                .map(NodeId::of)
+                .find(|node| self.address(*node).is_some_and(|own| own == address));
+        }
+        self.find_folder(address)
+    }
+
+    fn find_folder(&self, address: &str) -> Option<NodeId> {
+        let wanted = address.trim_end_matches('/');
+        let sources: std::collections::BTreeSet<SourceId> = self.folders.keys().map(|(source, _)| *source).collect();
+        sources.into_iter().find_map(|source| {
+            let root = self.root(source)?;
+            let path = if wanted == root.trim_end_matches('/') { "" } else { wanted.strip_prefix(&root)? };
+            self.folders.get(&(source, self.names.find(path)?)).copied().map(NodeId::of)
+        })
+    }
+
+    /// What a name as people write it may mean, best first: an address, a path or its end, `Outer::inner` or its end, a name
+    /// whatever its case, an entity. At most `limit`; and whether there were more.
+    pub fn candidates_for(&self, text: &str, limit: usize) -> (Vec<NodeId>, bool) {
+        let text = text.trim();
+        if let Some(exact) = self.find(text) {
+            return (vec![exact], false);
+        }
+        let mut found: Vec<NodeId> = Vec::new();
+        let spelled = text.trim_end_matches("()");
+        let parts: Vec<&str> = spelled.split([':', '.', '#']).filter(|part| !part.is_empty()).collect();
+        if let Some(name) = parts.last().and_then(|last| self.names.find(last)) {
+            let defined = self.defined.get(&name).map(Vec::as_slice).unwrap_or_default();
+            let fits = |node: &&NodeIndex<u32>| {
+                let own = self.qualified(NodeId::of(**node));
+                let own: Vec<&str> = own.split(INSIDE).collect();
+                parts.iter().rev().zip(own.iter().rev()).all(|(a, b)| a == b)
+                    && (parts.len() <= own.len() || self.stands_in(**node, &parts))
+            };
+            let mut fitting: Vec<NodeIndex<u32>> = defined.iter().filter(fits).copied().collect();
+            fitting.sort_by_cached_key(|node| self.prominence(*node));
+            found.extend(fitting.into_iter().map(NodeId::of));
+        }
+        let path = text.trim_start_matches("./").trim_end_matches('/');
+        let files = self.documents.iter().flatten().filter(|held| {
+            !held.path.is_empty()
+                && held.path.ends_with(path)
+                && (held.path.len() == path.len() || held.path[..held.path.len() - path.len()].ends_with('/'))
+        });
+        let mut files: Vec<(usize, &str, NodeIndex<u32>)> =
+            files.map(|held| (held.path.len(), &*held.uri, held.node)).collect();
+        files.sort_unstable();
+        found.extend(files.into_iter().map(|(_, _, node)| NodeId::of(node)));
+        let mut folders: Vec<(&str, NodeIndex<u32>)> = self
+            .folders
+            .iter()
+            .map(|((_, folder), node)| (self.names.text(*folder), *node))
+            .filter(|(folder, _)| *folder == path || folder.ends_with(&format!("/{path}")))
+            .collect();
+        folders.sort_unstable();
+        found.extend(folders.into_iter().map(|(_, node)| NodeId::of(node)));
+        let folded = text.to_lowercase();
+        for kind in [NodeKind::Entity, NodeKind::Run, NodeKind::Task] {
+            for name in [text, folded.as_str()] {
+                found.extend(
+                    self.names.find(name).and_then(|name| self.things.get(&(kind, name))).copied().map(NodeId::of),
+                );
+            }
+        }
+        let mut seen = std::collections::HashSet::new();
+        found.retain(|node| seen.insert(*node));
+        let more = found.len() > limit;
+        found.truncate(limit);
+        (found, more)
+    }
+
+    /// Whether the parts before a definition's own path name its module.
+    fn stands_in(&self, node: NodeIndex<u32>, parts: &[&str]) -> bool {
+        let Some(held) = self.held_of(node) else { return false };
+        let own = self.qualified(NodeId::of(node)).split(INSIDE).count();
+        let module = super::paths::module_parts(&held.path);
+        let rest = &parts[..parts.len().saturating_sub(own)];
+        rest.iter().rev().zip(module.iter().rev()).all(|(a, b)| a == b)
+    }
+
+    /// Sorts namesakes: what is no test, what much refers to, what lies less deep, then by address.
+    fn prominence(&self, node: NodeIndex<u32>) -> (bool, std::cmp::Reverse<usize>, usize, String) {
+        let test = self.graph.node_weight(node).is_some_and(|own| own.test)
+            || self.held_of(node).is_some_and(|held| held.role != crate::model::Role::Main);
+        let incoming = self.graph.edges_directed(node, petgraph::Direction::Incoming).take(1_000).count();
+        let depth = self.held_of(node).map_or(0, |held| held.path.split('/').count());
+        (test, std::cmp::Reverse(incoming), depth, self.address(NodeId::of(node)).unwrap_or_default())
+    }
+}

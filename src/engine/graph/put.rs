@@ -1,0 +1,425 @@
+//! Putting documents into the graph and taking them out.
+
+use petgraph::Direction;
+use petgraph::stable_graph::NodeIndex;
+use petgraph::visit::EdgeRef;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::names::{NONE, NameId};
+use super::{Edge, Graph, GraphDocument, Held, NOWHERE, Node, STRUCTURE, Slot, Used, paths};
+use crate::base::{DocumentId, SourceId};
+use crate::model::{EdgeKind, NodeKind};
+
+/// What a change may have given another meaning.
+#[derive(Debug, Default)]
+struct Touched {
+    /// Names that got or lost a definition.
+    names: FxHashSet<NameId>,
+    /// Documents whose references are all new.
+    documents: Vec<Slot>,
+}
+
+impl Graph {
+    /// Puts documents, each in the place of its earlier version, and gives every name its meaning.
+    pub fn put(&mut self, documents: Vec<GraphDocument>) {
+        let mut touched = Touched::default();
+        for document in documents {
+            let slot = self.place(document, &mut touched);
+            touched.documents.push(slot);
+        }
+        self.settle(&touched);
+    }
+
+    /// Puts the first documents of a graph without giving names a meaning; [`Self::settle_all`] does that at the end.
+    pub fn load(&mut self, documents: Vec<GraphDocument>) {
+        let mut touched = Touched::default();
+        for document in documents {
+            self.place(document, &mut touched);
+        }
+    }
+
+    /// Gives every name its meaning, after [`Self::load`].
+    pub fn settle_all(&mut self) {
+        let documents = (0..self.documents.len() as Slot).filter(|slot| self.held(*slot).is_some()).collect();
+        self.settle(&Touched { documents, ..Touched::default() });
+    }
+
+    /// Takes documents out.
+    pub fn remove(&mut self, documents: &[DocumentId]) {
+        let mut touched = Touched::default();
+        for id in documents {
+            let Some(slot) = self.by_id.remove(id) else { continue };
+            let Some(held) = self.documents.get_mut(slot as usize).and_then(Option::take) else { continue };
+            self.forget_references(slot, &held);
+            self.forget_stems(slot, &held.path, &mut touched);
+            self.forget_terms(&held);
+            self.leave_series(slot, &held);
+            let mut things = self.things_of(held.node);
+            for passage in &held.passages {
+                things.extend(self.things_of(*passage));
+            }
+            for node in held.nodes.iter().chain(&held.passages) {
+                self.drop_node(*node, &mut touched);
+            }
+            let folder =
+                self.graph.node_weight(held.node).map(|node| node.parent).filter(|parent| *parent != held.node);
+            self.graph.remove_node(held.node);
+            self.drop_empty_folders(held.source, folder);
+            self.drop_unused_things(things);
+            self.free.push(slot);
+        }
+        self.settle(&touched);
+    }
+
+    /// Puts the nodes and structure of one document; its names have no meaning yet.
+    fn place(&mut self, document: GraphDocument, touched: &mut Touched) -> Slot {
+        let old = self.by_id.get(&document.id).copied();
+        let slot = old.or_else(|| self.free.pop()).unwrap_or_else(|| {
+            self.documents.push(None);
+            (self.documents.len() - 1) as Slot
+        });
+        let before = self.documents.get_mut(slot as usize).and_then(Option::take);
+        let mut things = Vec::new();
+        if let Some(before) = &before {
+            self.forget_references(slot, before);
+            self.forget_stems(slot, &before.path, touched);
+            self.forget_terms(before);
+            self.leave_series(slot, before);
+            for node in before.passages.iter().chain([&before.node]) {
+                things.extend(self.things_of(*node));
+            }
+            self.clear_outgoing(before);
+        }
+        self.by_id.insert(document.id, slot);
+        let node = self.document_node(&document, slot, before.as_ref());
+        let mut held = Held {
+            id: document.id,
+            source: document.source,
+            uri: document.uri.as_str().into(),
+            path: document.path.as_str().into(),
+            language: self.names.intern(document.language.as_deref().unwrap_or_default()),
+            role: document.role,
+            prose: document.prose,
+            content: document.content,
+            partial: document.facts.partial,
+            node,
+            passages: Vec::with_capacity(document.chunks.len()),
+            terms: document.facts.terms.iter().map(|terms| terms.as_slice().into()).collect(),
+            series: self.series_of(&document),
+            chunks: document.chunks.iter().map(|span| (clip(span.start), clip(span.end))).collect(),
+            nodes: Vec::with_capacity(document.facts.nodes.len()),
+            by_name: Vec::new(),
+            used: Vec::with_capacity(document.facts.references.len()),
+            imports: Vec::new(),
+        };
+        self.place_passages(&mut held, slot, before.as_ref());
+        self.place_definitions(&mut held, slot, &document, before.as_ref(), touched);
+        self.note_references(&mut held, slot, &document);
+        self.place_mentions(&held, &document.facts);
+        self.count_terms(&held);
+        self.join_series(slot, &held);
+        for stem in paths::stems(&held.path) {
+            let stem = self.names.intern(stem);
+            touched.names.insert(stem);
+            let slots = self.stems.entry(stem).or_default();
+            if !slots.contains(&slot) {
+                slots.push(slot);
+            }
+        }
+        self.documents[slot as usize] = Some(held);
+        for (kind, thing, name) in document.labels {
+            self.label(node, kind, thing, &name);
+        }
+        self.drop_unused_things(things);
+        slot
+    }
+
+    /// The node of a document, below its folders.
+    fn document_node(&mut self, document: &GraphDocument, slot: Slot, before: Option<&Held>) -> NodeIndex<u32> {
+        let name = document.path.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or(&document.uri);
+        let name = self.names.intern(name);
+        let folder = document.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let folder = if document.path.is_empty() { None } else { Some(self.folder_node(document.source, folder)) };
+        let node = match before {
+            Some(before) => {
+                let old = self.graph.node_weight(before.node).map(|node| node.parent).filter(|old| *old != before.node);
+                if old != folder
+                    && let Some(edge) = old.and_then(|old| self.graph.find_edge(old, before.node))
+                {
+                    self.graph.remove_edge(edge);
+                    self.drop_empty_folders(before.source, old);
+                }
+                before.node
+            }
+            None => self.add(Node::new(NodeKind::Document, name, slot)),
+        };
+        if let Some(folder) = folder {
+            if self.graph.find_edge(folder, node).is_none() {
+                self.graph.add_edge(folder, node, structure(EdgeKind::Contains));
+            }
+        }
+        if let Some(weight) = self.graph.node_weight_mut(node) {
+            (weight.name, weight.parent) = (name, folder.unwrap_or(node));
+        }
+        node
+    }
+
+    /// The node of a folder, made with those above it.
+    fn folder_node(&mut self, source: SourceId, path: &str) -> NodeIndex<u32> {
+        let key = (source, self.names.intern(path));
+        if let Some(known) = self.folders.get(&key) {
+            return *known;
+        }
+        let name = self.names.intern(path.rsplit('/').next().unwrap_or(path));
+        let node = self.add(Node::new(NodeKind::Folder, name, NOWHERE));
+        self.folders.insert(key, node);
+        if !path.is_empty() {
+            let above = self.folder_node(source, path.rsplit_once('/').map_or("", |(above, _)| above));
+            self.graph.add_edge(above, node, structure(EdgeKind::Contains));
+            self.set_parent(node, above);
+        }
+        node
+    }
+
+    fn place_passages(&mut self, held: &mut Held, slot: Slot, before: Option<&Held>) {
+        let old = before.map(|before| before.passages.as_slice()).unwrap_or_default();
+        for (ordinal, span) in held.chunks.clone().into_iter().enumerate() {
+            let node = match old.get(ordinal) {
+                Some(node) => *node,
+                None => self.add(Node::new(NodeKind::Passage, NONE, slot)),
+            };
+            if let Some(weight) = self.graph.node_weight_mut(node) {
+                (weight.span, weight.parent) = (span, held.node);
+                // It has no lines of its own: its place among the passages.
+                weight.lines = (ordinal as u32, 0);
+            }
+            self.graph.add_edge(held.node, node, structure(EdgeKind::Contains));
+            held.passages.push(node);
+        }
+        for gone in old.iter().skip(held.chunks.len()) {
+            self.graph.remove_node(*gone);
+        }
+    }
+
+    /// Places what a document defines. A definition that was there before, by its kind, name and place in others, keeps its
+    /// node and with it the edges that others have to it.
+    fn place_definitions(
+        &mut self,
+        held: &mut Held,
+        slot: Slot,
+        document: &GraphDocument,
+        before: Option<&Held>,
+        touched: &mut Touched,
+    ) {
+        let mut old: FxHashMap<(NodeIndex<u32>, NodeKind, NameId), Vec<NodeIndex<u32>>> = FxHashMap::default();
+        for node in before.map(|before| before.nodes.as_slice()).unwrap_or_default().iter().rev() {
+            if let Some(weight) = self.graph.node_weight(*node) {
+                let parent = if weight.parent == *node { held.node } else { weight.parent };
+                old.entry((parent, weight.kind, weight.name)).or_default().push(*node);
+            }
+        }
+        for fact in &document.facts.nodes {
+            let name = self.names.intern(&fact.name);
+            let outer = fact.parent.and_then(|parent| held.nodes.get(parent as usize)).copied();
+            let around = outer.unwrap_or(held.node);
+            let kept = old.get_mut(&(around, fact.kind, name)).and_then(Vec::pop);
+            let node = kept.unwrap_or_else(|| {
+                touched.names.insert(name);
+                self.add(Node::new(fact.kind, name, slot))
+            });
+            if kept.is_none() {
+                self.defined.entry(name).or_default().push(node);
+            }
+            if let Some(weight) = self.graph.node_weight_mut(node) {
+                weight.test = fact.test;
+                weight.span = (clip(fact.span.start), clip(fact.span.end));
+                weight.lines = (fact.lines.first, fact.lines.last);
+                weight.parent = outer.unwrap_or(node);
+            }
+            self.graph.add_edge(around, node, structure(EdgeKind::Contains));
+            held.nodes.push(node);
+            held.by_name.push((name, node));
+            if outer.is_none()
+                && let Some(passage) = held.passage_at(clip(fact.span.start))
+            {
+                self.graph.add_edge(passage, node, structure(EdgeKind::Contains));
+            }
+        }
+        held.by_name.sort_unstable();
+        for gone in old.into_values().flatten() {
+            self.drop_node(gone, touched);
+        }
+    }
+
+    fn note_references(&mut self, held: &mut Held, slot: Slot, document: &GraphDocument) {
+        for reference in &document.facts.references {
+            let name = self.names.intern(&reference.name);
+            let outer = reference.from.and_then(|from| held.nodes.get(from as usize)).copied();
+            let from = match outer {
+                Some(node) => node,
+                // What prose says, a passage says.
+                None if held.prose => held.passage_at(clip(reference.at)).unwrap_or(held.node),
+                None => held.node,
+            };
+            let local = reference.alias.as_deref().map_or(name, |alias| self.names.intern(alias));
+            let scope = self.names.intern(&reference.scope);
+            let place = held.used.len() as u32;
+            held.used.push(Used {
+                kind: reference.kind,
+                from,
+                name,
+                scope,
+                line: reference.line,
+                count: reference.count,
+            });
+            if reference.kind == EdgeKind::Imports {
+                held.imports.push((local, place));
+            }
+            self.users.entry(name).or_default().push((slot, place));
+        }
+        held.imports.sort_unstable();
+    }
+
+    /// An edge from a document to a thing that has nothing but a name.
+    fn label(&mut self, node: NodeIndex<u32>, kind: EdgeKind, thing: NodeKind, name: &str) {
+        let target = self.thing(thing, name);
+        self.graph.add_edge(node, target, structure(kind));
+    }
+
+    /// The node of an entity, run or task.
+    pub(super) fn thing(&mut self, kind: NodeKind, name: &str) -> NodeIndex<u32> {
+        let name = self.names.intern(name);
+        if let Some(known) = self.things.get(&(kind, name)) {
+            return *known;
+        }
+        let node = self.add(Node::new(kind, name, NOWHERE));
+        self.things.insert((kind, name), node);
+        node
+    }
+
+    /// Gives the references of changed documents, and those to changed names, their meaning.
+    fn settle(&mut self, touched: &Touched) {
+        let fresh: FxHashSet<Slot> = touched.documents.iter().copied().collect();
+        let mut again: Vec<(Slot, u32)> = Vec::new();
+        for slot in &fresh {
+            let used = self.held(*slot).map_or(0, |held| held.used.len());
+            again.extend((0..used as u32).map(|place| (*slot, place)));
+        }
+        for name in &touched.names {
+            let users = self.users.get(name).map(Vec::as_slice).unwrap_or_default();
+            again.extend(users.iter().filter(|(slot, _)| !fresh.contains(slot)).copied());
+        }
+        // The order decides nothing but the order of edges, which is kept the same all the same.
+        again.sort_unstable();
+        for (slot, place) in again {
+            let Some(used) = self.held(slot).and_then(|held| held.used.get(place as usize)).copied() else { continue };
+            if !fresh.contains(&slot) {
+                for edge in self.edges_of(used.from, place) {
+                    self.graph.remove_edge(edge);
+                }
+            }
+            for (target, confidence) in self.resolve(slot, &used) {
+                let confidence = (confidence.clamp(0.0, 1.0) * 255.0).round() as u8;
+                self.graph.add_edge(used.from, target, Edge { kind: used.kind, confidence, reference: place });
+            }
+        }
+    }
+
+    fn add(&mut self, node: Node) -> NodeIndex<u32> {
+        let index = self.graph.add_node(node);
+        self.set_parent(index, index);
+        index
+    }
+
+    fn set_parent(&mut self, node: NodeIndex<u32>, parent: NodeIndex<u32>) {
+        if let Some(weight) = self.graph.node_weight_mut(node) {
+            weight.parent = parent;
+        }
+    }
+
+    fn drop_node(&mut self, node: NodeIndex<u32>, touched: &mut Touched) {
+        let Some(weight) = self.graph.remove_node(node) else { return };
+        if let Some(same) = self.defined.get_mut(&weight.name) {
+            same.retain(|other| *other != node);
+            touched.names.insert(weight.name);
+            if same.is_empty() {
+                self.defined.remove(&weight.name);
+            }
+        }
+    }
+
+    /// Removes all edges that go out from the nodes of a document, those to its own nodes included.
+    fn clear_outgoing(&mut self, held: &Held) {
+        for node in held.nodes.iter().chain(&held.passages).chain([&held.node]) {
+            let edges: Vec<_> = self.graph.edges_directed(*node, Direction::Outgoing).map(|edge| edge.id()).collect();
+            for edge in edges {
+                self.graph.remove_edge(edge);
+            }
+        }
+    }
+
+    fn forget_references(&mut self, slot: Slot, held: &Held) {
+        let names: FxHashSet<NameId> = held.used.iter().map(|used| used.name).collect();
+        for name in names {
+            if let Some(users) = self.users.get_mut(&name) {
+                users.retain(|(other, _)| *other != slot);
+                if users.is_empty() {
+                    self.users.remove(&name);
+                }
+            }
+        }
+    }
+
+    fn forget_stems(&mut self, slot: Slot, path: &str, touched: &mut Touched) {
+        for stem in paths::stems(path) {
+            let Some(stem) = self.names.find(stem) else { continue };
+            touched.names.insert(stem);
+            if let Some(slots) = self.stems.get_mut(&stem) {
+                slots.retain(|other| *other != slot);
+            }
+        }
+    }
+
+    /// Entities, runs and tasks that a document points to.
+    fn things_of(&self, node: NodeIndex<u32>) -> Vec<NodeIndex<u32>> {
+        let targets = self.graph.neighbors_directed(node, Direction::Outgoing);
+        targets.filter(|target| self.graph.node_weight(*target).is_some_and(|node| node.document == NOWHERE)).collect()
+    }
+
+    fn drop_unused_things(&mut self, things: Vec<NodeIndex<u32>>) {
+        for thing in things {
+            let unused = self.graph.neighbors_directed(thing, Direction::Incoming).next().is_none();
+            if let Some(weight) = self.graph.node_weight(thing).filter(|_| unused).copied() {
+                self.things.remove(&(weight.kind, weight.name));
+                self.graph.remove_node(thing);
+            }
+        }
+    }
+
+    fn drop_empty_folders(&mut self, source: SourceId, folder: Option<NodeIndex<u32>>) {
+        let mut next = folder;
+        while let Some(folder) = next {
+            if self.graph.neighbors_directed(folder, Direction::Outgoing).next().is_some() {
+                return;
+            }
+            next = self.graph.node_weight(folder).map(|node| node.parent).filter(|parent| *parent != folder);
+            self.folders.retain(|(owner, _), node| *owner != source || *node != folder);
+            self.graph.remove_node(folder);
+        }
+    }
+}
+
+impl Node {
+    fn new(kind: NodeKind, name: NameId, document: Slot) -> Self {
+        Self { kind, test: false, name, document, parent: NodeIndex::end(), span: (0, 0), lines: (0, 0) }
+    }
+}
+
+fn structure(kind: EdgeKind) -> Edge {
+    Edge { kind, confidence: u8::MAX, reference: STRUCTURE }
+}
+
+/// Documents end long before 4 GiB.
+fn clip(at: u64) -> u32 {
+    at.min(u64::from(u32::MAX)) as u32
+}

@@ -1,0 +1,522 @@
+//! Which definitions a name means, by what stands around it.
+//!
+//! No type checker is here: evidence is the scope before the name, the imports of the file, what is defined around the place,
+//! and how near files lie. Every kind of evidence has a confidence, and what is left of several candidates shares it. Names
+//! that nothing tells apart resolve to nothing.
+
+use petgraph::stable_graph::NodeIndex;
+use petgraph::visit::EdgeRef;
+use petgraph::{Direction, graph};
+
+use super::names::{NONE, NameId};
+use super::paths::{distance, same_family};
+use super::scope::{Scope, Start};
+use super::{Graph, Held, Slot, Used};
+use crate::model::{EdgeKind, NodeKind};
+
+/// Targets of one reference. Overloads and platform twins are a few; more is no knowledge.
+const TARGETS_MAX: usize = 4;
+/// Namesakes looked at for one reference when nothing but the name is known.
+const NAMESAKES_MAX: usize = 256;
+/// Re-exports and base classes followed one after the other.
+const HOPS_MAX: usize = 4;
+
+/// The definition stands in the same file, or an import names it.
+const SURE: f32 = 0.95;
+/// A type of this name has a member of that name.
+const MEMBER: f32 = 0.8;
+/// Imported with everything else of a module.
+const GLOB: f32 = 0.75;
+/// The same package, in a language whose packages share names.
+const PACKAGE: f32 = 0.9;
+/// Nothing but the name, in the same source.
+const NAME: f32 = 0.4;
+
+/// Languages whose files of one folder see each other's names.
+const SHARED_FOLDERS: [&str; 5] = ["go", "java", "c", "cpp", "ruby"];
+
+/// A definition with how sure it is that it is meant.
+pub(super) type Target = (NodeIndex<u32>, f32);
+
+impl Graph {
+    /// What `used`, said in the document `slot`, means: surest first.
+    pub(super) fn resolve(&self, slot: Slot, used: &Used) -> Vec<Target> {
+        let Some(held) = self.held(slot) else { return Vec::new() };
+        let mut found = match used.kind {
+            EdgeKind::Imports => self.import(held, used, 0),
+            EdgeKind::Links => self.link(held, used),
+            EdgeKind::ChangesWith => self.path(held, self.names.text(used.name)),
+            EdgeKind::Mentions | EdgeKind::Tests | EdgeKind::About | EdgeKind::SameAs => self.mention(held, used),
+            _ => self.name(held, used),
+        };
+        found.retain(|(node, _)| *node != used.from || used.kind == EdgeKind::Calls);
+        found.truncate(TARGETS_MAX);
+        found
+    }
+
+    /// A name in code.
+    fn name(&self, held: &Held, used: &Used) -> Vec<Target> {
+        let language = self.names.text(held.language);
+        let scope = Scope::of(self.names.text(used.scope), language);
+        if used.scope == NONE {
+            return self.bare(held, used);
+        }
+        match (scope.start, scope.last()) {
+            (Start::Own, None) => self.own_member(held, used, 0),
+            (Start::Base, None) => self.own_member(held, used, 1),
+            (Start::Root | Start::Above(_), _) => self.by_path(held, &scope, used.name, 0),
+            _ => self.scoped(held, used, &scope),
+        }
+    }
+
+    /// A name with nothing before it: what stands around it, then what was imported, then what the package shares.
+    fn bare(&self, held: &Held, used: &Used) -> Vec<Target> {
+        let wanted = |node: &NodeIndex<u32>| self.fits(*node, used.kind);
+        let around = self.around(used.from);
+        let mut local: Vec<NodeIndex<u32>> = held.defined(used.name).filter(wanted).collect();
+        // The innermost first: a nested function hides one of the file. What is a member needs its type before it.
+        local.retain(|node| self.parent(*node).is_none_or(|parent| around.contains(&parent) || !self.is_type(parent)));
+        local.sort_by_key(|node| {
+            self.parent(*node)
+                .and_then(|parent| around.iter().position(|own| *own == parent))
+                .map_or(usize::MAX, |at| at)
+        });
+        if !local.is_empty() {
+            return share(local, SURE);
+        }
+        let imported = self.imported(held, used.name, used.kind, 0);
+        if !imported.is_empty() {
+            return imported;
+        }
+        let globs: Vec<Target> = self.through_globs(held, used.name, 0);
+        if !globs.is_empty() {
+            return globs;
+        }
+        let candidates =
+            self.candidates(held, used, |node| self.parent(node).is_none_or(|parent| !self.is_type(parent)));
+        let language = self.names.text(held.language);
+        let folder = |path: &str| path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
+        if SHARED_FOLDERS.contains(&language) {
+            let own = folder(&held.path);
+            let same = |node: &NodeIndex<u32>| self.held_of(*node).is_some_and(|other| folder(&other.path) == own);
+            let package: Vec<NodeIndex<u32>> = candidates.iter().copied().filter(same).collect();
+            if !package.is_empty() {
+                return share(package, PACKAGE);
+            }
+        }
+        self.nearest(held, candidates, NAME)
+    }
+
+    /// A name after a path, a type, a module or a receiver.
+    fn scoped(&self, held: &Held, used: &Used, scope: &Scope<'_>) -> Vec<Target> {
+        let Some(first) = scope.parts.first() else { return self.own_member(held, used, 0) };
+        if let Some(first) = self.names.find(first) {
+            let mut found: Vec<Target> = Vec::new();
+            for import in held.imported(first) {
+                for (target, sure) in self.import(held, import, 0) {
+                    let inside = self.inside(held, target, &scope.parts[1..], used.name);
+                    found.extend(inside.into_iter().map(|(node, own)| (node, own * sure)));
+                }
+            }
+            if !found.is_empty() {
+                return best(found);
+            }
+        }
+        // A type of this file or of anywhere, with a member of this name.
+        let last = scope.last().and_then(|last| self.names.find(last));
+        if let Some(last) = last {
+            let members = self.members(held, last, used);
+            if !members.is_empty() {
+                return members;
+            }
+        }
+        if scope.start == Start::Free && (scope.parts.len() > 1 || last.is_some()) {
+            let found = self.by_path(held, scope, used.name, 0);
+            if !found.is_empty() {
+                return found;
+            }
+        }
+        // A receiver whose type nobody knows: only a name that few have says something.
+        let is_member = |node| self.parent(node).is_some_and(|parent| self.is_type(parent));
+        let candidates = self.candidates(held, used, is_member);
+        self.nearest(held, candidates, NAME)
+    }
+
+    /// Members called `used.name` of types called `owner`: of this file, else of the nearest.
+    fn members(&self, held: &Held, owner: NameId, used: &Used) -> Vec<Target> {
+        let of_owner = |node: NodeIndex<u32>| {
+            self.parent(node)
+                .and_then(|parent| self.graph.node_weight(parent))
+                .is_some_and(|parent| parent.name == owner)
+        };
+        let local: Vec<NodeIndex<u32>> = held.defined(used.name).filter(|node| of_owner(*node)).collect();
+        if !local.is_empty() {
+            return share(local, SURE);
+        }
+        let candidates = self.candidates(held, used, of_owner);
+        let found = self.nearest(held, candidates, MEMBER);
+        if !found.is_empty() || !held.defined(owner).any(|node| self.is_type(node)) {
+            return found;
+        }
+        // The type is known and has no such member: one of its bases may.
+        held.defined(owner).flat_map(|node| self.inherited(held, node, used.name, 1)).collect()
+    }
+
+    /// A member of the type around the place, or after `hops` of what it inherits.
+    fn own_member(&self, held: &Held, used: &Used, hops: usize) -> Vec<Target> {
+        let Some(owner) = self.around(used.from).into_iter().find(|node| self.is_type(*node)) else {
+            return self.bare(held, used);
+        };
+        if hops == 0 {
+            let Some(name) = self.graph.node_weight(owner).map(|node| node.name) else { return Vec::new() };
+            let own = self.members_of(held, owner, name, used.name);
+            if !own.is_empty() {
+                return own;
+            }
+        }
+        self.inherited(held, owner, used.name, 1)
+    }
+
+    fn members_of(&self, held: &Held, owner: NodeIndex<u32>, owner_name: NameId, name: NameId) -> Vec<Target> {
+        let is = |node: &NodeIndex<u32>| {
+            self.parent(*node) == Some(owner)
+                || self
+                    .parent(*node)
+                    .and_then(|parent| self.graph.node_weight(parent))
+                    .is_some_and(|parent| parent.name == owner_name)
+        };
+        let here = self.held_of(owner).unwrap_or(held);
+        let found: Vec<NodeIndex<u32>> = here.defined(name).filter(is).collect();
+        if !found.is_empty() {
+            return share(found, SURE);
+        }
+        let all = self.defined.get(&name).map(Vec::as_slice).unwrap_or_default();
+        if all.len() > NAMESAKES_MAX {
+            return Vec::new();
+        }
+        let elsewhere = all.iter().copied().filter(|node| is(node) && self.family(held, *node)).collect();
+        self.nearest(held, elsewhere, MEMBER)
+    }
+
+    /// A member of what `owner` inherits or implements.
+    fn inherited(&self, held: &Held, owner: NodeIndex<u32>, name: NameId, hops: usize) -> Vec<Target> {
+        if hops > HOPS_MAX {
+            return Vec::new();
+        }
+        let Some(home) = self.held_of(owner) else { return Vec::new() };
+        let bases = home
+            .used
+            .iter()
+            .filter(|used| used.from == owner && matches!(used.kind, EdgeKind::Inherits | EdgeKind::Implements));
+        for base in bases {
+            for (target, sure) in self.name(home, base) {
+                let Some(base_name) = self.graph.node_weight(target).map(|node| node.name) else { continue };
+                let found = self.members_of(held, target, base_name, name);
+                let found = if found.is_empty() { self.inherited(held, target, name, hops + 1) } else { found };
+                if !found.is_empty() {
+                    return found.into_iter().map(|(node, own)| (node, own * sure)).collect();
+                }
+            }
+        }
+        Vec::new()
+    }
+
+    /// What the imports of a file mean by the local name `name`.
+    fn imported(&self, held: &Held, name: NameId, kind: EdgeKind, hops: usize) -> Vec<Target> {
+        let found = held.imported(name).flat_map(|import| self.import(held, import, hops + 1));
+        best(found.filter(|(node, _)| self.fits(*node, kind)).collect())
+    }
+
+    /// What modules that were imported as a whole have under `name`.
+    fn through_globs(&self, held: &Held, name: NameId, hops: usize) -> Vec<Target> {
+        let Some(star) = self.names.find("*") else { return Vec::new() };
+        let mut found = Vec::new();
+        for import in held.imported(star) {
+            let scope = Scope::of(self.names.text(import.scope), self.names.text(held.language));
+            let inside = self.by_path(held, &scope, name, hops + 1);
+            found.extend(inside.into_iter().map(|(node, own)| (node, own * GLOB)));
+        }
+        best(found)
+    }
+
+    /// What an import brings: a definition of the module that its scope names, or a module.
+    fn import(&self, held: &Held, used: &Used, hops: usize) -> Vec<Target> {
+        if hops > HOPS_MAX {
+            return Vec::new();
+        }
+        let language = self.names.text(held.language);
+        let scope = Scope::of(self.names.text(used.scope), language);
+        if self.names.text(used.name) == "*" {
+            return self.modules(held, &scope).into_iter().take(1).map(|node| (node, SURE)).collect();
+        }
+        self.by_path(held, &scope, used.name, hops)
+    }
+
+    /// What `name` is in the module or type that `scope` names: a definition, a module of its own, or one that is passed on
+    /// from elsewhere.
+    fn by_path(&self, held: &Held, scope: &Scope<'_>, name: NameId, hops: usize) -> Vec<Target> {
+        if hops > HOPS_MAX {
+            return Vec::new();
+        }
+        // The module is the longest part of the scope that is a file; the rest stands in it.
+        for cut in (0..=scope.parts.len()).rev() {
+            let module = Scope { start: scope.start, parts: scope.parts[..cut].to_vec() };
+            if cut == 0 && scope.start == Start::Free {
+                break;
+            }
+            for target in self.modules(held, &module) {
+                let found = self.inside_at(held, target, &scope.parts[cut..], name, hops);
+                if !found.is_empty() {
+                    return found.into_iter().map(|(node, sure)| (node, sure * SURE)).collect();
+                }
+            }
+        }
+        let own = self.names.text(name);
+        let mut whole = Scope { start: scope.start, parts: scope.parts.clone() };
+        whole.parts.push(own);
+        self.modules(held, &whole).into_iter().take(1).map(|node| (node, SURE)).collect()
+    }
+
+    /// Nodes of the files and folders that a path may mean, best first.
+    fn modules(&self, held: &Held, scope: &Scope<'_>) -> Vec<NodeIndex<u32>> {
+        let files = self.files(held, scope);
+        let mut found: Vec<NodeIndex<u32>> = files.iter().filter_map(|slot| Some(self.held(*slot)?.node)).collect();
+        found.truncate(TARGETS_MAX);
+        if found.is_empty() && scope.start == Start::Free {
+            found.extend(self.folder(held, &scope.parts));
+        }
+        found
+    }
+
+    /// `name` in `target`, after further parts of a path.
+    fn inside(&self, held: &Held, target: NodeIndex<u32>, parts: &[&str], name: NameId) -> Vec<Target> {
+        self.inside_at(held, target, parts, name, 0)
+    }
+
+    fn inside_at(&self, held: &Held, target: NodeIndex<u32>, parts: &[&str], name: NameId, hops: usize) -> Vec<Target> {
+        let Some(node) = self.graph.node_weight(target) else { return Vec::new() };
+        match node.kind {
+            NodeKind::Document => self.inside_file(target, parts, name, hops),
+            NodeKind::Folder => self.inside_folder(target, name),
+            _ if self.is_type(target) || node.kind == NodeKind::Module => {
+                let found = self.members_of(held, target, node.name, name);
+                if found.is_empty() { self.inherited(held, target, name, 1) } else { found }
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn inside_file(&self, file: NodeIndex<u32>, parts: &[&str], name: NameId, hops: usize) -> Vec<Target> {
+        let Some(home) = self.held_of(file) else { return Vec::new() };
+        let owner = parts.last().and_then(|last| self.names.find(last));
+        if !parts.is_empty() && owner.is_none() {
+            return Vec::new();
+        }
+        let stands =
+            |node: &NodeIndex<u32>| match (owner, self.parent(*node).and_then(|parent| self.graph.node_weight(parent)))
+            {
+                (Some(owner), Some(parent)) => parent.name == owner,
+                (Some(_), None) => false,
+                (None, Some(parent)) => !is_type_kind(parent.kind) && parent.kind != NodeKind::Function,
+                (None, None) => true,
+            };
+        let found: Vec<NodeIndex<u32>> = home.defined(name).filter(stands).collect();
+        if !found.is_empty() {
+            return share(found, 1.0);
+        }
+        if hops > HOPS_MAX {
+            return Vec::new();
+        }
+        match owner {
+            None => {
+                let passed_on = self.imported(home, name, EdgeKind::Imports, hops + 1);
+                if passed_on.is_empty() { self.through_globs(home, name, hops + 1) } else { passed_on }
+            }
+            Some(owner) => {
+                let passed_on = home.imported(owner).flat_map(|import| self.import(home, import, hops + 1));
+                passed_on.flat_map(|(target, _)| self.inside_at(home, target, &[], name, hops + 1)).collect()
+            }
+        }
+    }
+
+    /// A definition in a file right in a folder, for languages whose packages are folders.
+    fn inside_folder(&self, folder: NodeIndex<u32>, name: NameId) -> Vec<Target> {
+        let all = self.defined.get(&name).map(Vec::as_slice).unwrap_or_default();
+        let here = |node: &NodeIndex<u32>| {
+            let file = self.held_of(*node).map(|held| held.node);
+            file.and_then(|file| self.parent(file)) == Some(folder)
+                && self.parent(*node).is_none_or(|parent| !self.is_type(parent))
+        };
+        share(all.iter().copied().take(NAMESAKES_MAX).filter(here).collect(), 1.0)
+    }
+
+    /// A name in prose, a comment or a code span, or what a test's name says: exact names, told apart by their scope.
+    fn mention(&self, held: &Held, used: &Used) -> Vec<Target> {
+        let text = self.names.text(used.name);
+        if text.contains('/') || text.contains('.') {
+            return self.path(held, text);
+        }
+        if used.scope != NONE {
+            let scope = Scope::of(self.names.text(used.scope), self.names.text(held.language));
+            let owner = scope.last().and_then(|last| self.names.find(last));
+            let found = owner.map(|owner| self.members(held, owner, used)).unwrap_or_default();
+            return if found.is_empty() { self.by_path(held, &scope, used.name, 0) } else { found };
+        }
+        let local: Vec<NodeIndex<u32>> = held.defined(used.name).filter(|node| *node != used.from).collect();
+        if !local.is_empty() {
+            return share(local, SURE);
+        }
+        let candidates = self.candidates(held, used, |_| true);
+        self.nearest(held, candidates, MEMBER)
+    }
+
+    /// A link to a file, or to a heading in it.
+    fn link(&self, held: &Held, used: &Used) -> Vec<Target> {
+        let scope = self.names.text(used.scope);
+        let (path, fragment) = scope.split_once('#').unwrap_or((scope, ""));
+        let files = if path.is_empty() {
+            vec![held.node]
+        } else {
+            self.path(held, path).into_iter().map(|(node, _)| node).collect()
+        };
+        let Some(file) = files.first().copied() else { return Vec::new() };
+        let wanted = slug(fragment);
+        let section = self.held_of(file).and_then(|home| {
+            let named = |node: &&NodeIndex<u32>| {
+                self.graph
+                    .node_weight(**node)
+                    .is_some_and(|own| !wanted.is_empty() && slug(self.names.text(own.name)) == wanted)
+            };
+            home.nodes.iter().find(named).copied()
+        });
+        vec![(section.unwrap_or(file), SURE)]
+    }
+
+    /// A path as people write it: from the file's folder, from the root of the source, or its tail.
+    fn path(&self, held: &Held, text: &str) -> Vec<Target> {
+        let relative = Scope::of(text, "");
+        let above = match relative.start {
+            Start::Above(above) => above,
+            _ => 0,
+        };
+        let mut found = self.files(held, &Scope { start: Start::Above(above), parts: relative.parts.clone() });
+        let mut sure = SURE;
+        if found.is_empty() {
+            let parts: Vec<&str> = text.split('/').filter(|part| !matches!(*part, "" | "." | "..")).collect();
+            found = self.files(held, &Scope { start: Start::Free, parts });
+            sure = MEMBER;
+        }
+        found.retain(|slot| self.held(*slot).is_some_and(|other| other.node != held.node));
+        let nodes = found.iter().filter_map(|slot| Some(self.held(*slot)?.node)).take(1);
+        nodes.map(|node| (node, sure)).collect()
+    }
+
+    /// All that has the name, fits the use, and stands where it can be named; nothing if there are too many.
+    fn candidates(&self, held: &Held, used: &Used, fits: impl Fn(NodeIndex<u32>) -> bool) -> Vec<NodeIndex<u32>> {
+        let all = self.defined.get(&used.name).map(Vec::as_slice).unwrap_or_default();
+        if all.len() > NAMESAKES_MAX {
+            return Vec::new();
+        }
+        let meant = |node: &NodeIndex<u32>| self.fits(*node, used.kind) && self.family(held, *node) && fits(*node);
+        all.iter().copied().filter(meant).collect()
+    }
+
+    /// Those of the candidates that lie nearest, sharing `sure`; none if more than a few lie equally near.
+    fn nearest(&self, held: &Held, candidates: Vec<NodeIndex<u32>>, sure: f32) -> Vec<Target> {
+        let far = |node: &NodeIndex<u32>| self.held_of(*node).map_or(usize::MAX, |other| distance(held, other));
+        let Some(least) = candidates.iter().map(far).min() else { return Vec::new() };
+        let near: Vec<NodeIndex<u32>> = candidates.iter().copied().filter(|node| far(node) == least).collect();
+        if near.len() > TARGETS_MAX {
+            return Vec::new();
+        }
+        // Others further off make it less sure.
+        let sure = sure / (candidates.len() as f32 / near.len() as f32).sqrt();
+        share(near, sure)
+    }
+
+    /// The nodes around a place, innermost first, itself included.
+    fn around(&self, node: NodeIndex<u32>) -> Vec<NodeIndex<u32>> {
+        std::iter::successors(Some(node), |node| self.parent(*node)).take(64).collect()
+    }
+
+    /// What a definition stands in; none for those right in their file.
+    pub(super) fn parent(&self, node: NodeIndex<u32>) -> Option<NodeIndex<u32>> {
+        let own = self.graph.node_weight(node)?;
+        (own.parent != node).then_some(own.parent)
+    }
+
+    fn is_type(&self, node: NodeIndex<u32>) -> bool {
+        self.graph.node_weight(node).is_some_and(|node| is_type_kind(node.kind))
+    }
+
+    fn family(&self, held: &Held, node: NodeIndex<u32>) -> bool {
+        self.held_of(node).is_some_and(|other| same_family(self, held.language, other.language))
+    }
+
+    /// Whether a definition can be meant by a use of this kind.
+    fn fits(&self, node: NodeIndex<u32>, kind: EdgeKind) -> bool {
+        let Some(node) = self.graph.node_weight(node) else { return false };
+        match kind {
+            EdgeKind::Inherits | EdgeKind::Implements => is_type_kind(node.kind),
+            EdgeKind::Calls => {
+                !matches!(node.kind, NodeKind::Section | NodeKind::Passage | NodeKind::Entity | NodeKind::Document)
+            }
+            _ => !matches!(node.kind, NodeKind::Passage),
+        }
+    }
+
+    /// The folder of the same source whose path ends in these parts.
+    fn folder(&self, held: &Held, parts: &[&str]) -> Option<NodeIndex<u32>> {
+        let own: Vec<&str> = held.path.split('/').collect();
+        // A package is named by its path from some root: the longest tail that is a folder.
+        (0..parts.len()).find_map(|skip| {
+            let tail = self.names.find(&parts[skip..].join("/"))?;
+            let exact = self.folders.get(&(held.source, tail)).copied();
+            exact.or_else(|| {
+                // Below a folder that the file is in too.
+                (1..own.len()).rev().find_map(|depth| {
+                    let path = format!("{}/{}", own[..depth].join("/"), parts[skip..].join("/"));
+                    self.folders.get(&(held.source, self.names.find(&path)?)).copied()
+                })
+            })
+        })
+    }
+
+    /// Edges of a reference that are in the graph.
+    pub(super) fn edges_of(&self, from: NodeIndex<u32>, reference: u32) -> Vec<graph::EdgeIndex<u32>> {
+        let own = self.graph.edges_directed(from, Direction::Outgoing);
+        own.filter(|edge| edge.weight().reference == reference).map(|edge| edge.id()).collect()
+    }
+}
+
+/// Whether a node of this kind has members.
+pub(super) fn is_type_kind(kind: NodeKind) -> bool {
+    matches!(kind, NodeKind::Type | NodeKind::Interface)
+}
+
+/// Equal candidates share one confidence.
+fn share(nodes: Vec<NodeIndex<u32>>, sure: f32) -> Vec<Target> {
+    let each = sure / nodes.len().max(1) as f32;
+    nodes.into_iter().take(TARGETS_MAX).map(|node| (node, each)).collect()
+}
+
+/// Surest first, each once.
+fn best(mut found: Vec<Target>) -> Vec<Target> {
+    found.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    let mut seen = std::collections::HashSet::new();
+    found.retain(|(node, _)| seen.insert(*node));
+    found
+}
+
+/// A heading as links name it: lower case, hyphens for what is no letter.
+fn slug(heading: &str) -> String {
+    let mut slug = String::with_capacity(heading.len());
+    for c in heading.chars().flat_map(char::to_lowercase) {
+        if c.is_alphanumeric() || c == '_' {
+            slug.push(c);
+        } else if (c.is_whitespace() || c == '-') && !slug.ends_with('-') {
+            slug.push('-');
+        }
+    }
+    slug.trim_matches('-').to_owned()
+}

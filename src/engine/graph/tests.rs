@@ -1,0 +1,1 @@
+//! What the graph makes of small sets of documents.

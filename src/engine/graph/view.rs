@@ -1,0 +1,163 @@
+//! Looking at nodes and walking along edges.
+
+use petgraph::Direction;
+use petgraph::stable_graph::NodeIndex;
+use petgraph::visit::EdgeRef;
+
+use super::{Graph, NOWHERE, NodeId, STRUCTURE, lines_of};
+use crate::base::DocumentId;
+use crate::model::{EdgeKind, Lines, NodeKind, Role};
+
+/// Which end of its edges a node is looked at from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Toward {
+    /// From the node to others: what it calls.
+    Out,
+    /// From others to the node: what calls it.
+    In,
+}
+
+/// A node as it is shown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeView {
+    /// Its number.
+    pub id: NodeId,
+    /// What it is.
+    pub kind: NodeKind,
+    /// Its lasting name.
+    pub address: String,
+    /// Its own name.
+    pub name: String,
+    /// Its path within its document; empty for what is no definition.
+    pub qualified: String,
+    /// Its document, if it is in one.
+    pub document: Option<DocumentId>,
+    /// The document's address.
+    pub uri: String,
+    /// The document's path within its source.
+    pub path: String,
+    /// Its language, for code.
+    pub language: String,
+    /// Where it stands; 0 for what has no lines.
+    pub lines: Lines,
+    /// Bytes of it in its document.
+    pub span: (u64, u64),
+    /// Whether it is a test or stands among tests.
+    pub test: bool,
+}
+
+/// An edge as it is shown, from the node that was asked about.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EdgeView {
+    /// How the nodes stand to each other.
+    pub kind: EdgeKind,
+    /// The node at the other end.
+    pub other: NodeId,
+    /// Whether it goes out from the asked one.
+    pub toward: Toward,
+    /// How sure it is, 0 to 1.
+    pub confidence: f32,
+    /// The line that says it; 0 if it follows from where things stand.
+    pub line: u32,
+    /// How often it is said there.
+    pub count: u32,
+}
+
+impl Graph {
+    /// What a node is.
+    pub fn kind(&self, node: NodeId) -> Option<NodeKind> {
+        self.graph.node_weight(node.at()).map(|node| node.kind)
+    }
+
+    /// A node as it is shown.
+    pub fn view(&self, node: NodeId) -> Option<NodeView> {
+        let own = self.graph.node_weight(node.at())?;
+        let held = self.held(own.document);
+        let definition = own.document != NOWHERE && !matches!(own.kind, NodeKind::Document | NodeKind::Passage);
+        Some(NodeView {
+            id: node,
+            kind: own.kind,
+            address: self.address(node)?,
+            name: self.names.text(own.name).to_owned(),
+            qualified: if definition { self.qualified(node) } else { String::new() },
+            document: held.map(|held| held.id),
+            uri: held.map(|held| held.uri.to_string()).unwrap_or_default(),
+            path: held.map(|held| held.path.to_string()).unwrap_or_default(),
+            language: held.map(|held| self.names.text(held.language).to_owned()).unwrap_or_default(),
+            lines: lines_of(own),
+            span: (u64::from(own.span.0), u64::from(own.span.1)),
+            test: own.test || held.is_some_and(|held| held.role == Role::Test),
+        })
+    }
+
+    /// The edges of a node, in no order.
+    pub fn edges_at(&self, node: NodeId, toward: Toward) -> impl Iterator<Item = EdgeView> + '_ {
+        let direction = if toward == Toward::Out { Direction::Outgoing } else { Direction::Incoming };
+        self.graph.edges_directed(node.at(), direction).map(move |edge| {
+            let (own, from) = (edge.weight(), edge.source());
+            let other = if toward == Toward::Out { edge.target() } else { from };
+            let used =
+                (own.reference != STRUCTURE).then(|| self.held_of(from)?.used.get(own.reference as usize)).flatten();
+            EdgeView {
+                kind: own.kind,
+                other: NodeId::of(other),
+                toward,
+                confidence: f32::from(own.confidence) / 255.0,
+                line: used.map_or(0, |used| used.line),
+                count: used.map_or(1, |used| used.count),
+            }
+        })
+    }
+
+    /// Edges of a node in both directions together, at most `limit` counted.
+    pub fn degree(&self, node: NodeId, limit: usize) -> usize {
+        let count = |direction| self.graph.edges_directed(node.at(), direction).take(limit).count();
+        (count(Direction::Outgoing) + count(Direction::Incoming)).min(limit)
+    }
+
+    /// The node of a document.
+    pub fn document(&self, id: DocumentId) -> Option<NodeId> {
+        self.by_id.get(&id).and_then(|slot| self.held(*slot)).map(|held| NodeId::of(held.node))
+    }
+
+    /// What a document defines, in the order of its facts.
+    pub fn definitions(&self, id: DocumentId) -> Vec<NodeId> {
+        let held = self.by_id.get(&id).and_then(|slot| self.held(*slot));
+        held.map(|held| held.nodes.iter().copied().map(NodeId::of).collect()).unwrap_or_default()
+    }
+
+    /// The passages of a document in order.
+    pub fn passages(&self, id: DocumentId) -> Vec<NodeId> {
+        let held = self.by_id.get(&id).and_then(|slot| self.held(*slot));
+        held.map(|held| held.passages.iter().copied().map(NodeId::of).collect()).unwrap_or_default()
+    }
+
+    /// The passage that a definition begins in.
+    pub fn passage_of(&self, node: NodeId) -> Option<NodeId> {
+        let own = self.graph.node_weight(node.at())?;
+        match own.kind {
+            NodeKind::Passage => Some(node),
+            NodeKind::Document => self.held(own.document)?.passages.first().copied().map(NodeId::of),
+            _ => self.held(own.document)?.passage_at(own.span.0).map(NodeId::of),
+        }
+    }
+
+    /// Whether some part of a document could not be read for the graph.
+    pub fn partial(&self, id: DocumentId) -> bool {
+        self.by_id.get(&id).and_then(|slot| self.held(*slot)).is_some_and(|held| held.partial)
+    }
+
+    /// What a node stands in: the type of a method, the file of a function, the folder of a file.
+    pub fn outer(&self, node: NodeId) -> Option<NodeId> {
+        let own = self.graph.node_weight(node.at())?;
+        let outer: NodeIndex<u32> = if own.parent != node.at() { own.parent } else { self.held(own.document)?.node };
+        (outer != node.at()).then(|| NodeId::of(outer))
+    }
+
+    /// Documents before and after one in its series.
+    pub fn series(&self, id: DocumentId) -> (Option<NodeId>, Option<NodeId>) {
+        let held = self.by_id.get(&id).and_then(|slot| self.held(*slot));
+        let beside = |step| held.and_then(|held| self.neighbour(held, step)).map(|held| NodeId::of(held.node));
+        (beside(-1), beside(1))
+    }
+}
