@@ -54,6 +54,14 @@ pub const EMBED_BATCH_TOKENS_MAX: usize = 512;
 /// See [`EMBED_BATCH_TOKENS_MAX`].
 pub const EMBED_BATCH_TEXTS_MAX: usize = 32;
 
+/// Most steps from a node that its surroundings are asked for, and half of the most steps of a path: three steps reach a tenth of a
+/// large graph.
+pub const GRAPH_DEPTH_MAX: u32 = 3;
+/// Most nodes or entries of one answer about the graph: about 300 bytes each, so 600 KB.
+pub const GRAPH_NODES_MAX: u32 = 2_000;
+/// Deepest level of the folder tree that is listed.
+pub const TREE_DEPTH_MAX: u32 = 32;
+
 /// Edges of all knowledge graphs in memory together; beyond it those used longest ago are dropped and loaded again when asked for.
 /// About 100 bytes each with their nodes and names, so 400 MB.
 pub const GRAPH_EDGES_MAX: usize = 4_000_000;

@@ -6,6 +6,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hivemem_client::proto::SearchMode;
 
+mod graph;
+
+pub(super) use graph::{GraphCommand, LinkArgs, NeighborsArgs, TreeArgs, Way};
+
 use crate::base::limits::{CONTEXT_TOKENS_MAX, SEARCH_K_MAX};
 
 /// The memory of an agent swarm: ingests code and documents, finds the evidence for a task, packs it into a context.
@@ -55,6 +59,13 @@ pub(super) enum Command {
     Search(SearchArgs),
     /// Gather a context for a task within a token budget
     Context(ContextArgs),
+    /// Show the folder tree, with what files define
+    Tree(TreeArgs),
+    /// Ask the knowledge graph
+    Graph {
+        #[command(subcommand)]
+        command: GraphCommand,
+    },
     /// Show counts and states
     Stats,
     /// Build an index anew beside the one that serves

@@ -9,6 +9,7 @@ mod care;
 mod context;
 mod eval;
 mod failure;
+mod graph;
 mod ingest;
 mod memory;
 mod output;
@@ -85,6 +86,8 @@ async fn dispatch(command: Command, global: &Global) -> Result<(), Failure> {
         Command::Forget(args) => memory::forget(args, global).await,
         Command::Search(args) => search::run(args, global).await,
         Command::Context(args) => context::run(args, global).await,
+        Command::Tree(args) => graph::tree(args, global).await,
+        Command::Graph { command } => graph::run(command, global).await,
         Command::Stats => stats::run(global).await,
         Command::Rebuild(args) => rebuild::run(args, global).await,
         Command::Namespace { command } => stats::namespace(command, global).await,

@@ -49,6 +49,7 @@ async fn search(client: &Client, args: &SearchArgs, as_json: bool) -> Result<(),
                 "dense": timings.dense_us,
                 "lexical": timings.lexical_us,
                 "hydrate": timings.hydrate_us,
+                "graph": timings.graph_us,
                 "total": timings.total_us,
             },
         }));

@@ -22,6 +22,7 @@ use crate::base::error::{Error, Kind, Result};
 use crate::base::{DocumentId, Lsn};
 use crate::model::Namespace;
 
+mod graphs;
 mod vectors;
 mod words;
 
@@ -104,6 +105,7 @@ impl Projector {
         });
         projector.begin(words::Follower::new(engines, engines.words.get(), Role::Serving));
         projector.begin(vectors::Follower::new(engines, space, vector, Role::Serving));
+        projector.begin(graphs::Follower::new(engines));
         Ok(projector)
     }
 

@@ -55,11 +55,13 @@ pub async fn forget(engines: &Engines, projector: &Projector, grant: &Grant, req
     if outcome.removed > 0 {
         projector.wake();
         // It is gone from the answers already; an index that cannot follow now does so later.
-        let (words, vectors) = tokio::join!(
+        let (words, vectors, graphs) = tokio::join!(
             tokio::time::timeout(FORGET_WAIT_MAX, projector.wait_lexical(outcome.lsn)),
             tokio::time::timeout(FORGET_WAIT_MAX, projector.wait_vector(outcome.lsn)),
+            tokio::time::timeout(FORGET_WAIT_MAX, engines.graphs.follow(engines)),
         );
-        for (projection, followed) in [("lexical", words), ("vector", vectors)] {
+        let graphs = graphs.map(|followed| followed.map(|_| ()));
+        for (projection, followed) in [("lexical", words), ("vector", vectors), ("graph", graphs)] {
             if !matches!(followed, Ok(Ok(()))) {
                 forgotten.pending.push(projection);
             }

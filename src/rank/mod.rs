@@ -5,6 +5,7 @@
 pub mod fusion;
 pub mod linking;
 pub mod packing;
+pub mod pagerank;
 pub mod resemblance;
 pub mod signals;
 pub mod weights;

@@ -15,6 +15,7 @@ use crate::flow::watch::Watching;
 mod admin;
 mod care;
 mod convert;
+mod graph;
 mod idempotency;
 mod ingest;
 mod retrieval;
@@ -65,6 +66,7 @@ fn token(metadata: &MetadataMap) -> Option<&str> {
 /// If the embedded descriptors can't be decoded, which is a broken build.
 pub async fn routes(context: Context) -> Result<tonic::service::Routes> {
     use proto::admin_server::AdminServer;
+    use proto::graph_server::GraphServer;
     use proto::ingest_server::IngestServer;
     use proto::retrieval_server::RetrievalServer;
 
@@ -73,6 +75,7 @@ pub async fn routes(context: Context) -> Result<tonic::service::Routes> {
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_serving::<IngestServer<ingest::Service>>().await;
     reporter.set_serving::<RetrievalServer<retrieval::Service>>().await;
+    reporter.set_serving::<GraphServer<graph::Service>>().await;
     reporter.set_serving::<AdminServer<admin::Service>>().await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
@@ -92,6 +95,9 @@ pub async fn routes(context: Context) -> Result<tonic::service::Routes> {
             RetrievalServer::new(retrieval::Service::new(context.clone()))
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
+        )
+        .add_service(
+            GraphServer::new(graph::Service::new(context.clone())).max_encoding_message_size(MESSAGE_BYTES_MAX),
         )
         .add_service(AdminServer::new(admin::Service::new(context)));
     Ok(routes.routes())

@@ -19,6 +19,7 @@ mod backup;
 mod batch;
 mod client;
 mod error;
+mod graph;
 mod progress;
 
 pub use backup::BackupStream;

@@ -17,6 +17,7 @@ use crate::model::{EdgeKind, Facts, Lines, NodeKind, Role, Span};
 
 mod address;
 mod names;
+mod overlay;
 mod paths;
 mod prose;
 mod put;
@@ -59,8 +60,24 @@ pub struct GraphDocument {
     pub chunks: Vec<Span>,
     /// Run and task that made it, and what else its labels say: edges from the document to things by name.
     pub labels: Vec<(EdgeKind, NodeKind, String)>,
+    /// The link between two other nodes that it states, if it is one.
+    pub overlay: Option<Overlay>,
     /// What it says.
     pub facts: Facts,
+}
+
+/// A link that an agent or person made: between addresses, so that it outlives new versions of what it joins, and goes with the
+/// document that states it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overlay {
+    /// Address of the node that it goes out from.
+    pub from: String,
+    /// Address of the other.
+    pub to: String,
+    /// How they stand to each other.
+    pub kind: EdgeKind,
+    /// What was said of it.
+    pub note: String,
 }
 
 /// A node's number. It stays the same while what it stands for stays.
@@ -175,6 +192,9 @@ pub struct Graph {
     users: FxHashMap<NameId, Vec<(Slot, u32)>>,
     /// Members of series: turns of conversations, numbered parts.
     series: FxHashMap<(series::Key, u64), Slot>,
+    /// Links between nodes by the document that states them, and those documents by the addresses of both ends.
+    overlays: FxHashMap<Slot, Overlay>,
+    overlaid: FxHashMap<String, Vec<Slot>>,
     /// In how many passages a term is.
     frequency: FxHashMap<u32, u32>,
     /// Passages that have terms.

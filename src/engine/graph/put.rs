@@ -54,6 +54,7 @@ impl Graph {
             self.forget_stems(slot, &held.path, &mut touched);
             self.forget_terms(&held);
             self.leave_series(slot, &held);
+            self.lift(slot);
             let mut things = self.things_of(held.node);
             for passage in &held.passages {
                 things.extend(self.things_of(*passage));
@@ -127,6 +128,7 @@ impl Graph {
             }
         }
         self.documents[slot as usize] = Some(held);
+        self.lay(slot, document.overlay);
         for (kind, thing, name) in document.labels {
             self.label(node, kind, thing, &name);
         }

@@ -47,7 +47,7 @@ impl Graph {
             EdgeKind::Links => self.link(held, used),
             EdgeKind::ChangesWith => self.path(held, self.names.text(used.name)),
             EdgeKind::Mentions | EdgeKind::Tests | EdgeKind::About | EdgeKind::SameAs => self.mention(held, used),
-            _ => self.name(held, used),
+            _ => self.meaning(held, used),
         };
         found.retain(|(node, _)| *node != used.from || used.kind == EdgeKind::Calls);
         found.truncate(TARGETS_MAX);
@@ -55,7 +55,7 @@ impl Graph {
     }
 
     /// A name in code.
-    fn name(&self, held: &Held, used: &Used) -> Vec<Target> {
+    fn meaning(&self, held: &Held, used: &Used) -> Vec<Target> {
         let language = self.names.text(held.language);
         let scope = Scope::of(self.names.text(used.scope), language);
         if used.scope == NONE {
@@ -209,7 +209,7 @@ impl Graph {
             .iter()
             .filter(|used| used.from == owner && matches!(used.kind, EdgeKind::Inherits | EdgeKind::Implements));
         for base in bases {
-            for (target, sure) in self.name(home, base) {
+            for (target, sure) in self.meaning(home, base) {
                 let Some(base_name) = self.graph.node_weight(target).map(|node| node.name) else { continue };
                 let found = self.members_of(held, target, base_name, name);
                 let found = if found.is_empty() { self.inherited(held, target, name, hops + 1) } else { found };

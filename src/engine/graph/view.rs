@@ -4,6 +4,7 @@ use petgraph::Direction;
 use petgraph::stable_graph::NodeIndex;
 use petgraph::visit::EdgeRef;
 
+use super::names::NONE;
 use super::{Graph, NOWHERE, NodeId, STRUCTURE, lines_of};
 use crate::base::DocumentId;
 use crate::model::{EdgeKind, Lines, NodeKind, Role};
@@ -61,12 +62,51 @@ pub struct EdgeView {
     pub line: u32,
     /// How often it is said there.
     pub count: u32,
+    /// What states it, if it is a link that somebody made; see [`Graph::overlay`].
+    pub origin: Option<u32>,
 }
 
 impl Graph {
     /// What a node is.
     pub fn kind(&self, node: NodeId) -> Option<NodeKind> {
         self.graph.node_weight(node.at()).map(|node| node.kind)
+    }
+
+    /// A node's own name.
+    pub fn name(&self, node: NodeId) -> &str {
+        self.graph.node_weight(node.at()).map_or("", |node| self.names.text(node.name))
+    }
+
+    /// The root folders of all sources, and the documents that stand in no folder, by address.
+    pub fn roots(&self) -> Vec<NodeId> {
+        let folders = self.folders.iter().filter(|((_, path), _)| *path == NONE).map(|(_, node)| *node);
+        let alone = self.documents.iter().flatten().filter(|held| held.path.is_empty()).map(|held| held.node);
+        let mut roots: Vec<(String, NodeId)> =
+            folders.chain(alone).map(NodeId::of).filter_map(|node| Some((self.address(node)?, node))).collect();
+        roots.sort();
+        roots.into_iter().map(|(_, node)| node).collect()
+    }
+
+    /// A document in one line: what it is about, or the first of what it defines.
+    pub fn line(&self, document: NodeId, names_max: usize) -> String {
+        let Some(held) = self.held_of(document.at()) else { return String::new() };
+        let outer =
+            held.nodes.iter().filter_map(|node| self.graph.node_weight(*node).filter(|own| own.parent == *node));
+        let mut names: Vec<String> = Vec::new();
+        let mut left_out = 0;
+        for own in outer {
+            let name = self.names.text(own.name);
+            let shown = match own.kind {
+                NodeKind::Section | NodeKind::Entity => name.to_owned(),
+                kind => format!("{} {name}", kind.as_str()),
+            };
+            if names.contains(&shown) {
+                continue;
+            }
+            if names.len() < names_max { names.push(shown) } else { left_out += 1 }
+        }
+        let more = if left_out > 0 { format!(" and {left_out} more") } else { String::new() };
+        format!("{}{more}", names.join(", "))
     }
 
     /// A node as it is shown.
@@ -90,8 +130,25 @@ impl Graph {
         })
     }
 
-    /// The edges of a node, in no order.
-    pub fn edges_at(&self, node: NodeId, toward: Toward) -> impl Iterator<Item = EdgeView> + '_ {
+    /// The edges of a node, in no order, at most `limit`.
+    pub fn edges_at(&self, node: NodeId, toward: Toward, limit: usize) -> Vec<EdgeView> {
+        let overlays = self.overlays_at(node);
+        let overlays = overlays.into_iter().filter_map(|(slot, overlay, other)| {
+            let out = self.address(other).is_some_and(|other| other == overlay.to);
+            (out == (toward == Toward::Out)).then_some(EdgeView {
+                kind: overlay.kind,
+                other,
+                toward,
+                confidence: 1.0,
+                line: 0,
+                count: 1,
+                origin: Some(slot),
+            })
+        });
+        overlays.chain(self.stored_edges(node, toward)).take(limit).collect()
+    }
+
+    fn stored_edges(&self, node: NodeId, toward: Toward) -> impl Iterator<Item = EdgeView> + '_ {
         let direction = if toward == Toward::Out { Direction::Outgoing } else { Direction::Incoming };
         self.graph.edges_directed(node.at(), direction).map(move |edge| {
             let (own, from) = (edge.weight(), edge.source());
@@ -105,6 +162,7 @@ impl Graph {
                 confidence: f32::from(own.confidence) / 255.0,
                 line: used.map_or(0, |used| used.line),
                 count: used.map_or(1, |used| used.count),
+                origin: None,
             }
         })
     }
@@ -124,6 +182,13 @@ impl Graph {
     pub fn definitions(&self, id: DocumentId) -> Vec<NodeId> {
         let held = self.by_id.get(&id).and_then(|slot| self.held(*slot));
         held.map(|held| held.nodes.iter().copied().map(NodeId::of).collect()).unwrap_or_default()
+    }
+
+    /// Where a definition stands among the facts of its document.
+    pub fn place_of(&self, node: NodeId) -> Option<(DocumentId, usize)> {
+        let held = self.held_of(node.at())?;
+        let place = held.nodes.iter().position(|own| *own == node.at())?;
+        Some((held.id, place))
     }
 
     /// The passages of a document in order.

@@ -16,7 +16,13 @@ use crate::engine::catalog::StatedDocument;
 use crate::engine::graph::{Graph, GraphDocument};
 use crate::model::{EdgeKind, Namespace, NodeKind};
 
+mod describe;
 pub mod expand;
+pub mod link;
+pub mod tree;
+pub mod walk;
+
+pub use describe::{Edge, Node};
 
 /// Documents read at a time while a graph is loaded.
 const PAGE_DOCUMENTS: usize = 1_000;
@@ -193,7 +199,9 @@ fn document(stated: StatedDocument) -> GraphDocument {
         document.tags.iter().find_map(of)
     };
     let labels = label("run:", NodeKind::Run).into_iter().chain(label("node:", NodeKind::Task)).collect();
+    let overlay = link::overlay(&document.metadata);
     GraphDocument {
+        overlay,
         id: document.id,
         source: document.source,
         prose: is_prose(document.kind),
