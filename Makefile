@@ -5,10 +5,10 @@ HIVEMEM := $(TARGET_DIR)/release/hivemem
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test crash histories lint bench eval clean
+.PHONY: help setup build demo test crash histories graph-reference lint bench eval clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Fetch ONNX Runtime and the embedding model into the cache (once)
 	@$(PYTHON) scripts/setup.py
@@ -27,6 +27,15 @@ crash: setup ## Kill the server at random moments, KILLS times (200), and check 
 
 histories: setup ## Play random histories against a naive model, CASES of them (1000)
 	PROPTEST_CASES=$(or $(CASES),1000) cargo test --lib history_tests
+
+# The sources are those that tests/graph/reference.jsonl names; scripts/graph_reference.py makes it anew.
+REFERENCE := $(abspath $(TARGET_DIR))/graph-reference
+graph-reference: ## Compare what is read off real packages with what a compiler and a language server say
+	@for package in click==8.1.8 httpx==0.28.1; do \
+	    folder="$(REFERENCE)/$$(echo $$package | sed 's/==/-/')"; \
+	    [ -d "$$folder" ] || $(PYTHON) -m pip install -q --no-deps --no-compile "$$package" -t "$$folder"; \
+	done
+	HIVEMEM_REFERENCE_PACKAGES="$(REFERENCE)" cargo test --lib reference_tests -- --nocapture
 
 lint: ## Check formatting and clippy, warnings denied
 	cargo fmt --all --check

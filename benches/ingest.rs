@@ -20,6 +20,10 @@ use hivemem::base::tokens::TokenCounter;
 use hivemem::engine::catalog::sqlite::SqliteCatalog;
 use hivemem::engine::embed::{Embedder, ModelInfo};
 use hivemem::engine::lexical::tantivy::{TantivyIndex, TantivySettings};
+use hivemem::engine::parse::facts::{Code, of_code};
+use hivemem::engine::parse::language::Grammar;
+use hivemem::engine::parse::media;
+use hivemem::engine::parse::syntax;
 use hivemem::engine::store::local::LocalStore;
 use hivemem::engine::vector::edge::{EdgeIndex, EdgeSettings};
 use hivemem::flow::access::Access;
@@ -43,6 +47,7 @@ const SMALL_FILES: usize = 5_000;
 /// Rounds of bare loop and full ingest, in turn.
 const EMBED_ROUNDS: usize = 2;
 const LEXICAL_ROUNDS: usize = 3;
+const FACTS_ROUNDS: usize = 5;
 const SYNC_ROUNDS: usize = 5;
 
 fn main() {
@@ -51,6 +56,9 @@ fn main() {
     let runtime = Runtime::new().expect("a runtime");
     if common::wanted("chunk") {
         chunk(&model);
+    }
+    if common::wanted("facts") {
+        facts(&model);
     }
     if common::wanted("lexical") {
         lexical(&runtime, &model);
@@ -88,6 +96,42 @@ fn chunk(model: &Model) {
     let what = format!("{} files, {:.2} MiB, {} chunks", corpus.files.len(), mib(corpus.bytes()), best.1);
     line(&what, &format!("{rate:.1} MiB/s"), "");
     criterion.final_summary();
+}
+
+/// What reading the facts adds to parsing and chunking, on one thread.
+fn facts(model: &Model) {
+    for names in [&["tokio-1.", "tantivy-0."][..], &["axum-0."], &["tree-sitter-python-0."], &["clap_builder-4."]] {
+        let Some(root) = corpus::find(names) else { continue };
+        let corpus = Corpus::read(&root);
+        let all = || corpus.files.iter().filter_map(|file| corpus.parse(file, &*model.counter)).count();
+        // Right after the file was parsed, as it is done: its tree is still in the processor's caches.
+        let alone = || {
+            let (mut seconds, mut references) = (0.0, 0);
+            for (text, grammar) in corpus.files.iter().filter_map(|(object, bytes)| code(&object.path, bytes)) {
+                let Some(found) = syntax::analyse(text, grammar, &|_, _| false) else { continue };
+                let (tree, symbols) = (&found.tree, &found.symbols[..]);
+                let (spent, facts) = timed(|| of_code(&Code { text, grammar, tree, symbols, test: false }));
+                seconds += spent;
+                references += facts.references.len();
+            }
+            (seconds, references)
+        };
+        let rounds = || 0..FACTS_ROUNDS;
+        let whole = rounds().map(|_| timed(all)).min_by(|a, b| a.0.total_cmp(&b.0)).expect("some rounds");
+        let part = rounds().map(|_| alone()).min_by(|a, b| a.0.total_cmp(&b.0)).expect("some rounds");
+        heading(&format!("facts of {}, one thread", name_of(&root)));
+        let what = format!("{:.2} MiB, {} references", mib(corpus.bytes()), part.1);
+        let times = format!("{:.1} ms of {:.1} ms", part.0 * 1e3, whole.0 * 1e3);
+        line(&what, &times, "");
+        line("parsing with facts against without", &format!("{:.3}", whole.0 / (whole.0 - part.0)), "<= 1.25");
+    }
+}
+
+/// The text of a file of code, and its grammar.
+fn code<'b>(path: &str, bytes: &'b [u8]) -> Option<(&'b str, Grammar)> {
+    let media = media::detect(path, bytes).ok()?;
+    let grammar = Grammar::of(media.language?, path)?;
+    Some((std::str::from_utf8(bytes).ok()?, grammar))
 }
 
 /// A model whose batches never end: what runs beside it is measured without embedding, with the real tokenizer.

@@ -91,3 +91,14 @@ pub const TAGS_MAX: usize = 64;
 
 /// Longest URI.
 pub const URI_BYTES_MAX: usize = 4_096;
+
+/// Most definitions that are taken from one document. The largest hand-written files have one per 200 bytes, so 20,000
+/// are those of a document at its own limit.
+pub const FACT_NODES_MAX: usize = 20_000;
+
+/// Most distinct references that are taken from one document. Real code has one per 60 to 100 bytes; 50,000 are those
+/// of a document at its own limit, and 5 MB in memory.
+pub const FACT_REFERENCES_MAX: usize = 50_000;
+
+/// Longest name, and longest scope, of a reference. A longer one is no name that anybody wrote.
+pub const FACT_NAME_BYTES_MAX: usize = 160;

@@ -6,7 +6,7 @@ use super::facts;
 use crate::base::tokens::TokenCounter;
 use crate::base::{ChunkId, ContentHash, DocumentId, EmbedKey, SourceId, Timestamp};
 use crate::engine::parse::{self, ChunkSizes, Media, Skip};
-use crate::model::{self, Chunk, Document, DocumentWrite, Namespace, Trust};
+use crate::model::{Chunk, Document, DocumentWrite, Namespace, Trust};
 
 /// What is known of a document beside its bytes.
 #[derive(Debug, Clone)]
@@ -102,6 +102,6 @@ pub fn document(
         chunk.embed_key = EmbedKey::of(&embed_text(&document, &chunk, sizes, counter));
         chunks.push(chunk);
     }
-    let facts = facts::of(&document, &chunks, &parsed.text, model::Facts::default());
+    let facts = facts::of(&document, &chunks, &parsed.text, parsed.facts);
     Ok(DocumentWrite { document, chunks, facts })
 }

@@ -85,7 +85,9 @@ pub struct FactNode {
     pub kind: NodeKind,
     /// Its own name, without what it stands in; for an entity as it is written.
     pub name: String,
-    /// What it stands in, as an index into [`Facts::nodes`], smaller than its own; `None`: the document itself.
+    /// What it stands in or belongs to, as an index into [`Facts::nodes`], smaller than its own; `None`: the document
+    /// itself. A method that stands outside of its type (in an `impl`, behind a receiver) has the type here if that is
+    /// defined before it.
     pub parent: Option<u32>,
     /// Bytes of the definition with its doc comment.
     pub span: Span,
@@ -95,6 +97,9 @@ pub struct FactNode {
     pub signature: String,
     /// First sentence of its doc comment, without marks of comments; empty where there is none.
     pub doc: String,
+    /// The type that it belongs to where that is not `parent`, as written without generics: that of a Rust `impl`, of a
+    /// receiver in Go, `Foo` in C++'s `Foo::bar`, if it is defined further down or in another document. Empty elsewhere.
+    pub owner: String,
     /// Whether it is a test, or stands in one.
     pub test: bool,
 }
@@ -108,10 +113,15 @@ pub struct Reference {
     pub from: Option<u32>,
     /// The last part of the name as written: `join` of `path::join`. `*` for an import of everything.
     pub name: String,
-    /// What stands before it, as written: `crate::base`, `self`, `..pkg.mod`, `./lib/x`, a receiver; empty if nothing.
+    /// What stands before it, as written: `crate::base`, `self`, `..pkg.mod`, `./lib/x`; empty if nothing. Of a call on a
+    /// value it is the value's type where that is evident, else the value with a dot at its end (`client.`, `open().`; only
+    /// a dot where it is too long to be of use), so that a value is never taken for a module or type of that name.
     pub scope: String,
-    /// The name that an import gives to it here, if another.
+    /// The name that an import gives to it here, if another: `np` for `import numpy as np`, `a.b` for Python's
+    /// `import a.b`, `_` if it gives none.
     pub alias: Option<String>,
+    /// Of whom it is said if that is neither `from` nor defined in this document: the type of a Rust `impl`.
+    pub owner: String,
     /// Where the name stands: first byte.
     pub at: u64,
     /// The same as a line, from 1.

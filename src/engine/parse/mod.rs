@@ -2,13 +2,14 @@
 //!
 //! `media` says what a file is or why it is skipped, `text` makes text of it; `syntax` (by way of `language`, `grammar`
 //! and `names`), `headings` and `lines` find where it may be cut and what those places are called (`layout`); `chunk`
-//! cuts.
+//! cuts; `facts` says what the graph is to know.
 
 use crate::base::tokens::{TokenCounter, TokenMap};
-use crate::model::{DocumentKind, Lines, Role, Span};
+use crate::model::{DocumentKind, Facts, Lines, Role, Span};
 
 pub mod chunk;
 pub mod entities;
+pub mod facts;
 pub mod grammar;
 pub mod headings;
 pub mod language;
@@ -20,6 +21,9 @@ mod path_rules;
 pub mod syntax;
 pub mod text;
 
+use tree_sitter::Tree;
+
+use facts::Markup;
 use language::Grammar;
 use layout::Layout;
 
@@ -69,6 +73,8 @@ pub struct Parsed {
     pub text: String,
     /// Pieces in order of start; see [`Piece`].
     pub pieces: Vec<Piece>,
+    /// What it says of the graph.
+    pub facts: Facts,
 }
 
 /// A chunk before it has ids.
@@ -123,22 +129,30 @@ pub fn parse(
         return Err(Skip::Empty);
     }
     let map = TokenMap::new(counter, &text);
-    let mut layout = lay_out(path, &text, media, sizes.tokens_max, &map);
+    let (mut layout, tree) = lay_out(path, &text, media, sizes.tokens_max, &map);
     let title = layout.title.take();
     let pieces = chunk::cut(&text, &layout, sizes.tokens_max, &map, counter);
-    Ok(Parsed { title, text, pieces })
+    let facts = facts_of(&text, media, &layout, tree.as_ref());
+    Ok(Parsed { title, text, pieces, facts })
 }
 
-fn lay_out(path: &str, text: &str, media: &Media, tokens_max: usize, map: &TokenMap) -> Layout {
-    match media.kind {
+fn lay_out(
+    path: &str,
+    text: &str,
+    media: &Media,
+    tokens_max: usize,
+    map: &TokenMap,
+) -> (Layout, Option<(Grammar, Tree)>) {
+    let layout = match media.kind {
         DocumentKind::Code => {
             let grammar = media.language.and_then(|language| Grammar::of(language, path));
             let oversize = |start, end| map.count(start, end) > tokens_max;
-            let found = grammar.and_then(|grammar| syntax::analyse(text, grammar, &oversize));
-            match found {
-                Some(found) => Layout { breaks: found.breaks, symbols: found.symbols, ..Layout::default() },
-                None => lines::indented(text),
+            let found = grammar.and_then(|grammar| Some((grammar, syntax::analyse(text, grammar, &oversize)?)));
+            if let Some((grammar, found)) = found {
+                let layout = Layout { breaks: found.breaks, symbols: found.symbols, ..Layout::default() };
+                return (layout, Some((grammar, found.tree)));
             }
+            lines::indented(text)
         }
         DocumentKind::Markdown => match media.media_type {
             "text/x-rst" => headings::rst(text),
@@ -149,6 +163,30 @@ fn lay_out(path: &str, text: &str, media: &Media, tokens_max: usize, map: &Token
         DocumentKind::Html | DocumentKind::Memory => headings::markdown(text),
         DocumentKind::Data => lines::indented(text),
         DocumentKind::Text => lines::plain(text),
+    };
+    (layout, None)
+}
+
+/// What the document says of the graph, from the same tree and headings that it is cut by.
+fn facts_of(text: &str, media: &Media, layout: &Layout, tree: Option<&(Grammar, Tree)>) -> Facts {
+    match tree {
+        Some((grammar, tree)) => {
+            let test = media.role == Role::Test;
+            facts::of_code(&facts::Code { text, grammar: *grammar, tree, symbols: &layout.symbols, test })
+        }
+        None if media.kind == DocumentKind::Code => {
+            // Code that no parser could make anything of, or that none is there for.
+            let known = media.language.is_some_and(|language| Grammar::of(language, "").is_some());
+            Facts { partial: known, ..Facts::default() }
+        }
+        None => match (media.kind, media.media_type) {
+            (DocumentKind::Data, _) => Facts::default(),
+            (DocumentKind::Markdown, "text/x-rst") => facts::of_prose(text, &layout.headings, Markup::Rst),
+            (DocumentKind::Markdown, "text/asciidoc" | "text/org") | (DocumentKind::Text, _) => {
+                facts::of_prose(text, &layout.headings, Markup::Plain)
+            }
+            _ => facts::of_prose(text, &layout.headings, Markup::Markdown),
+        },
     }
 }
 

@@ -42,7 +42,7 @@ impl<'a> Names<'a> {
         let name = clipped(found.name, LABEL_BYTES_MAX);
         let space = if word.is_empty() || word.ends_with('.') { "" } else { " " };
         let own = found.label.unwrap_or_else(|| format!("{word}{space}{name}"));
-        let label = found.owner.map_or(own.clone(), |owner| format!("{owner} > {own}"));
+        let label = found.owner.as_ref().map_or(own.clone(), |owner| format!("{owner} > {own}"));
         let body = self.field(node, self.rules.fields.body);
         // The fields of a tuple struct are as telling as a parameter list.
         let opens = body.filter(|body| body.kind() != "ordered_field_declaration_list");
@@ -55,6 +55,7 @@ impl<'a> Names<'a> {
             span: node.byte_range(),
             name_at: found.at,
             parent: None,
+            owner: found.owner.map(|owner| owner.replace(" > ", "::")),
             signature: self.signature(node, (kind, word), found.at, body_at),
             doc: body.and_then(|body| self.docstring(body)),
             defines,

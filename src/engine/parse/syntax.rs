@@ -54,6 +54,8 @@ pub struct Symbol {
     pub name_at: usize,
     /// The enclosing definition, as an index into [`Syntax::symbols`].
     pub parent: Option<usize>,
+    /// The type that the definition itself says it belongs to: a receiver's, the class in `Foo::bar`.
+    pub owner: Option<String>,
     /// The definition up to its body, white space collapsed, at most [`SIGNATURE_BYTES_MAX`] bytes.
     pub signature: String,
     /// Bytes of the doc comment, as written.
@@ -62,13 +64,15 @@ pub struct Symbol {
     pub defines: bool,
 }
 
-/// What the walk found.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// What the walk found, and the tree that it walked.
+#[derive(Debug)]
 pub struct Syntax {
     /// Definitions in the order of their starts, outer before inner.
     pub symbols: Vec<Symbol>,
     /// Places to cut, ascending.
     pub breaks: Vec<Break>,
+    /// The tree, for those who look for more.
+    pub tree: Tree,
 }
 
 thread_local! {
@@ -85,7 +89,8 @@ fn tree_of(text: &str, grammar: Grammar) -> Option<Tree> {
             *slot = Some(parser);
         }
         let parser = slot.as_mut()?;
-        let bytes = text.as_bytes();
+        let masked = ascii_only(text, grammar);
+        let bytes = masked.as_deref().unwrap_or(text.as_bytes());
         let steps_max = (PARSE_STEPS_MIN + bytes.len() / PARSE_BYTES_PER_STEP).min(PARSE_STEPS_MAX);
         let reads_max = PARSE_READS_MIN + PARSE_READS_PER_BLOCK * (bytes.len() / READ_BYTES);
         let reads = Cell::new(0_usize);
@@ -113,15 +118,22 @@ fn tree_of(text: &str, grammar: Grammar) -> Option<Tree> {
     })
 }
 
+/// `text` with a `_` for each byte outside of ASCII, where a grammar can't be given others: after `{` the scanner of
+/// tree-sitter-bash looks every character up in C's table of 256, and for those far behind its end the process dies.
+fn ascii_only(text: &str, grammar: Grammar) -> Option<Vec<u8>> {
+    let unsafe_to_scan = grammar == Grammar::Bash && !text.is_ascii();
+    unsafe_to_scan.then(|| text.bytes().map(|byte| if byte.is_ascii() { byte } else { b'_' }).collect())
+}
+
 /// Finds the definitions of `text` and the places to cut it. `oversize` says whether a byte range needs cutting.
 /// `None` if the text can't be parsed within reason.
 pub fn analyse(text: &str, grammar: Grammar, oversize: &dyn Fn(usize, usize) -> bool) -> Option<Syntax> {
     let tree = tree_of(text, grammar)?;
     let rules = Rules::of(grammar);
-    let mut walk = Walk { text, rules, names: Names { text, rules }, oversize, found: Syntax::default() };
-    walk.found.breaks.push(Break::start());
+    let names = Names { text, rules };
+    let mut walk = Walk { text, rules, names, oversize, symbols: Vec::new(), breaks: vec![Break::start()] };
     walk.run(&mut tree.walk());
-    Some(walk.found)
+    Some(Syntax { symbols: walk.symbols, breaks: walk.breaks, tree })
 }
 
 /// The definitions of `text`, everything in functions left out.
@@ -181,7 +193,8 @@ struct Walk<'a> {
     rules: &'static Rules,
     names: Names<'a>,
     oversize: &'a dyn Fn(usize, usize) -> bool,
-    found: Syntax,
+    symbols: Vec<Symbol>,
+    breaks: Vec<Break>,
 }
 
 impl Walk<'_> {
@@ -297,9 +310,9 @@ impl Walk<'_> {
             symbol.span = coat.map_or(from, |coat| coat.start.min(from))..end;
             symbol.parent = frame.parent;
             symbol.doc = symbol.doc.or(doc);
-            inner.parent = Some(self.found.symbols.len());
+            inner.parent = Some(self.symbols.len());
             inner.scope_end = end;
-            self.found.symbols.push(symbol);
+            self.symbols.push(symbol);
         }
         (definition.container || (self.oversize)(start, end)).then_some(inner)
     }
@@ -355,7 +368,7 @@ impl Walk<'_> {
         if !(self.oversize)(range.start, range.end) {
             return;
         }
-        let breaks = &mut self.found.breaks;
+        let breaks = &mut self.breaks;
         lines::in_comment(self.text, range, frame.level.saturating_add(1), |at, level| {
             if breaks.last().is_none_or(|last| last.at < at) {
                 breaks.push(Break { scope_end, ..Break::plain(at, level) });
@@ -371,19 +384,12 @@ impl Walk<'_> {
         let indent = self.text.as_bytes()[..at].iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
         let line = at - indent;
         let clear = line == 0 || self.text.as_bytes()[line - 1] == b'\n';
-        let later = self.found.breaks.last().is_none_or(|last| last.at < line);
+        let later = self.breaks.last().is_none_or(|last| last.at < line);
         if clear && later {
             // A container's head stays with its first member: that cut is as deep as one inside the member.
             let level = frame.level.saturating_add(u8::from(frame.fresh));
             let scope_end = frame.scope_end;
-            self.found.breaks.push(Break {
-                at: line,
-                level,
-                scope_end,
-                hard: false,
-                glued: frame.fresh,
-                markup: false,
-            });
+            self.breaks.push(Break { at: line, level, scope_end, hard: false, glued: frame.fresh, markup: false });
         }
     }
 }

@@ -439,3 +439,12 @@ fn first_sentences() {
         assert_eq!(first_sentence(doc).as_deref(), expected, "{doc}");
     }
 }
+
+#[test]
+fn braces_before_far_characters_do_not_end_the_process() {
+    for far in ['\u{e5816}', '\u{10f028}', '\u{2a6df}', '中'] {
+        let text = format!("run() {{ echo {{{far}..{far}}}; }}\n").repeat(20);
+        let names: Vec<String> = symbols(&text, Grammar::Bash).into_iter().map(|symbol| symbol.name).collect();
+        assert!(!names.is_empty() && names.iter().all(|name| name == "run"), "{names:?}");
+    }
+}
