@@ -42,6 +42,7 @@ impl Graph {
     pub fn settle_all(&mut self) {
         let documents = (0..self.documents.len() as Slot).filter(|slot| self.held(*slot).is_some()).collect();
         self.settle(&Touched { documents, ..Touched::default() });
+        self.names_loaded = self.names.len();
     }
 
     /// Takes documents out.
