@@ -20,10 +20,10 @@ use hivemem::base::tokens::TokenCounter;
 use hivemem::engine::catalog::sqlite::SqliteCatalog;
 use hivemem::engine::embed::{Embedder, ModelInfo};
 use hivemem::engine::lexical::tantivy::{TantivyIndex, TantivySettings};
-use hivemem::engine::parse::facts::{Code, of_code};
+use hivemem::engine::parse::facts::{Code, Markup, of_code, of_prose};
 use hivemem::engine::parse::language::Grammar;
-use hivemem::engine::parse::media;
 use hivemem::engine::parse::syntax;
+use hivemem::engine::parse::{headings, media};
 use hivemem::engine::store::local::LocalStore;
 use hivemem::engine::vector::edge::{EdgeIndex, EdgeSettings};
 use hivemem::flow::access::Access;
@@ -107,10 +107,23 @@ fn facts(model: &Model) {
         // Right after the file was parsed, as it is done: its tree is still in the processor's caches.
         let alone = || {
             let (mut seconds, mut references) = (0.0, 0);
-            for (text, grammar) in corpus.files.iter().filter_map(|(object, bytes)| code(&object.path, bytes)) {
-                let Some(found) = syntax::analyse(text, grammar, &|_, _| false) else { continue };
-                let (tree, symbols) = (&found.tree, &found.symbols[..]);
-                let (spent, facts) = timed(|| of_code(&Code { text, grammar, tree, symbols, test: false }));
+            for (object, bytes) in &corpus.files {
+                let Ok((text, media)) =
+                    std::str::from_utf8(bytes).map(|text| (text, media::detect(&object.path, bytes)))
+                else {
+                    continue;
+                };
+                let grammar = media.ok().and_then(|media| media.language).and_then(|l| Grammar::of(l, &object.path));
+                let (spent, facts) = if let Some(grammar) = grammar {
+                    let Some(found) = syntax::analyse(text, grammar, &|_, _| false) else { continue };
+                    let (tree, symbols) = (&found.tree, &found.symbols[..]);
+                    timed(|| of_code(&Code { text, grammar, tree, symbols, test: false }))
+                } else if object.path.ends_with(".md") {
+                    let headings = headings::markdown(text).headings;
+                    timed(|| of_prose(text, &headings, Markup::Markdown))
+                } else {
+                    continue;
+                };
                 seconds += spent;
                 references += facts.references.len();
             }
@@ -125,13 +138,6 @@ fn facts(model: &Model) {
         line(&what, &times, "");
         line("parsing with facts against without", &format!("{:.3}", whole.0 / (whole.0 - part.0)), "<= 1.25");
     }
-}
-
-/// The text of a file of code, and its grammar.
-fn code<'b>(path: &str, bytes: &'b [u8]) -> Option<(&'b str, Grammar)> {
-    let media = media::detect(path, bytes).ok()?;
-    let grammar = Grammar::of(media.language?, path)?;
-    Some((std::str::from_utf8(bytes).ok()?, grammar))
 }
 
 /// A model whose batches never end: what runs beside it is measured without embedding, with the real tokenizer.

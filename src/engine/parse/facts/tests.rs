@@ -128,6 +128,15 @@ mod tests {
 }
 
 #[test]
+fn items_in_the_arguments_of_a_macro_are_not_called() {
+    let text = "cfg_rt! { mod rt; pub fn spawn(a: A) { run(a); x.go::<B>() } struct Wide; impl C { } }";
+    let facts = facts_of(Grammar::Rust, text);
+    assert_eq!(said(&facts, EdgeKind::Imports), [": self|rt"]);
+    assert_eq!(said(&facts, EdgeKind::Calls), [": |cfg_rt", ": |run", ": x.|go"]);
+    check_not(&said(&facts, EdgeKind::Uses), &["Wide", "spawn"]);
+}
+
+#[test]
 fn python() {
     let text = r#""""Module about `Client`."""
 import os.path, numpy as np

@@ -128,6 +128,9 @@ pub(super) struct Walk<'a> {
     types_end: usize,
 }
 
+/// Words of Rust before a name that is defined.
+const DEFINING: [&str; 8] = ["fn", "mod", "struct", "enum", "trait", "type", "const", "static"];
+
 /// The facts of a code document.
 pub fn facts(code: &Code<'_>) -> Facts {
     let rules = Rules::of(code.grammar);
@@ -366,6 +369,13 @@ impl<'a> Walk<'a> {
             return;
         }
         let lead = path_before(self.text, before.len());
+        if let Some(word) = DEFINING.iter().find(|word| lead == **word && !before.ends_with([':', '.'])) {
+            // Items in a macro's arguments are no nodes; but a module in there is another file all the same.
+            if *word == "mod" && after.starts_with(';') {
+                self.imported(range.start, "self", name, None);
+            }
+            return;
+        }
         let (path, value) = match (before.ends_with("::"), before.ends_with('.')) {
             (true, _) => (lead.trim_end_matches(':').rsplit('.').next().unwrap_or_default(), false),
             (false, true) => (lead.trim_end_matches('.'), true),
