@@ -4,10 +4,12 @@ use super::Engines;
 use super::access::Grant;
 use super::apply::Projector;
 use super::recall::{self, FilterRequest, Missing, Mode};
+use super::relate::surround;
 use crate::base::Lsn;
 use crate::base::error::{Error, Result};
 use crate::base::limits::CONTEXT_TOKENS_MAX;
 use crate::engine::tokens::{self, openai};
+use crate::model::Hit;
 use crate::rank::packing::{self, Pack};
 
 /// Candidates looked at per thousand tokens of budget: chunks have some 150 tokens, so this is three times what fits.
@@ -65,7 +67,22 @@ pub async fn gather(engines: &Engines, projector: &Projector, grant: &Grant, req
         require_fresh: request.require_fresh,
     };
     let answer = recall::search(engines, projector, grant, &search).await?;
-    let (hits, budget) = (answer.hits, request.budget_tokens as usize);
+    let (mut hits, mut missing) = (answer.hits, answer.missing);
+    match surround::surround(engines, grant, &request.filter, &hits).await {
+        Ok(beside) => merge(&mut hits, beside),
+        Err(error) => {
+            tracing::warn!(error = %error.chain(), "the graph could not be asked");
+            missing.push(Missing { part: "graph".to_owned(), reason: error.message().to_owned() });
+        }
+    }
+    let budget = request.budget_tokens as usize;
     let pack = engines.door.run(move || Ok(packing::pack(&hits, budget, &*counter))).await?;
-    Ok(Gathered { pack, tokenizer: model.to_owned(), missing: answer.missing, lsn: answer.lsn })
+    Ok(Gathered { pack, tokenizer: model.to_owned(), missing, lsn: answer.lsn })
+}
+
+/// Puts what stands beside the hits among them, by score: what is asked about comes first, and what it needs before what is only
+/// a little like it.
+fn merge(hits: &mut Vec<Hit>, beside: Vec<Hit>) {
+    hits.extend(beside);
+    hits.sort_by(|a, b| b.score.total_cmp(&a.score));
 }

@@ -107,6 +107,9 @@ impl NodeId {
 /// Place of a document in [`Graph::documents`].
 type Slot = u32;
 
+/// Names that may pile up without mattering: some ten megabytes.
+const NAMES_SPARED: usize = 100_000;
+
 /// No document: folders, entities, runs and tasks belong to none.
 const NOWHERE: Slot = u32::MAX;
 
@@ -118,6 +121,8 @@ struct Node {
     document: Slot,
     /// What it stands in; itself if in nothing.
     parent: NodeIndex<u32>,
+    /// Name of the type that it belongs to, if that is not what it stands in.
+    owner: NameId,
     span: (u32, u32),
     lines: (u32, u32),
 }
@@ -201,6 +206,8 @@ pub struct Graph {
     prose_passages: u32,
     /// Most words of a title that begins with this word.
     title_words: FxHashMap<NameId, u8>,
+    /// Names that there were when it was loaded.
+    names_loaded: usize,
     /// Documents by the last part of their path, and of their folder where the file stands for it.
     stems: FxHashMap<NameId, Vec<Slot>>,
 }
@@ -214,6 +221,11 @@ impl Graph {
     /// Edges in it.
     pub fn edges(&self) -> usize {
         self.graph.edge_count()
+    }
+
+    /// Whether most of its names may be used no longer: then it is worth loading anew.
+    pub fn is_worn(&self) -> bool {
+        self.names.len() > 2 * self.names_loaded + NAMES_SPARED
     }
 
     /// Documents in it.

@@ -29,6 +29,11 @@ impl Names {
         self.0.insert_full(name.into()).0 as NameId
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The number of `name` if anything ever had it.
     pub fn find(&self, name: &str) -> Option<NameId> {
         self.0.get_index_of(name).map(|index| index as NameId)

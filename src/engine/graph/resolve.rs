@@ -4,6 +4,8 @@
 //! and how near files lie. Every kind of evidence has a confidence, and what is left of several candidates shares it. Names
 //! that nothing tells apart resolve to nothing.
 
+use std::cell::Cell;
+
 use petgraph::stable_graph::NodeIndex;
 use petgraph::visit::EdgeRef;
 use petgraph::{Direction, graph};
@@ -19,7 +21,9 @@ const TARGETS_MAX: usize = 4;
 /// Namesakes looked at for one reference when nothing but the name is known.
 const NAMESAKES_MAX: usize = 256;
 /// Re-exports and base classes followed one after the other.
-const HOPS_MAX: usize = 4;
+const DEPTH_MAX: u8 = 8;
+/// The same in all for one reference: modules that pass everything on to each other have more ways than anybody wants to go.
+const FUEL: u32 = 64;
 
 /// The definition stands in the same file, or an import names it.
 const SURE: f32 = 0.95;
@@ -35,6 +39,21 @@ const NAME: f32 = 0.4;
 /// Languages whose files of one folder see each other's names.
 const SHARED_FOLDERS: [&str; 5] = ["go", "java", "c", "cpp", "ruby"];
 
+/// How far a resolution has gone, so that circles end.
+#[derive(Debug, Clone, Copy)]
+struct Trail<'a> {
+    depth: u8,
+    fuel: &'a Cell<u32>,
+}
+
+impl Trail<'_> {
+    fn deeper(self) -> Option<Self> {
+        let left = self.fuel.get().checked_sub(1)?;
+        self.fuel.set(left);
+        (self.depth < DEPTH_MAX).then_some(Self { depth: self.depth + 1, ..self })
+    }
+}
+
 /// A definition with how sure it is that it is meant.
 pub(super) type Target = (NodeIndex<u32>, f32);
 
@@ -42,12 +61,16 @@ impl Graph {
     /// What `used`, said in the document `slot`, means: surest first.
     pub(super) fn resolve(&self, slot: Slot, used: &Used) -> Vec<Target> {
         let Some(held) = self.held(slot) else { return Vec::new() };
+        let fuel = Cell::new(FUEL);
+        let trail = Trail { depth: 0, fuel: &fuel };
         let mut found = match used.kind {
-            EdgeKind::Imports => self.import(held, used, 0),
+            EdgeKind::Imports => self.import(held, used, trail),
             EdgeKind::Links => self.link(held, used),
             EdgeKind::ChangesWith => self.path(held, self.names.text(used.name)),
-            EdgeKind::Mentions | EdgeKind::Tests | EdgeKind::About | EdgeKind::SameAs => self.mention(held, used),
-            _ => self.meaning(held, used),
+            EdgeKind::Mentions | EdgeKind::Tests | EdgeKind::About | EdgeKind::SameAs => {
+                self.mention(held, used, trail)
+            }
+            _ => self.meaning(held, used, trail),
         };
         found.retain(|(node, _)| *node != used.from || used.kind == EdgeKind::Calls);
         found.truncate(TARGETS_MAX);
@@ -55,22 +78,22 @@ impl Graph {
     }
 
     /// A name in code.
-    fn meaning(&self, held: &Held, used: &Used) -> Vec<Target> {
+    fn meaning(&self, held: &Held, used: &Used, trail: Trail<'_>) -> Vec<Target> {
         let language = self.names.text(held.language);
         let scope = Scope::of(self.names.text(used.scope), language);
         if used.scope == NONE {
-            return self.bare(held, used);
+            return self.bare(held, used, trail);
         }
         match (scope.start, scope.last()) {
-            (Start::Own, None) => self.own_member(held, used, 0),
-            (Start::Base, None) => self.own_member(held, used, 1),
-            (Start::Root | Start::Above(_), _) => self.by_path(held, &scope, used.name, 0),
-            _ => self.scoped(held, used, &scope),
+            (Start::Own, None) => self.own_member(held, used, true, trail),
+            (Start::Base, None) => self.own_member(held, used, false, trail),
+            (Start::Root | Start::Above(_), _) => self.by_path(held, &scope, used.name, trail),
+            _ => self.scoped(held, used, &scope, trail),
         }
     }
 
     /// A name with nothing before it: what stands around it, then what was imported, then what the package shares.
-    fn bare(&self, held: &Held, used: &Used) -> Vec<Target> {
+    fn bare(&self, held: &Held, used: &Used, trail: Trail<'_>) -> Vec<Target> {
         let wanted = |node: &NodeIndex<u32>| self.fits(*node, used.kind);
         let around = self.around(used.from);
         let mut local: Vec<NodeIndex<u32>> = held.defined(used.name).filter(wanted).collect();
@@ -84,11 +107,11 @@ impl Graph {
         if !local.is_empty() {
             return share(local, SURE);
         }
-        let imported = self.imported(held, used.name, used.kind, 0);
+        let imported = self.imported(held, used.name, used.kind, trail);
         if !imported.is_empty() {
             return imported;
         }
-        let globs: Vec<Target> = self.through_globs(held, used.name, 0);
+        let globs: Vec<Target> = self.through_globs(held, used.name, trail);
         if !globs.is_empty() {
             return globs;
         }
@@ -108,13 +131,13 @@ impl Graph {
     }
 
     /// A name after a path, a type, a module or a receiver.
-    fn scoped(&self, held: &Held, used: &Used, scope: &Scope<'_>) -> Vec<Target> {
-        let Some(first) = scope.parts.first() else { return self.own_member(held, used, 0) };
+    fn scoped(&self, held: &Held, used: &Used, scope: &Scope<'_>, trail: Trail<'_>) -> Vec<Target> {
+        let Some(first) = scope.parts.first() else { return self.own_member(held, used, true, trail) };
         if let Some(first) = self.names.find(first) {
             let mut found: Vec<Target> = Vec::new();
             for import in held.imported(first) {
-                for (target, sure) in self.import(held, import, 0) {
-                    let inside = self.inside(held, target, &scope.parts[1..], used.name);
+                for (target, sure) in self.import(held, import, trail) {
+                    let inside = self.inside_at(held, target, &scope.parts[1..], used.name, trail);
                     found.extend(inside.into_iter().map(|(node, own)| (node, own * sure)));
                 }
             }
@@ -125,13 +148,13 @@ impl Graph {
         // A type of this file or of anywhere, with a member of this name.
         let last = scope.last().and_then(|last| self.names.find(last));
         if let Some(last) = last {
-            let members = self.members(held, last, used);
+            let members = self.members(held, last, used, trail);
             if !members.is_empty() {
                 return members;
             }
         }
         if scope.start == Start::Free && (scope.parts.len() > 1 || last.is_some()) {
-            let found = self.by_path(held, scope, used.name, 0);
+            let found = self.by_path(held, scope, used.name, trail);
             if !found.is_empty() {
                 return found;
             }
@@ -143,7 +166,7 @@ impl Graph {
     }
 
     /// Members called `used.name` of types called `owner`: of this file, else of the nearest.
-    fn members(&self, held: &Held, owner: NameId, used: &Used) -> Vec<Target> {
+    fn members(&self, held: &Held, owner: NameId, used: &Used, trail: Trail<'_>) -> Vec<Target> {
         let of_owner = |node: NodeIndex<u32>| {
             self.parent(node)
                 .and_then(|parent| self.graph.node_weight(parent))
@@ -159,22 +182,22 @@ impl Graph {
             return found;
         }
         // The type is known and has no such member: one of its bases may.
-        held.defined(owner).flat_map(|node| self.inherited(held, node, used.name, 1)).collect()
+        held.defined(owner).flat_map(|node| self.inherited(held, node, used.name, trail)).collect()
     }
 
-    /// A member of the type around the place, or after `hops` of what it inherits.
-    fn own_member(&self, held: &Held, used: &Used, hops: usize) -> Vec<Target> {
+    /// A member of the type around the place if `own`, else of what that inherits.
+    fn own_member(&self, held: &Held, used: &Used, own: bool, trail: Trail<'_>) -> Vec<Target> {
         let Some(owner) = self.around(used.from).into_iter().find(|node| self.is_type(*node)) else {
-            return self.bare(held, used);
+            return self.bare(held, used, trail);
         };
-        if hops == 0 {
+        if own {
             let Some(name) = self.graph.node_weight(owner).map(|node| node.name) else { return Vec::new() };
             let own = self.members_of(held, owner, name, used.name);
             if !own.is_empty() {
                 return own;
             }
         }
-        self.inherited(held, owner, used.name, 1)
+        self.inherited(held, owner, used.name, trail)
     }
 
     fn members_of(&self, held: &Held, owner: NodeIndex<u32>, owner_name: NameId, name: NameId) -> Vec<Target> {
@@ -199,20 +222,18 @@ impl Graph {
     }
 
     /// A member of what `owner` inherits or implements.
-    fn inherited(&self, held: &Held, owner: NodeIndex<u32>, name: NameId, hops: usize) -> Vec<Target> {
-        if hops > HOPS_MAX {
-            return Vec::new();
-        }
+    fn inherited(&self, held: &Held, owner: NodeIndex<u32>, name: NameId, trail: Trail<'_>) -> Vec<Target> {
+        let Some(trail) = trail.deeper() else { return Vec::new() };
         let Some(home) = self.held_of(owner) else { return Vec::new() };
         let bases = home
             .used
             .iter()
             .filter(|used| used.from == owner && matches!(used.kind, EdgeKind::Inherits | EdgeKind::Implements));
         for base in bases {
-            for (target, sure) in self.meaning(home, base) {
+            for (target, sure) in self.meaning(home, base, trail) {
                 let Some(base_name) = self.graph.node_weight(target).map(|node| node.name) else { continue };
                 let found = self.members_of(held, target, base_name, name);
-                let found = if found.is_empty() { self.inherited(held, target, name, hops + 1) } else { found };
+                let found = if found.is_empty() { self.inherited(held, target, name, trail) } else { found };
                 if !found.is_empty() {
                     return found.into_iter().map(|(node, own)| (node, own * sure)).collect();
                 }
@@ -222,42 +243,38 @@ impl Graph {
     }
 
     /// What the imports of a file mean by the local name `name`.
-    fn imported(&self, held: &Held, name: NameId, kind: EdgeKind, hops: usize) -> Vec<Target> {
-        let found = held.imported(name).flat_map(|import| self.import(held, import, hops + 1));
+    fn imported(&self, held: &Held, name: NameId, kind: EdgeKind, trail: Trail<'_>) -> Vec<Target> {
+        let found = held.imported(name).flat_map(|import| self.import(held, import, trail));
         best(found.filter(|(node, _)| self.fits(*node, kind)).collect())
     }
 
     /// What modules that were imported as a whole have under `name`.
-    fn through_globs(&self, held: &Held, name: NameId, hops: usize) -> Vec<Target> {
+    fn through_globs(&self, held: &Held, name: NameId, trail: Trail<'_>) -> Vec<Target> {
         let Some(star) = self.names.find("*") else { return Vec::new() };
         let mut found = Vec::new();
         for import in held.imported(star) {
             let scope = Scope::of(self.names.text(import.scope), self.names.text(held.language));
-            let inside = self.by_path(held, &scope, name, hops + 1);
+            let inside = self.by_path(held, &scope, name, trail);
             found.extend(inside.into_iter().map(|(node, own)| (node, own * GLOB)));
         }
         best(found)
     }
 
     /// What an import brings: a definition of the module that its scope names, or a module.
-    fn import(&self, held: &Held, used: &Used, hops: usize) -> Vec<Target> {
-        if hops > HOPS_MAX {
-            return Vec::new();
-        }
+    fn import(&self, held: &Held, used: &Used, trail: Trail<'_>) -> Vec<Target> {
+        let Some(trail) = trail.deeper() else { return Vec::new() };
         let language = self.names.text(held.language);
         let scope = Scope::of(self.names.text(used.scope), language);
         if self.names.text(used.name) == "*" {
             return self.modules(held, &scope).into_iter().take(1).map(|node| (node, SURE)).collect();
         }
-        self.by_path(held, &scope, used.name, hops)
+        self.by_path(held, &scope, used.name, trail)
     }
 
     /// What `name` is in the module or type that `scope` names: a definition, a module of its own, or one that is passed on
     /// from elsewhere.
-    fn by_path(&self, held: &Held, scope: &Scope<'_>, name: NameId, hops: usize) -> Vec<Target> {
-        if hops > HOPS_MAX {
-            return Vec::new();
-        }
+    fn by_path(&self, held: &Held, scope: &Scope<'_>, name: NameId, trail: Trail<'_>) -> Vec<Target> {
+        let Some(trail) = trail.deeper() else { return Vec::new() };
         // The module is the longest part of the scope that is a file; the rest stands in it.
         for cut in (0..=scope.parts.len()).rev() {
             let module = Scope { start: scope.start, parts: scope.parts[..cut].to_vec() };
@@ -265,7 +282,7 @@ impl Graph {
                 break;
             }
             for target in self.modules(held, &module) {
-                let found = self.inside_at(held, target, &scope.parts[cut..], name, hops);
+                let found = self.inside_at(held, target, &scope.parts[cut..], name, trail);
                 if !found.is_empty() {
                     return found.into_iter().map(|(node, sure)| (node, sure * SURE)).collect();
                 }
@@ -289,24 +306,27 @@ impl Graph {
     }
 
     /// `name` in `target`, after further parts of a path.
-    fn inside(&self, held: &Held, target: NodeIndex<u32>, parts: &[&str], name: NameId) -> Vec<Target> {
-        self.inside_at(held, target, parts, name, 0)
-    }
-
-    fn inside_at(&self, held: &Held, target: NodeIndex<u32>, parts: &[&str], name: NameId, hops: usize) -> Vec<Target> {
+    fn inside_at(
+        &self,
+        held: &Held,
+        target: NodeIndex<u32>,
+        parts: &[&str],
+        name: NameId,
+        trail: Trail<'_>,
+    ) -> Vec<Target> {
         let Some(node) = self.graph.node_weight(target) else { return Vec::new() };
         match node.kind {
-            NodeKind::Document => self.inside_file(target, parts, name, hops),
+            NodeKind::Document => self.inside_file(target, parts, name, trail),
             NodeKind::Folder => self.inside_folder(target, name),
             _ if self.is_type(target) || node.kind == NodeKind::Module => {
                 let found = self.members_of(held, target, node.name, name);
-                if found.is_empty() { self.inherited(held, target, name, 1) } else { found }
+                if found.is_empty() { self.inherited(held, target, name, trail) } else { found }
             }
             _ => Vec::new(),
         }
     }
 
-    fn inside_file(&self, file: NodeIndex<u32>, parts: &[&str], name: NameId, hops: usize) -> Vec<Target> {
+    fn inside_file(&self, file: NodeIndex<u32>, parts: &[&str], name: NameId, trail: Trail<'_>) -> Vec<Target> {
         let Some(home) = self.held_of(file) else { return Vec::new() };
         let owner = parts.last().and_then(|last| self.names.find(last));
         if !parts.is_empty() && owner.is_none() {
@@ -324,17 +344,15 @@ impl Graph {
         if !found.is_empty() {
             return share(found, 1.0);
         }
-        if hops > HOPS_MAX {
-            return Vec::new();
-        }
+        let Some(trail) = trail.deeper() else { return Vec::new() };
         match owner {
             None => {
-                let passed_on = self.imported(home, name, EdgeKind::Imports, hops + 1);
-                if passed_on.is_empty() { self.through_globs(home, name, hops + 1) } else { passed_on }
+                let passed_on = self.imported(home, name, EdgeKind::Imports, trail);
+                if passed_on.is_empty() { self.through_globs(home, name, trail) } else { passed_on }
             }
             Some(owner) => {
-                let passed_on = home.imported(owner).flat_map(|import| self.import(home, import, hops + 1));
-                passed_on.flat_map(|(target, _)| self.inside_at(home, target, &[], name, hops + 1)).collect()
+                let passed_on = home.imported(owner).flat_map(|import| self.import(home, import, trail));
+                passed_on.flat_map(|(target, _)| self.inside_at(home, target, &[], name, trail)).collect()
             }
         }
     }
@@ -351,7 +369,7 @@ impl Graph {
     }
 
     /// A name in prose, a comment or a code span, or what a test's name says: exact names, told apart by their scope.
-    fn mention(&self, held: &Held, used: &Used) -> Vec<Target> {
+    fn mention(&self, held: &Held, used: &Used, trail: Trail<'_>) -> Vec<Target> {
         let text = self.names.text(used.name);
         if text.contains('/') || text.contains('.') {
             return self.path(held, text);
@@ -359,8 +377,8 @@ impl Graph {
         if used.scope != NONE {
             let scope = Scope::of(self.names.text(used.scope), self.names.text(held.language));
             let owner = scope.last().and_then(|last| self.names.find(last));
-            let found = owner.map(|owner| self.members(held, owner, used)).unwrap_or_default();
-            return if found.is_empty() { self.by_path(held, &scope, used.name, 0) } else { found };
+            let found = owner.map(|owner| self.members(held, owner, used, trail)).unwrap_or_default();
+            return if found.is_empty() { self.by_path(held, &scope, used.name, trail) } else { found };
         }
         let local: Vec<NodeIndex<u32>> = held.defined(used.name).filter(|node| *node != used.from).collect();
         if !local.is_empty() {

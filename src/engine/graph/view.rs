@@ -207,6 +207,27 @@ impl Graph {
         }
     }
 
+    /// Whether a node is a test, or stands among tests.
+    pub fn is_test(&self, node: NodeId) -> bool {
+        let own = self.graph.node_weight(node.at()).is_some_and(|own| own.test);
+        own || self.held_of(node.at()).is_some_and(|held| held.role == Role::Test)
+    }
+
+    /// Whether a node stands in a document of prose.
+    pub fn is_prose(&self, node: NodeId) -> bool {
+        self.held_of(node.at()).is_some_and(|held| held.prose)
+    }
+
+    /// The definitions that begin in a passage, outer before inner.
+    pub fn beginning_in(&self, passage: NodeId) -> Vec<NodeId> {
+        let Some(held) = self.held_of(passage.at()) else { return Vec::new() };
+        let Some((start, end)) = self.graph.node_weight(passage.at()).map(|node| node.span) else { return Vec::new() };
+        let begins = |node: &NodeIndex<u32>| {
+            self.graph.node_weight(*node).is_some_and(|own| own.span.0 >= start && own.span.0 < end)
+        };
+        held.nodes.iter().copied().filter(begins).map(NodeId::of).collect()
+    }
+
     /// Whether some part of a document could not be read for the graph.
     pub fn partial(&self, id: DocumentId) -> bool {
         self.by_id.get(&id).and_then(|slot| self.held(*slot)).is_some_and(|held| held.partial)

@@ -19,6 +19,7 @@ use crate::model::{EdgeKind, Namespace, NodeKind};
 mod describe;
 pub mod expand;
 pub mod link;
+pub mod surround;
 pub mod tree;
 pub mod walk;
 
@@ -94,8 +95,13 @@ impl Graphs {
         };
         let mut moved = false;
         for (namespace, loaded) in all {
-            if loaded.applied() != Lsn(0) {
-                moved |= catch_up(engines, &namespace, &loaded).await?;
+            if loaded.applied() == Lsn(0) {
+                continue;
+            }
+            moved |= catch_up(engines, &namespace, &loaded).await?;
+            if loaded.read().is_worn() {
+                let _one = loaded.moving.lock().await;
+                fill(engines, &namespace, &loaded).await?;
             }
         }
         Ok(moved)
@@ -108,38 +114,10 @@ impl Graphs {
 
     async fn load(&self, engines: &Engines, namespace: &Namespace, loaded: &Arc<Loaded>) -> Result<()> {
         let _one = loaded.moving.lock().await;
-        if loaded.applied() != Lsn(0) {
-            return Ok(());
+        if loaded.applied() == Lsn(0) {
+            fill(engines, namespace, loaded).await?;
+            self.make_room(namespace);
         }
-        // What is written while pages are read is in the log after this, and applied again.
-        let head = engines.catalog.head().await?;
-        let mut graph = Graph::default();
-        let mut after = 0;
-        loop {
-            let (page, last) = engines.catalog.facts_after(namespace, after, PAGE_DOCUMENTS).await?;
-            if page.is_empty() {
-                break;
-            }
-            after = last;
-            graph = engines
-                .door
-                .run(move || {
-                    graph.load(page.into_iter().map(document).collect());
-                    Ok(graph)
-                })
-                .await?;
-        }
-        graph = engines
-            .door
-            .run(move || {
-                graph.settle_all();
-                Ok(graph)
-            })
-            .await?;
-        tracing::debug!(%namespace, documents = graph.documents(), nodes = graph.nodes(), edges = graph.edges(), "graph loaded");
-        *loaded.graph.write().unwrap_or_else(PoisonError::into_inner) = graph;
-        loaded.applied.store(head.0.max(1), Ordering::Release);
-        self.make_room(namespace);
         Ok(())
     }
 
@@ -158,6 +136,39 @@ impl Graphs {
             };
         }
     }
+}
+
+/// Loads a graph from the catalogue and puts it in its place; whoever calls holds `moving`. An old one answers meanwhile.
+async fn fill(engines: &Engines, namespace: &Namespace, loaded: &Arc<Loaded>) -> Result<()> {
+    // What is written while pages are read is in the log after this, and applied again.
+    let head = engines.catalog.head().await?;
+    let mut graph = Graph::default();
+    let mut after = 0;
+    loop {
+        let (page, last) = engines.catalog.facts_after(namespace, after, PAGE_DOCUMENTS).await?;
+        if page.is_empty() {
+            break;
+        }
+        after = last;
+        graph = engines
+            .door
+            .run(move || {
+                graph.load(page.into_iter().map(document).collect());
+                Ok(graph)
+            })
+            .await?;
+    }
+    graph = engines
+        .door
+        .run(move || {
+            graph.settle_all();
+            Ok(graph)
+        })
+        .await?;
+    tracing::debug!(%namespace, documents = graph.documents(), nodes = graph.nodes(), edges = graph.edges(), "graph loaded");
+    *loaded.graph.write().unwrap_or_else(PoisonError::into_inner) = graph;
+    loaded.applied.store(head.0.max(1), Ordering::Release);
+    Ok(())
 }
 
 /// Applies what the log says of a namespace since its graph stands where it does.

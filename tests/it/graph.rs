@@ -1,0 +1,177 @@
+//! What belongs together: the graph in searches and contexts, and its service.
+
+use hivemem_client::ErrorKind;
+use hivemem_client::proto::forget_request::Selector;
+use hivemem_client::proto::{
+    ForgetRequest, InputDocument, LinkRequest, NeighborsRequest, OutlineRequest, PathRequest, PutDocumentsRequest,
+    RelatedRequest, ResolveRequest, SearchMode, SearchRequest, TreeRequest, UnlinkRequest,
+};
+
+use crate::support::{Server, repository, tree};
+
+/// Pages about made-up things, of which two answer a question together.
+async fn pages(server: &Server) {
+    let pages = [
+        ("Zorvex Instruments", "Zorvex Instruments makes balances. The company was founded by Mira Kellanova in 1953."),
+        ("Mira Kellanova", "Mira Kellanova (1921-1999) was an engineer. She grew up in the harbour town of Velsund."),
+        ("Balance (instrument)", "A balance compares two masses. Laboratories use balances that are made with care."),
+        ("Harbour towns", "Harbour towns grew where ships could land. Many engineers were born in a town like that."),
+        ("Founding a company", "A company is founded by an entry in the register. Its founder signs, wherever born."),
+    ];
+    let documents: Vec<InputDocument> = pages
+        .iter()
+        .enumerate()
+        .map(|(n, (title, text))| InputDocument {
+            uri: format!("page:{n}"),
+            title: (*title).to_owned(),
+            content: text.as_bytes().to_vec(),
+            ..InputDocument::default()
+        })
+        .collect();
+    let put = server.client.put_documents(PutDocumentsRequest::default(), documents).await.unwrap();
+    put.finish(|_| {}).await.unwrap();
+}
+
+const QUESTION: &str = "In which town did the founder of Zorvex Instruments grow up?";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_of_two_hops_finds_both_passages() {
+    let server = Server::start().await;
+    pages(&server).await;
+    let uris = |hits: &[hivemem_client::proto::Hit]| hits.iter().map(|hit| hit.uri.clone()).collect::<Vec<_>>();
+    let request = SearchRequest { query: QUESTION.into(), explain: true, ..SearchRequest::default() };
+    let answer = server.try_search(request).await.unwrap();
+    assert!(answer.completeness.unwrap().complete);
+    let mut first = uris(&answer.hits)[..2].to_vec();
+    first.sort();
+    assert_eq!(first, ["page:0", "page:1"]);
+    let second = answer.hits.iter().find(|hit| hit.uri == "page:1").unwrap();
+    assert!(second.parts.iter().any(|part| part.name == "linked" && part.value > 0.0), "{:?}", second.parts);
+    let sum: f32 = second.parts.iter().map(|part| part.value).sum();
+    assert!((sum - second.score).abs() < 1e-4);
+
+    let graph = server.search_with(QUESTION, SearchMode::Graph, Default::default()).await;
+    assert!(uris(&graph)[..2].contains(&"page:1".to_owned()), "{:?}", uris(&graph));
+
+    // Gone is gone, in the graph as well, and after a restart.
+    let forget = ForgetRequest { selector: Some(Selector::Uri("page:1".into())), ..ForgetRequest::default() };
+    let forgotten = server.client.forget(forget).await.unwrap();
+    assert!(forgotten.pending.is_empty(), "{:?}", forgotten.pending);
+    assert!(!uris(&server.search(QUESTION).await.hits).contains(&"page:1".to_owned()));
+    let server = server.restart().await;
+    server.settled().await;
+    assert!(!uris(&server.search(QUESTION).await.hits).contains(&"page:1".to_owned()));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_holds_for_what_only_the_graph_finds() {
+    let server = Server::start().await;
+    pages(&server).await;
+    let secret = InputDocument {
+        uri: "page:secret".into(),
+        title: "Mira Kellanova".into(),
+        content: b"Of Mira Kellanova it is told that she grew up elsewhere.".to_vec(),
+        tags: vec!["secret".into()],
+        ..InputDocument::default()
+    };
+    let put = server.client.put_documents(PutDocumentsRequest::default(), vec![secret]).await.unwrap();
+    put.finish(|_| {}).await.unwrap();
+    let filter = hivemem_client::proto::SearchFilter { tags: vec!["secret".into()], ..Default::default() };
+    for mode in [SearchMode::Hybrid, SearchMode::Graph] {
+        let hits = server.search_with(QUESTION, mode, filter.clone()).await;
+        assert!(hits.iter().all(|hit| hit.uri == "page:secret"), "{mode:?}: {hits:?}");
+    }
+    let other = server.client.with_namespace("other");
+    other.create_namespace("other").await.unwrap();
+    let related = other.related(RelatedRequest { nodes: vec!["entity:mira kellanova".into()], ..Default::default() });
+    assert_eq!(related.await.unwrap_err().kind(), ErrorKind::NotFound, "a namespace is a wall");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tree_counts_and_limits_say_what_they_left_out() {
+    let (server, repo) = (Server::start().await, repository());
+    server.ingest(repo.path()).await;
+    let tree = server.client.tree(TreeRequest { depth: 3, ..Default::default() }).await.unwrap();
+    let names: Vec<(u32, &str, u32)> =
+        tree.entries.iter().map(|entry| (entry.depth, entry.name.as_str(), entry.files)).collect();
+    assert_eq!(names[0].2, 5, "{names:?}");
+    assert_eq!(names[1..4], [(1, "docs", 1), (2, "guide.md", 1), (1, "src", 2)]);
+    assert_eq!(tree.entries[3].languages["rust"], 2);
+    let few = server.client.tree(TreeRequest { depth: 3, limit: 2, ..Default::default() }).await.unwrap();
+    assert_eq!((few.entries.len(), few.left_out), (2, 7));
+    let part = server.client.tree(TreeRequest { path: "src".into(), ..Default::default() }).await.unwrap();
+    assert_eq!(part.entries.iter().map(|entry| &*entry.name).collect::<Vec<_>>(), ["src", "pool.rs", "retry.rs"]);
+    for (request, kind) in [
+        (TreeRequest { path: "nowhere".into(), ..Default::default() }, ErrorKind::NotFound),
+        (TreeRequest { depth: 99, ..Default::default() }, ErrorKind::Limit),
+        (TreeRequest { limit: 1_000_000, ..Default::default() }, ErrorKind::Limit),
+    ] {
+        assert_eq!(server.client.tree(request).await.unwrap_err().kind(), kind);
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_are_made_found_and_taken_back() {
+    let server = Server::start().await;
+    let repo = tree(&[("a.md", b"# Alpha\n\nAbout alpha.\n"), ("b.md", b"# Beta\n\nAbout beta.\n")]);
+    server.ingest(repo.path()).await;
+    let wanted = LinkRequest {
+        from: "a.md".into(),
+        to: "b.md".into(),
+        note: "the second part of it".into(),
+        idempotency_key: "one".into(),
+        ..Default::default()
+    };
+    let made = server.client.link(wanted.clone()).await.unwrap();
+    assert!(made.created);
+    assert_eq!(server.client.link(wanted).await.unwrap(), made, "the same key, the same reply");
+    let around = NeighborsRequest { node: "b.md".into(), kinds: vec!["related".into()], ..Default::default() };
+    let found = server.client.neighbors(around.clone()).await.unwrap();
+    assert_eq!(found.edges.len(), 1, "{found:?}");
+    assert_eq!((&*found.edges[0].note, &*found.nodes[0].name), ("the second part of it", "a.md"));
+    let way = PathRequest { from: "a.md".into(), to: "b.md".into(), ..Default::default() };
+    assert_eq!(server.client.path(way).await.unwrap().edges[0].kind, "related");
+    assert!(server.search("second part").await.hits.iter().any(|hit| hit.uri == found.edges[0].origin));
+
+    // It holds over a new version of what it joins, and over a restart.
+    std::fs::write(repo.path().join("b.md"), "# Beta\n\nAbout beta, newly.\n").unwrap();
+    server.ingest(repo.path()).await;
+    let server = server.restart().await;
+    assert_eq!(server.client.neighbors(around.clone()).await.unwrap().edges.len(), 1);
+
+    let back = UnlinkRequest { from: "a.md".into(), to: "b.md".into(), ..Default::default() };
+    assert_eq!(server.client.unlink(back).await.unwrap().removed, [found.edges[0].origin.clone()]);
+    assert!(server.client.neighbors(around).await.unwrap().edges.is_empty());
+    let no_link = UnlinkRequest { origin: format!("file://{}/a.md", repo.path().display()), ..Default::default() };
+    assert_eq!(
+        server.client.unlink(no_link).await.unwrap_err().kind(),
+        ErrorKind::NotFound,
+        "documents are safe from it"
+    );
+    let nowhere = LinkRequest { from: "a.md".into(), to: "c.md".into(), ..Default::default() };
+    assert_eq!(server.client.link(nowhere).await.unwrap_err().kind(), ErrorKind::NotFound);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_answered_says_why() {
+    let (server, repo) = (Server::start().await, repository());
+    server.ingest(repo.path()).await;
+    let client = &server.client;
+    let deep = NeighborsRequest { node: "src/pool.rs".into(), depth: 9, ..Default::default() };
+    let error = client.neighbors(deep).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Limit);
+    assert!(error.to_string().contains("1 to 3"), "{error}");
+    let kind = NeighborsRequest { node: "src/pool.rs".into(), kinds: vec!["eats".into()], ..Default::default() };
+    assert!(client.neighbors(kind).await.unwrap_err().to_string().contains("calls"));
+    let unknown = OutlineRequest { node: "no such thing".into(), ..Default::default() };
+    assert_eq!(client.outline(unknown).await.unwrap_err().kind(), ErrorKind::NotFound);
+    let none = ResolveRequest { name: "no such thing".into(), ..Default::default() };
+    assert!(client.resolve(none).await.unwrap().nodes.is_empty(), "asking is no error");
+    let nothing = RelatedRequest::default();
+    assert_eq!(client.related(nothing).await.unwrap_err().kind(), ErrorKind::Invalid);
+    server.stop().await;
+}
