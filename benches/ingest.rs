@@ -8,30 +8,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use async_trait::async_trait;
 use criterion::{Criterion, Throughput};
 use fastembed::TextEmbedding;
 use hivemem::base::EmbedKey;
-use hivemem::base::blocking::Door;
-use hivemem::base::clock::SystemClock;
-use hivemem::base::error::Result;
 use hivemem::base::limits::{EMBED_BATCH_TEXTS_MAX, EMBED_BATCH_TOKENS_MAX};
-use hivemem::base::tokens::TokenCounter;
-use hivemem::engine::catalog::sqlite::SqliteCatalog;
-use hivemem::engine::embed::{Embedder, ModelInfo};
-use hivemem::engine::lexical::tantivy::{TantivyIndex, TantivySettings};
 use hivemem::engine::parse::facts::{Code, Markup, of_code, of_prose};
 use hivemem::engine::parse::language::Grammar;
 use hivemem::engine::parse::syntax;
 use hivemem::engine::parse::{headings, media};
-use hivemem::engine::store::local::LocalStore;
-use hivemem::engine::vector::edge::{EdgeIndex, EdgeSettings};
 use hivemem::flow::access::Access;
 use hivemem::flow::apply::Projector;
-use hivemem::flow::rebuild::{NoWorkshop, Space, Words};
-use hivemem::flow::slot::Slot;
-use hivemem::flow::turns::Turns;
-use hivemem::flow::{Engines, build, ingest};
+use hivemem::flow::rebuild::NoWorkshop;
+use hivemem::flow::{build, ingest};
 use hivemem_client::proto::{IngestReport, IngestSourceRequest};
 use tokio::runtime::Runtime;
 
@@ -180,32 +168,7 @@ fn lexical(runtime: &Runtime, model: &Model) {
 /// Ingests `root` into engines of its own; the time up to the acknowledgement.
 async fn acknowledge(root: &Path, model: &Model) -> (f64, ingest::Report) {
     let dir = scratch();
-    let door = Door::new(cores() * 4);
-    let manifest = "bench".to_owned();
-    let dimension = model.info.dimension;
-    let vectors =
-        EdgeIndex::open(&dir.path().join("vector"), dimension, &manifest, EdgeSettings::default(), Door::new(4));
-    let words = TantivyIndex::open(&dir.path().join("lexical"), TantivySettings::default(), Door::new(4));
-    let embedder: Arc<dyn Embedder> =
-        Arc::new(Paused { info: model.info.clone(), counter: Arc::clone(&model.counter) });
-    let engines = Engines {
-        catalog: Arc::new(SqliteCatalog::open(&dir.path().join("catalog.sqlite")).await.expect("a catalogue")),
-        space: Arc::new(Slot::new(Space {
-            generation: 1,
-            embedder: Arc::clone(&embedder),
-            vectors: Arc::new(vectors.expect("a vector index").index),
-        })),
-        words: Arc::new(Slot::new(Words { generation: 1, index: Arc::new(words.expect("a lexical index")) })),
-        embedder,
-        graphs: Arc::default(),
-        rebuilding: Arc::default(),
-        turns: Turns::default(),
-        background: Door::background(cores()),
-        store: Arc::new(LocalStore::default()),
-        clock: Arc::new(SystemClock),
-        door,
-        sizes: *SIZES,
-    };
+    let engines = common::engines::open(dir.path(), model).await;
     let projector = Projector::start(&engines, Arc::new(NoWorkshop)).await.expect("followers");
     let grant = Access::default().authorize(None, common::NAMESPACE).expect("an open server");
     let request = ingest::Request { source: root.display().to_string(), no_wait: true, ..ingest::Request::default() };

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 pub mod bare;
 pub mod corpus;
+pub mod engines;
 pub mod model;
 pub mod report;
 pub mod server;

@@ -123,13 +123,22 @@ impl Server {
 
     /// Memory now; zeros where the system does not tell.
     pub fn memory(&self) -> Memory {
-        let status = self.proc("status");
-        let of = |key: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
-            line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) * 1024
-        };
-        Memory { resident: of("VmRSS"), peak: of("VmHWM"), anonymous: of("RssAnon"), mapped: of("RssFile") }
+        memory_of(&self.proc("status"))
     }
+}
+
+/// Resident memory of this process, in bytes.
+pub fn resident() -> u64 {
+    memory_of(&std::fs::read_to_string("/proc/self/status").unwrap_or_default()).resident
+}
+
+/// Reads `/proc/PID/status`.
+fn memory_of(status: &str) -> Memory {
+    let of = |key: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
+        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) * 1024
+    };
+    Memory { resident: of("VmRSS"), peak: of("VmHWM"), anonymous: of("RssAnon"), mapped: of("RssFile") }
 }
 
 impl Drop for Server {

@@ -16,6 +16,7 @@ use crate::base::{ChunkId, ContentHash, DocumentId, SourceId};
 use crate::model::{EdgeKind, Facts, Lines, NodeKind, Role, Span};
 
 mod address;
+mod mention;
 mod names;
 mod overlay;
 mod paths;
@@ -121,6 +122,8 @@ struct Node {
     document: Slot,
     /// What it stands in; itself if in nothing.
     parent: NodeIndex<u32>,
+    /// Name of the type that it belongs to, if that is not what it stands in.
+    owner: NameId,
     span: (u32, u32),
     lines: (u32, u32),
 }

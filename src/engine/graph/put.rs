@@ -223,6 +223,7 @@ impl Graph {
         }
         for fact in &document.facts.nodes {
             let name = self.names.intern(&fact.name);
+            let owner = self.names.intern(&fact.owner);
             let outer = fact.parent.and_then(|parent| held.nodes.get(parent as usize)).copied();
             let around = outer.unwrap_or(held.node);
             let kept = old.get_mut(&(around, fact.kind, name)).and_then(Vec::pop);
@@ -234,7 +235,7 @@ impl Graph {
                 self.defined.entry(name).or_default().push(node);
             }
             if let Some(weight) = self.graph.node_weight_mut(node) {
-                weight.test = fact.test;
+                (weight.test, weight.owner) = (fact.test, owner);
                 weight.span = (clip(fact.span.start), clip(fact.span.end));
                 weight.lines = (fact.lines.first, fact.lines.last);
                 weight.parent = outer.unwrap_or(node);
@@ -414,7 +415,7 @@ impl Graph {
 
 impl Node {
     fn new(kind: NodeKind, name: NameId, document: Slot) -> Self {
-        Self { kind, test: false, name, document, parent: NodeIndex::end(), span: (0, 0), lines: (0, 0) }
+        Self { kind, test: false, name, document, parent: NodeIndex::end(), owner: NONE, span: (0, 0), lines: (0, 0) }
     }
 }
 

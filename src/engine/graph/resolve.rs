@@ -26,9 +26,9 @@ const DEPTH_MAX: u8 = 8;
 const FUEL: u32 = 64;
 
 /// The definition stands in the same file, or an import names it.
-const SURE: f32 = 0.95;
+pub(super) const SURE: f32 = 0.95;
 /// A type of this name has a member of that name.
-const MEMBER: f32 = 0.8;
+pub(super) const MEMBER: f32 = 0.8;
 /// Imported with everything else of a module.
 const GLOB: f32 = 0.75;
 /// The same package, in a language whose packages share names.
@@ -41,7 +41,7 @@ const SHARED_FOLDERS: [&str; 5] = ["go", "java", "c", "cpp", "ruby"];
 
 /// How far a resolution has gone, so that circles end.
 #[derive(Debug, Clone, Copy)]
-struct Trail<'a> {
+pub(super) struct Trail<'a> {
     depth: u8,
     fuel: &'a Cell<u32>,
 }
@@ -79,10 +79,13 @@ impl Graph {
 
     /// A name in code.
     fn meaning(&self, held: &Held, used: &Used, trail: Trail<'_>) -> Vec<Target> {
-        let language = self.names.text(held.language);
-        let scope = Scope::of(self.names.text(used.scope), language);
         if used.scope == NONE {
             return self.bare(held, used, trail);
+        }
+        let text = self.names.text(used.scope);
+        let scope = self.scope(held, used, text);
+        if text.ends_with('.') {
+            return self.of_a_value(held, used);
         }
         match (scope.start, scope.last()) {
             (Start::Own, None) => self.own_member(held, used, true, trail),
@@ -92,13 +95,32 @@ impl Graph {
         }
     }
 
+    /// The scope of a reference, seen from its file: `super` within a module that stands in the file is the file.
+    fn scope<'t>(&self, held: &Held, used: &Used, text: &'t str) -> Scope<'t> {
+        let mut scope = Scope::of(text, self.names.text(held.language));
+        if let Start::Above(above) = scope.start {
+            let is_module =
+                |node: &NodeIndex<u32>| self.graph.node_weight(*node).is_some_and(|own| own.kind == NodeKind::Module);
+            let inside = self.around(used.from).iter().filter(|node| is_module(node)).count();
+            scope.start = Start::Above(above.saturating_sub(inside));
+        }
+        scope
+    }
+
+    /// A member of a value whose type nobody knows: only a name that few members have says something.
+    fn of_a_value(&self, held: &Held, used: &Used) -> Vec<Target> {
+        let candidates = self.candidates(held, used, |node| self.is_member(node));
+        self.nearest(held, candidates, NAME)
+    }
+
     /// A name with nothing before it: what stands around it, then what was imported, then what the package shares.
     fn bare(&self, held: &Held, used: &Used, trail: Trail<'_>) -> Vec<Target> {
         let wanted = |node: &NodeIndex<u32>| self.fits(*node, used.kind);
         let around = self.around(used.from);
         let mut local: Vec<NodeIndex<u32>> = held.defined(used.name).filter(wanted).collect();
         // The innermost first: a nested function hides one of the file. What is a member needs its type before it.
-        local.retain(|node| self.parent(*node).is_none_or(|parent| around.contains(&parent) || !self.is_type(parent)));
+        local
+            .retain(|node| !self.is_member(*node) || self.parent(*node).is_some_and(|parent| around.contains(&parent)));
         local.sort_by_key(|node| {
             self.parent(*node)
                 .and_then(|parent| around.iter().position(|own| *own == parent))
@@ -115,8 +137,7 @@ impl Graph {
         if !globs.is_empty() {
             return globs;
         }
-        let candidates =
-            self.candidates(held, used, |node| self.parent(node).is_none_or(|parent| !self.is_type(parent)));
+        let candidates = self.candidates(held, used, |node| !self.is_member(node));
         let language = self.names.text(held.language);
         let folder = |path: &str| path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
         if SHARED_FOLDERS.contains(&language) {
@@ -159,19 +180,12 @@ impl Graph {
                 return found;
             }
         }
-        // A receiver whose type nobody knows: only a name that few have says something.
-        let is_member = |node| self.parent(node).is_some_and(|parent| self.is_type(parent));
-        let candidates = self.candidates(held, used, is_member);
-        self.nearest(held, candidates, NAME)
+        Vec::new()
     }
 
     /// Members called `used.name` of types called `owner`: of this file, else of the nearest.
-    fn members(&self, held: &Held, owner: NameId, used: &Used, trail: Trail<'_>) -> Vec<Target> {
-        let of_owner = |node: NodeIndex<u32>| {
-            self.parent(node)
-                .and_then(|parent| self.graph.node_weight(parent))
-                .is_some_and(|parent| parent.name == owner)
-        };
+    pub(super) fn members(&self, held: &Held, owner: NameId, used: &Used, trail: Trail<'_>) -> Vec<Target> {
+        let of_owner = |node: NodeIndex<u32>| self.owner(node) == Some(owner);
         let local: Vec<NodeIndex<u32>> = held.defined(used.name).filter(|node| of_owner(*node)).collect();
         if !local.is_empty() {
             return share(local, SURE);
@@ -187,29 +201,25 @@ impl Graph {
 
     /// A member of the type around the place if `own`, else of what that inherits.
     fn own_member(&self, held: &Held, used: &Used, own: bool, trail: Trail<'_>) -> Vec<Target> {
-        let Some(owner) = self.around(used.from).into_iter().find(|node| self.is_type(*node)) else {
+        let around = self.around(used.from);
+        let Some(name) = around.iter().find_map(|node| self.owner(*node).or_else(|| self.type_name(*node))) else {
             return self.bare(held, used, trail);
         };
         if own {
-            let Some(name) = self.graph.node_weight(owner).map(|node| node.name) else { return Vec::new() };
-            let own = self.members_of(held, owner, name, used.name);
-            if !own.is_empty() {
-                return own;
+            let found = self.members_of(held, name, used.name);
+            if !found.is_empty() {
+                return found;
             }
         }
-        self.inherited(held, owner, used.name, trail)
+        let here = || held.defined(name).find(|node| self.is_type(*node));
+        let owner = around.into_iter().find(|node| self.is_type(*node)).or_else(here);
+        owner.map(|owner| self.inherited(held, owner, used.name, trail)).unwrap_or_default()
     }
 
-    fn members_of(&self, held: &Held, owner: NodeIndex<u32>, owner_name: NameId, name: NameId) -> Vec<Target> {
-        let is = |node: &NodeIndex<u32>| {
-            self.parent(*node) == Some(owner)
-                || self
-                    .parent(*node)
-                    .and_then(|parent| self.graph.node_weight(parent))
-                    .is_some_and(|parent| parent.name == owner_name)
-        };
-        let here = self.held_of(owner).unwrap_or(held);
-        let found: Vec<NodeIndex<u32>> = here.defined(name).filter(is).collect();
+    /// Members called `name` of types called `owner`, in this file or else nearby.
+    fn members_of(&self, held: &Held, owner: NameId, name: NameId) -> Vec<Target> {
+        let is = |node: &NodeIndex<u32>| self.owner(*node) == Some(owner);
+        let found: Vec<NodeIndex<u32>> = held.defined(name).filter(is).collect();
         if !found.is_empty() {
             return share(found, SURE);
         }
@@ -231,8 +241,8 @@ impl Graph {
             .filter(|used| used.from == owner && matches!(used.kind, EdgeKind::Inherits | EdgeKind::Implements));
         for base in bases {
             for (target, sure) in self.meaning(home, base, trail) {
-                let Some(base_name) = self.graph.node_weight(target).map(|node| node.name) else { continue };
-                let found = self.members_of(held, target, base_name, name);
+                let Some(base_name) = self.type_name(target) else { continue };
+                let found = self.members_of(self.held_of(target).unwrap_or(held), base_name, name);
                 let found = if found.is_empty() { self.inherited(held, target, name, trail) } else { found };
                 if !found.is_empty() {
                     return found.into_iter().map(|(node, own)| (node, own * sure)).collect();
@@ -253,7 +263,7 @@ impl Graph {
         let Some(star) = self.names.find("*") else { return Vec::new() };
         let mut found = Vec::new();
         for import in held.imported(star) {
-            let scope = Scope::of(self.names.text(import.scope), self.names.text(held.language));
+            let scope = self.module_scope(held, import);
             let inside = self.by_path(held, &scope, name, trail);
             found.extend(inside.into_iter().map(|(node, own)| (node, own * GLOB)));
         }
@@ -263,8 +273,7 @@ impl Graph {
     /// What an import brings: a definition of the module that its scope names, or a module.
     fn import(&self, held: &Held, used: &Used, trail: Trail<'_>) -> Vec<Target> {
         let Some(trail) = trail.deeper() else { return Vec::new() };
-        let language = self.names.text(held.language);
-        let scope = Scope::of(self.names.text(used.scope), language);
+        let scope = self.module_scope(held, used);
         if self.names.text(used.name) == "*" {
             return self.modules(held, &scope).into_iter().take(1).map(|node| (node, SURE)).collect();
         }
@@ -273,7 +282,7 @@ impl Graph {
 
     /// What `name` is in the module or type that `scope` names: a definition, a module of its own, or one that is passed on
     /// from elsewhere.
-    fn by_path(&self, held: &Held, scope: &Scope<'_>, name: NameId, trail: Trail<'_>) -> Vec<Target> {
+    pub(super) fn by_path(&self, held: &Held, scope: &Scope<'_>, name: NameId, trail: Trail<'_>) -> Vec<Target> {
         let Some(trail) = trail.deeper() else { return Vec::new() };
         // The module is the longest part of the scope that is a file; the rest stands in it.
         for cut in (0..=scope.parts.len()).rev() {
@@ -319,7 +328,7 @@ impl Graph {
             NodeKind::Document => self.inside_file(target, parts, name, trail),
             NodeKind::Folder => self.inside_folder(target, name),
             _ if self.is_type(target) || node.kind == NodeKind::Module => {
-                let found = self.members_of(held, target, node.name, name);
+                let found = self.members_of(self.held_of(target).unwrap_or(held), node.name, name);
                 if found.is_empty() { self.inherited(held, target, name, trail) } else { found }
             }
             _ => Vec::new(),
@@ -332,14 +341,13 @@ impl Graph {
         if !parts.is_empty() && owner.is_none() {
             return Vec::new();
         }
-        let stands =
-            |node: &NodeIndex<u32>| match (owner, self.parent(*node).and_then(|parent| self.graph.node_weight(parent)))
-            {
-                (Some(owner), Some(parent)) => parent.name == owner,
-                (Some(_), None) => false,
-                (None, Some(parent)) => !is_type_kind(parent.kind) && parent.kind != NodeKind::Function,
-                (None, None) => true,
-            };
+        let around =
+            |node: &NodeIndex<u32>| self.parent(*node).and_then(|parent| self.graph.node_weight(parent)).copied();
+        let stands = |node: &NodeIndex<u32>| match (owner, self.owner(*node)) {
+            (Some(owner), own) => own == Some(owner) || around(node).is_some_and(|outer| outer.name == owner),
+            (None, Some(_)) => false,
+            (None, None) => around(node).is_none_or(|outer| outer.kind == NodeKind::Module),
+        };
         let found: Vec<NodeIndex<u32>> = home.defined(name).filter(stands).collect();
         if !found.is_empty() {
             return share(found, 1.0);
@@ -362,75 +370,18 @@ impl Graph {
         let all = self.defined.get(&name).map(Vec::as_slice).unwrap_or_default();
         let here = |node: &NodeIndex<u32>| {
             let file = self.held_of(*node).map(|held| held.node);
-            file.and_then(|file| self.parent(file)) == Some(folder)
-                && self.parent(*node).is_none_or(|parent| !self.is_type(parent))
+            file.and_then(|file| self.parent(file)) == Some(folder) && !self.is_member(*node)
         };
         share(all.iter().copied().take(NAMESAKES_MAX).filter(here).collect(), 1.0)
     }
 
-    /// A name in prose, a comment or a code span, or what a test's name says: exact names, told apart by their scope.
-    fn mention(&self, held: &Held, used: &Used, trail: Trail<'_>) -> Vec<Target> {
-        let text = self.names.text(used.name);
-        if text.contains('/') || text.contains('.') {
-            return self.path(held, text);
-        }
-        if used.scope != NONE {
-            let scope = Scope::of(self.names.text(used.scope), self.names.text(held.language));
-            let owner = scope.last().and_then(|last| self.names.find(last));
-            let found = owner.map(|owner| self.members(held, owner, used, trail)).unwrap_or_default();
-            return if found.is_empty() { self.by_path(held, &scope, used.name, trail) } else { found };
-        }
-        let local: Vec<NodeIndex<u32>> = held.defined(used.name).filter(|node| *node != used.from).collect();
-        if !local.is_empty() {
-            return share(local, SURE);
-        }
-        let candidates = self.candidates(held, used, |_| true);
-        self.nearest(held, candidates, MEMBER)
-    }
-
-    /// A link to a file, or to a heading in it.
-    fn link(&self, held: &Held, used: &Used) -> Vec<Target> {
-        let scope = self.names.text(used.scope);
-        let (path, fragment) = scope.split_once('#').unwrap_or((scope, ""));
-        let files = if path.is_empty() {
-            vec![held.node]
-        } else {
-            self.path(held, path).into_iter().map(|(node, _)| node).collect()
-        };
-        let Some(file) = files.first().copied() else { return Vec::new() };
-        let wanted = slug(fragment);
-        let section = self.held_of(file).and_then(|home| {
-            let named = |node: &&NodeIndex<u32>| {
-                self.graph
-                    .node_weight(**node)
-                    .is_some_and(|own| !wanted.is_empty() && slug(self.names.text(own.name)) == wanted)
-            };
-            home.nodes.iter().find(named).copied()
-        });
-        vec![(section.unwrap_or(file), SURE)]
-    }
-
-    /// A path as people write it: from the file's folder, from the root of the source, or its tail.
-    fn path(&self, held: &Held, text: &str) -> Vec<Target> {
-        let relative = Scope::of(text, "");
-        let above = match relative.start {
-            Start::Above(above) => above,
-            _ => 0,
-        };
-        let mut found = self.files(held, &Scope { start: Start::Above(above), parts: relative.parts.clone() });
-        let mut sure = SURE;
-        if found.is_empty() {
-            let parts: Vec<&str> = text.split('/').filter(|part| !matches!(*part, "" | "." | "..")).collect();
-            found = self.files(held, &Scope { start: Start::Free, parts });
-            sure = MEMBER;
-        }
-        found.retain(|slot| self.held(*slot).is_some_and(|other| other.node != held.node));
-        let nodes = found.iter().filter_map(|slot| Some(self.held(*slot)?.node)).take(1);
-        nodes.map(|node| (node, sure)).collect()
-    }
-
     /// All that has the name, fits the use, and stands where it can be named; nothing if there are too many.
-    fn candidates(&self, held: &Held, used: &Used, fits: impl Fn(NodeIndex<u32>) -> bool) -> Vec<NodeIndex<u32>> {
+    pub(super) fn candidates(
+        &self,
+        held: &Held,
+        used: &Used,
+        fits: impl Fn(NodeIndex<u32>) -> bool,
+    ) -> Vec<NodeIndex<u32>> {
         let all = self.defined.get(&used.name).map(Vec::as_slice).unwrap_or_default();
         if all.len() > NAMESAKES_MAX {
             return Vec::new();
@@ -440,7 +391,7 @@ impl Graph {
     }
 
     /// Those of the candidates that lie nearest, sharing `sure`; none if more than a few lie equally near.
-    fn nearest(&self, held: &Held, candidates: Vec<NodeIndex<u32>>, sure: f32) -> Vec<Target> {
+    pub(super) fn nearest(&self, held: &Held, candidates: Vec<NodeIndex<u32>>, sure: f32) -> Vec<Target> {
         let far = |node: &NodeIndex<u32>| self.held_of(*node).map_or(usize::MAX, |other| distance(held, other));
         let Some(least) = candidates.iter().map(far).min() else { return Vec::new() };
         let near: Vec<NodeIndex<u32>> = candidates.iter().copied().filter(|node| far(node) == least).collect();
@@ -461,6 +412,31 @@ impl Graph {
     pub(super) fn parent(&self, node: NodeIndex<u32>) -> Option<NodeIndex<u32>> {
         let own = self.graph.node_weight(node)?;
         (own.parent != node).then_some(own.parent)
+    }
+
+    /// The scope of an import: Rust's `self` is the module, not a type.
+    fn module_scope(&self, held: &Held, import: &Used) -> Scope<'_> {
+        let scope = self.scope(held, import, self.names.text(import.scope));
+        if scope.start == Start::Own { Scope { start: Start::Above(0), ..scope } } else { scope }
+    }
+
+    /// The name of the type that a definition belongs to.
+    fn owner(&self, node: NodeIndex<u32>) -> Option<NameId> {
+        let own = self.graph.node_weight(node)?;
+        if own.owner != NONE {
+            // `foo::Other` belongs to `Other`.
+            let text = self.names.text(own.owner);
+            return self.names.find(text.rsplit([':', '.']).next().unwrap_or(text));
+        }
+        self.parent(node).and_then(|parent| self.type_name(parent))
+    }
+
+    fn is_member(&self, node: NodeIndex<u32>) -> bool {
+        self.owner(node).is_some()
+    }
+
+    fn type_name(&self, node: NodeIndex<u32>) -> Option<NameId> {
+        self.graph.node_weight(node).filter(|own| is_type_kind(own.kind)).map(|own| own.name)
     }
 
     fn is_type(&self, node: NodeIndex<u32>) -> bool {
@@ -513,7 +489,7 @@ pub(super) fn is_type_kind(kind: NodeKind) -> bool {
 }
 
 /// Equal candidates share one confidence.
-fn share(nodes: Vec<NodeIndex<u32>>, sure: f32) -> Vec<Target> {
+pub(super) fn share(nodes: Vec<NodeIndex<u32>>, sure: f32) -> Vec<Target> {
     let each = sure / nodes.len().max(1) as f32;
     nodes.into_iter().take(TARGETS_MAX).map(|node| (node, each)).collect()
 }
@@ -524,17 +500,4 @@ fn best(mut found: Vec<Target>) -> Vec<Target> {
     let mut seen = std::collections::HashSet::new();
     found.retain(|(node, _)| seen.insert(*node));
     found
-}
-
-/// A heading as links name it: lower case, hyphens for what is no letter.
-fn slug(heading: &str) -> String {
-    let mut slug = String::with_capacity(heading.len());
-    for c in heading.chars().flat_map(char::to_lowercase) {
-        if c.is_alphanumeric() || c == '_' {
-            slug.push(c);
-        } else if (c.is_whitespace() || c == '-') && !slug.ends_with('-') {
-            slug.push('-');
-        }
-    }
-    slug.trim_matches('-').to_owned()
 }

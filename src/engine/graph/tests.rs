@@ -47,6 +47,7 @@ impl GraphDocument {
             lines: Lines { first: line, last: line },
             signature: String::new(),
             doc: String::new(),
+            owner: String::new(),
             test: false,
         });
         self
@@ -59,7 +60,17 @@ impl GraphDocument {
             name.split_once(" as ").map_or((name, None), |(name, alias)| (name, Some(alias.to_owned())));
         let at = self.facts.references.len() as u64;
         let (scope, name) = (scope.to_owned(), name.to_owned());
-        self.facts.references.push(Reference { kind, from, name, scope, alias, at, line: at as u32 + 1, count: 1 });
+        self.facts.references.push(Reference {
+            kind,
+            from,
+            name,
+            scope,
+            alias,
+            owner: String::new(),
+            at,
+            line: at as u32 + 1,
+            count: 1,
+        });
         self
     }
 

@@ -19,6 +19,8 @@ use crate::model::{EdgeKind, Namespace, NodeKind};
 mod describe;
 pub mod expand;
 pub mod link;
+#[cfg(test)]
+mod reference_tests;
 pub mod surround;
 pub mod tree;
 pub mod walk;
