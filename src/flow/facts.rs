@@ -6,7 +6,7 @@ use crate::model::graph::term_hash;
 use crate::model::{Chunk, Document, DocumentKind, Facts};
 
 /// Version of everything that shapes facts; part of a document's recipe, so that a change reads sources again.
-pub const FACTS_VERSION: u32 = 1;
+pub const FACTS_VERSION: u32 = 2;
 
 /// Adds to `facts`, which are those of the syntax, what the prose of `document` names.
 pub fn of(document: &Document, chunks: &[Chunk], text: &str, mut facts: Facts) -> Facts {
