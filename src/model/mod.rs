@@ -6,10 +6,12 @@ pub mod document;
 pub mod filter;
 pub mod hit;
 pub mod namespace;
+pub mod node_type;
 pub mod oplog;
 
 pub use document::{Chunk, Document, DocumentKind, DocumentWrite, Lines, Role, Span, Trust};
 pub use filter::Filter;
 pub use hit::{CONTEXT_MARK, Candidate, Channel, Freshness, Hit, Hydrated, Proposal, ScorePart};
 pub use namespace::Namespace;
+pub use node_type::{Node, NodeKind, NodeSpec, Outcome};
 pub use oplog::{HeldChunk, LogEntry, Operation};
