@@ -17,6 +17,7 @@ use hivemem::base::clock::SystemClock;
 use hivemem::base::error::Result;
 use hivemem::base::limits::{EMBED_BATCH_TEXTS_MAX, EMBED_BATCH_TOKENS_MAX};
 use hivemem::base::tokens::TokenCounter;
+use hivemem::engine::catalog::Catalog;
 use hivemem::engine::catalog::sqlite::SqliteCatalog;
 use hivemem::engine::embed::{Embedder, ModelInfo};
 use hivemem::engine::lexical::tantivy::{TantivyIndex, TantivySettings};
@@ -138,8 +139,11 @@ async fn acknowledge(root: &Path, model: &Model) -> (f64, ingest::Report) {
     let words = TantivyIndex::open(&dir.path().join("lexical"), TantivySettings::default(), Door::new(4));
     let embedder: Arc<dyn Embedder> =
         Arc::new(Paused { info: model.info.clone(), counter: Arc::clone(&model.counter) });
+    let catalog = SqliteCatalog::open(&dir.path().join("catalog.sqlite")).await.expect("a catalogue");
+    let catalog = Arc::new(catalog);
     let engines = Engines {
-        catalog: Arc::new(SqliteCatalog::open(&dir.path().join("catalog.sqlite")).await.expect("a catalogue")),
+        catalog: Arc::clone(&catalog) as Arc<dyn Catalog>,
+        registry: catalog,
         space: Arc::new(Slot::new(Space {
             generation: 1,
             embedder: Arc::clone(&embedder),

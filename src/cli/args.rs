@@ -309,10 +309,22 @@ pub(super) enum NamespaceCommand {
 pub(super) enum EvalCommand {
     /// Documents for queries; by characters where a set has spans.jsonl
     Retrieval(EvalArgs),
+    /// Tools for goals; goals without a label are out of scope
+    Routing(RoutingArgs),
     /// Conversations, one namespace each; adversarial queries apart
     Memory(EvalArgs),
     /// Files of source trees for queries
     Code(EvalArgs),
+}
+
+/// What `eval routing` takes.
+#[derive(Debug, Clone, Args)]
+pub(super) struct RoutingArgs {
+    #[command(flatten)]
+    pub eval: EvalArgs,
+    /// Register descriptions only
+    #[arg(long)]
+    pub no_utterances: bool,
 }
 
 /// What every eval takes.

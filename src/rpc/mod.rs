@@ -10,6 +10,7 @@ use crate::base::error::{Error, Result};
 use crate::flow::Engines;
 use crate::flow::access::{Access, Grant};
 use crate::flow::apply::Projector;
+use crate::flow::route::Routing;
 use crate::flow::watch::Watching;
 
 mod admin;
@@ -18,6 +19,7 @@ mod convert;
 mod idempotency;
 mod ingest;
 mod retrieval;
+mod router;
 mod status;
 
 pub use hivemem_client::proto;
@@ -30,6 +32,8 @@ pub struct Context {
     pub engines: Engines,
     /// The followers of the log.
     pub projector: Arc<Projector>,
+    /// Who chooses tools.
+    pub routing: Arc<Routing>,
     /// The sources that are followed.
     pub watching: Arc<Watching>,
     /// Who may do what.
@@ -67,12 +71,14 @@ pub async fn routes(context: Context) -> Result<tonic::service::Routes> {
     use proto::admin_server::AdminServer;
     use proto::ingest_server::IngestServer;
     use proto::retrieval_server::RetrievalServer;
+    use proto::router_server::RouterServer;
 
     use crate::base::limits::MESSAGE_BYTES_MAX;
 
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_serving::<IngestServer<ingest::Service>>().await;
     reporter.set_serving::<RetrievalServer<retrieval::Service>>().await;
+    reporter.set_serving::<RouterServer<router::Service>>().await;
     reporter.set_serving::<AdminServer<admin::Service>>().await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
@@ -90,6 +96,11 @@ pub async fn routes(context: Context) -> Result<tonic::service::Routes> {
         )
         .add_service(
             RetrievalServer::new(retrieval::Service::new(context.clone()))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX),
+        )
+        .add_service(
+            RouterServer::new(router::Service::new(context.clone()))
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
         )

@@ -12,7 +12,7 @@ use crate::base::blocking::Door;
 use crate::base::clock::SystemClock;
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::files::{self, DirLock};
-use crate::engine::catalog::Catalog;
+use crate::engine::catalog::{Catalog, Registry};
 use crate::engine::catalog::sqlite::SqliteCatalog;
 use crate::engine::embed::Embedder;
 use crate::engine::embed::local::{LocalEmbedder, LocalOptions, ModelSource};
@@ -29,6 +29,7 @@ use crate::flow::rebuild::{self, Projection, Workshop};
 use crate::flow::slot::Slot;
 use crate::flow::turns::Turns;
 use crate::flow::watch::{Pace, Watching};
+use crate::flow::route::Routing;
 use crate::flow::{Engines, compact, forget};
 use crate::rpc;
 
@@ -74,6 +75,7 @@ impl Assembly {
         let opened = rebuild::open(&*catalog, &*workshop, &embedder).await?;
         let engines = Engines {
             catalog: Arc::clone(&catalog) as Arc<dyn Catalog>,
+            registry: Arc::clone(&catalog) as Arc<dyn Registry>,
             space: Arc::new(Slot::new(opened.space)),
             words: Arc::new(Slot::new(opened.words)),
             embedder,
@@ -97,7 +99,9 @@ impl Assembly {
         let watcher = Arc::new(LocalWatcher::new(LocalStore::new(config.roots.clone()), &config.data_dir));
         let pace = Pace::default();
         let watching = Watching::start(engines.clone(), Arc::clone(&projector), watcher, pace, lasting).await?;
+        let routing = Routing::new(engines.clone());
         let context = rpc::Context {
+            routing,
             engines,
             projector,
             watching,
@@ -111,6 +115,7 @@ impl Assembly {
     /// Ends waiting and open streams, so that a graceful stop has nothing to wait for.
     pub fn stop(context: &rpc::Context) {
         context.watching.stop();
+        context.routing.stop();
         context.projector.stop();
     }
 

@@ -18,6 +18,7 @@ use crate::progress::{ProgressStream, SendFault};
 use crate::proto::admin_client::AdminClient;
 use crate::proto::ingest_client::IngestClient;
 use crate::proto::retrieval_client::RetrievalClient;
+use crate::proto::router_client::RouterClient;
 use crate::proto::{
     BackupRequest, CompactRequest, CompactResponse, CreateNamespaceRequest, ForgetRequest, ForgetResponse, FsckRequest,
     FsckResponse, GatherContextRequest, GatherContextResponse, IngestSourceRequest, InputDocument,
@@ -35,7 +36,7 @@ pub struct ClientOptions {
     pub token: Option<String>,
     /// Used wherever a request names no namespace.
     pub namespace: String,
-    /// Deadline of every call but those that may take long: the two ingest streams, fsck, compact and backup.
+    /// Deadline of every call but those that may take long: the two ingest streams, registering nodes, fsck, compact and backup.
     pub timeout: Duration,
 }
 
@@ -51,17 +52,18 @@ impl Default for ClientOptions {
 pub struct Client {
     ingest: IngestClient<Transport>,
     retrieval: RetrievalClient<Transport>,
+    pub(crate) router: RouterClient<Transport>,
     admin: AdminClient<Transport>,
     namespace: Arc<str>,
     timeout: Duration,
 }
 
-type Transport = InterceptedService<Channel, Bearer>;
+pub(crate) type Transport = InterceptedService<Channel, Bearer>;
 type Result<T> = std::result::Result<T, ClientError>;
 
 /// Adds the token to each request.
 #[derive(Debug, Clone)]
-struct Bearer(Option<MetadataValue<Ascii>>);
+pub(crate) struct Bearer(Option<MetadataValue<Ascii>>);
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> std::result::Result<Request<()>, Status> {
@@ -108,6 +110,9 @@ impl Client {
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
             retrieval: RetrievalClient::new(transport.clone())
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX),
+            router: RouterClient::new(transport.clone())
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
             admin: AdminClient::new(transport)
@@ -281,13 +286,13 @@ impl Client {
         Ok(BackupStream::new(response.into_inner()))
     }
 
-    fn fill(&self, namespace: &mut String) {
+    pub(crate) fn fill(&self, namespace: &mut String) {
         if namespace.is_empty() {
             self.namespace.as_ref().clone_into(namespace);
         }
     }
 
-    fn timed<T>(&self, message: T) -> Request<T> {
+    pub(crate) fn timed<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         request.set_timeout(self.timeout);
         request
@@ -302,6 +307,6 @@ fn bearer_value(token: &str) -> Result<MetadataValue<Ascii>> {
     Ok(value)
 }
 
-fn done<T>(result: std::result::Result<Response<T>, Status>) -> Result<T> {
+pub(crate) fn done<T>(result: std::result::Result<Response<T>, Status>) -> Result<T> {
     result.map(Response::into_inner).map_err(ClientError::from)
 }

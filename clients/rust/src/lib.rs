@@ -20,6 +20,7 @@ mod batch;
 mod client;
 mod error;
 mod progress;
+mod router;
 
 pub use backup::BackupStream;
 pub use client::{Client, ClientOptions};

@@ -37,23 +37,35 @@ const EXACT_MAX: usize = 1_500;
 const MASS_MAX: f32 = 256.0;
 
 /// One text with the route that it belongs to.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sample {
+#[derive(Debug, Clone, Copy)]
+pub struct Sample<'a> {
     /// The route's number.
     pub route: u32,
-    /// Row of its vector.
-    pub row: u32,
+    /// Where its vector is.
+    pub rows: &'a Rows,
+    /// Which row of those.
+    pub row: usize,
     /// How much it counts.
     pub weight: f32,
 }
 
+impl Sample<'_> {
+    fn vector(&self) -> Vec<f32> {
+        self.rows.get(self.row)
+    }
+}
+
+fn dimension(samples: &[Sample<'_>]) -> usize {
+    samples.first().map_or(0, |sample| sample.rows.dimension())
+}
+
 /// Weights of routes without a fit: [`SCALE`] times the unit centroid of their samples; zeros for one without samples.
-pub fn prior(rows: &Rows, samples: &[Sample], routes: usize) -> Vec<f32> {
-    let dimension = rows.dimension();
+pub fn prior(samples: &[Sample<'_>], routes: usize) -> Vec<f32> {
+    let dimension = dimension(samples);
     let mut weights = vec![0.0_f32; routes * dimension];
     for sample in samples {
         let target = &mut weights[sample.route as usize * dimension..][..dimension];
-        add(target, &rows.get(sample.row as usize), sample.weight);
+        add(target, &sample.vector(), sample.weight);
     }
     for weights in weights.chunks_exact_mut(dimension.max(1)) {
         let norm = weights.iter().map(|x| x * x).sum::<f32>().sqrt();
@@ -66,9 +78,9 @@ pub fn prior(rows: &Rows, samples: &[Sample], routes: usize) -> Vec<f32> {
 
 /// Fits the weights of all routes, as rows one after the other. The same input gives the same weights. `go_on` is asked
 /// before each epoch; told to stop, the weights are as good as they are then.
-pub fn fit(rows: &Rows, samples: &[Sample], routes: usize, go_on: impl Fn() -> bool) -> Vec<f32> {
-    let dimension = rows.dimension();
-    let prior = prior(rows, samples, routes);
+pub fn fit(samples: &[Sample<'_>], routes: usize, go_on: impl Fn() -> bool) -> Vec<f32> {
+    let dimension = dimension(samples);
+    let prior = prior(samples, routes);
     let mut weights = prior.clone();
     if routes < 2 || samples.is_empty() {
         return weights;
@@ -88,7 +100,7 @@ pub fn fit(rows: &Rows, samples: &[Sample], routes: usize, go_on: impl Fn() -> b
         let step = STEP * (1.0 - epoch as f32 / epochs as f32);
         for &index in &order {
             let sample = samples[index as usize];
-            let vector = rows.get(sample.row as usize);
+            let vector = sample.vector();
             let share = (MASS_MAX / mass[sample.route as usize]).min(1.0);
             learn(&mut weights, &rivals, sample.route, &vector, step * sample.weight * share, &mut logits);
         }
@@ -204,27 +216,25 @@ mod tests {
         vector
     }
 
-    fn set(vectors: &[(u32, Vec<f32>)]) -> (Rows, Vec<Sample>) {
+    fn rows(vectors: &[(u32, Vec<f32>)]) -> Rows {
         let mut rows = Rows::new(vectors[0].1.len());
-        let samples = vectors
-            .iter()
-            .enumerate()
-            .map(|(row, (route, vector))| {
-                rows.push(&unit(vector.clone()));
-                Sample { route: *route, row: row as u32, weight: 1.0 }
-            })
-            .collect();
-        (rows, samples)
+        vectors.iter().for_each(|(_, vector)| rows.push(&unit(vector.clone())));
+        rows
+    }
+
+    fn samples<'a>(rows: &'a Rows, vectors: &[(u32, Vec<f32>)]) -> Vec<Sample<'a>> {
+        let sample = |(row, (route, _)): (usize, &(u32, Vec<f32>))| Sample { route: *route, rows, row, weight: 1.0 };
+        vectors.iter().enumerate().map(sample).collect()
     }
 
     /// The penalised loss that the fit minimises, over all routes.
-    fn loss(weights: &[f32], rows: &Rows, samples: &[Sample], routes: usize) -> f64 {
-        let dimension = rows.dimension();
-        let prior = prior(rows, samples, routes);
+    fn loss(weights: &[f32], samples: &[Sample<'_>], routes: usize) -> f64 {
+        let dimension = dimension(samples);
+        let prior = prior(samples, routes);
         let data: f64 = samples
             .iter()
             .map(|sample| {
-                let vector = rows.get(sample.row as usize);
+                let vector = sample.vector();
                 let logits: Vec<f64> =
                     (0..routes).map(|route| f64::from(dot(&weights[route * dimension..][..dimension], &vector))).collect();
                 let top = logits.iter().copied().fold(f64::MIN, f64::max);
@@ -244,18 +254,19 @@ mod tests {
                 if i % 2 == 0 { (0, vec![1.0, 0.45 + noise, 0.3]) } else { (1, vec![1.0, 0.1 + noise, 0.3]) }
             })
             .collect();
-        let (rows, samples) = set(&vectors);
-        let weights = fit(&rows, &samples, 2, || true);
+        let rows = rows(&vectors);
+        let samples = samples(&rows, &vectors);
+        let weights = fit(&samples, 2, || true);
         let right = samples
             .iter()
             .filter(|sample| {
-                let vector = rows.get(sample.row as usize);
+                let vector = sample.vector();
                 let logit = |route: usize| dot(&weights[route * 3..][..3], &vector);
                 (logit(1) > logit(0)) == (sample.route == 1)
             })
             .count();
         assert_eq!(right, samples.len());
-        assert_eq!(weights, fit(&rows, &samples, 2, || true), "a fit can be repeated");
+        assert_eq!(weights, fit(&samples, 2, || true), "a fit can be repeated");
     }
 
     #[test]
@@ -264,8 +275,9 @@ mod tests {
             (0..3_000).map(|i| (0, vec![1.0, 0.3 * (i as f32).sin(), 0.3 * (i as f32).cos()])).collect();
         vectors.push((1, vec![0.2, 1.0, 0.0]));
         vectors.push((2, vec![0.2, 0.0, 1.0]));
-        let (rows, samples) = set(&vectors);
-        let weights = fit(&rows, &samples, 3, || true);
+        let rows = rows(&vectors);
+        let samples = samples(&rows, &vectors);
+        let weights = fit(&samples, 3, || true);
         for row in [3_000, 3_001] {
             let vector = rows.get(row);
             let best = (0..3).max_by(|a, b| {
@@ -283,14 +295,15 @@ mod tests {
         fn the_fit_comes_near_the_least_loss(
             vectors in prop::collection::vec((0_u32..4, prop::collection::vec(-1.0_f32..1.0, 6)), 8..40),
         ) {
-            let (rows, samples) = set(&vectors);
-            let fitted = loss(&fit(&rows, &samples, 4, || true), &rows, &samples, 4);
-            let start = prior(&rows, &samples, 4);
+            let rows = rows(&vectors);
+        let samples = samples(&rows, &vectors);
+            let fitted = loss(&fit(&samples, 4, || true), &samples, 4);
+            let start = prior(&samples, 4);
             let mut exact = start.clone();
             for _ in 0..3_000 {
                 let mut slope: Vec<f32> = exact.iter().zip(&start).map(|(w, p)| PRECISION * (w - p)).collect();
                 for sample in &samples {
-                    let vector = rows.get(sample.row as usize);
+                    let vector = sample.vector();
                     let logits: Vec<f32> = (0..4).map(|route| dot(&exact[route * 6..][..6], &vector)).collect();
                     let top = logits.iter().copied().fold(f32::MIN, f32::max);
                     let total: f32 = logits.iter().map(|logit| (logit - top).exp()).sum();
@@ -302,7 +315,7 @@ mod tests {
                 }
                 add(&mut exact, &slope, -0.05);
             }
-            let (least, most) = (loss(&exact, &rows, &samples, 4), loss(&start, &rows, &samples, 4));
+            let (least, most) = (loss(&exact, &samples, 4), loss(&start, &samples, 4));
             prop_assert!(fitted <= least + 0.35 * (most - least) + 0.5, "{fitted} of {least}..{most}");
         }
     }
