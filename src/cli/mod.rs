@@ -10,7 +10,9 @@ mod context;
 mod eval;
 mod failure;
 mod ingest;
+mod mcp_tools;
 mod memory;
+mod nodes;
 mod output;
 mod progress;
 mod rebuild;
@@ -85,6 +87,9 @@ async fn dispatch(command: Command, global: &Global) -> Result<(), Failure> {
         Command::Forget(args) => memory::forget(args, global).await,
         Command::Search(args) => search::run(args, global).await,
         Command::Context(args) => context::run(args, global).await,
+        Command::Nodes { command } => nodes::nodes(command, global).await,
+        Command::Route(args) => nodes::route(args, global).await,
+        Command::Outcome(args) => nodes::outcome(args, global).await,
         Command::Stats => stats::run(global).await,
         Command::Rebuild(args) => rebuild::run(args, global).await,
         Command::Namespace { command } => stats::namespace(command, global).await,

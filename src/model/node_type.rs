@@ -107,7 +107,10 @@ impl NodeSpec {
         if self.name.trim().is_empty() || self.name.len() > NAME_BYTES_MAX || self.name.contains(char::is_control) {
             return Err(Error::invalid(
                 "name",
-                format!("{:.40?} is no usable name: give 1 to {NAME_BYTES_MAX} bytes without control characters", self.name),
+                format!(
+                    "{:.40?} is no usable name: give 1 to {NAME_BYTES_MAX} bytes without control characters",
+                    self.name
+                ),
             ));
         }
         if self.description.trim().is_empty() && self.utterances.iter().all(|text| text.trim().is_empty()) {
@@ -143,11 +146,15 @@ impl NodeSpec {
             if labels.len() > TAGS_MAX || labels.iter().any(|label| bad(&label)) {
                 return Err(Error::limit(
                     field,
-                    format!("{} has over {TAGS_MAX} {field}, or one that is empty or over {NAME_BYTES_MAX} bytes", self.name),
+                    format!(
+                        "{} has over {TAGS_MAX} {field}, or one that is empty or over {NAME_BYTES_MAX} bytes",
+                        self.name
+                    ),
                 ));
             }
         }
-        self.folder = self.folder.split('/').map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+        self.folder =
+            self.folder.split('/').map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
         for labels in [&mut self.tags, &mut self.permissions] {
             labels.sort();
             labels.dedup();
@@ -158,7 +165,10 @@ impl NodeSpec {
         if bytes > NODE_SPEC_BYTES_MAX {
             return Err(Error::limit(
                 "node",
-                format!("{} has {bytes} bytes in all, the limit is {NODE_SPEC_BYTES_MAX}: keep long code elsewhere", self.name),
+                format!(
+                    "{} has {bytes} bytes in all, the limit is {NODE_SPEC_BYTES_MAX}: keep long code elsewhere",
+                    self.name
+                ),
             ));
         }
         Ok(self)
@@ -177,8 +187,9 @@ impl NodeSpec {
     /// # Errors
     /// Corrupt, if it can't be read.
     pub fn from_json(json: &str) -> Result<Self> {
-        serde_json::from_str(json)
-            .map_err(|cause| Error::new(crate::base::error::Kind::Corrupt, "a stored node can't be read").caused_by(cause))
+        serde_json::from_str(json).map_err(|cause| {
+            Error::new(crate::base::error::Kind::Corrupt, "a stored node can't be read").caused_by(cause)
+        })
     }
 
     /// Hash of everything in it: equal specifications are the same version.

@@ -11,6 +11,7 @@ use crate::base::limits::{NODE_BATCH_MAX, NODE_LIST_DEFAULT, ROUTE_K_DEFAULT};
 use crate::flow::access::Grant;
 use crate::flow::route::browse::{self, Listed};
 use crate::flow::route::decide::{self, Decision};
+use crate::flow::route::imports;
 use crate::flow::route::learn::Told;
 use crate::flow::route::register::Report;
 use crate::model::{NodeKind, NodeSpec};
@@ -107,14 +108,18 @@ async fn register_all(
     if wait {
         context.routing.settled(grant).await?;
     }
+    Ok(registered(report))
+}
+
+fn registered(report: Report) -> proto::RegisterNodesResponse {
     let issue = |(name, reason): (String, String)| proto::NodeIssue { name, reason };
-    Ok(proto::RegisterNodesResponse {
+    proto::RegisterNodesResponse {
         added: report.added,
         updated: report.updated,
         unchanged: report.unchanged,
         rejected: report.rejected,
         issues: report.issues.into_iter().map(issue).collect(),
-    })
+    }
 }
 
 fn wanted(common: proto::RouteRequest, goals: Vec<String>) -> Result<decide::Request> {
@@ -151,6 +156,7 @@ fn decided(decision: Decision) -> proto::RouteResponse {
         candidates: decision.candidates.into_iter().map(candidate).collect(),
         set: decision.set,
         advice: decision.advice.map_or("", decide::Advice::as_str).to_owned(),
+        in_scope: decision.in_scope,
     }
 }
 
@@ -170,6 +176,37 @@ impl Router for Service {
             let grant = context.grant(&metadata, &first.namespace)?;
             let identity = Identity::new("RegisterNodes", &first.idempotency_key, &head)?;
             let work = register_all(&context, &grant, first, messages);
+            context.replies.once(&context.engines, &grant, &identity, work).await
+        });
+        reply(work.await)
+    }
+
+    async fn import_nodes(&self, request: Request<proto::ImportNodesRequest>) -> Reply<proto::RegisterNodesResponse> {
+        let (metadata, _, request) = request.into_parts();
+        let context = self.context.clone();
+        let work = detached(async move {
+            let grant = context.grant(&metadata, &request.namespace)?;
+            let identity = Identity::new("ImportNodes", &request.idempotency_key, &request)?;
+            let work = async {
+                let (format, name, content) = (request.format, request.file_name, request.content);
+                let entries = context.engines.door.run(move || imports::read(&format, &name, &content)).await?;
+                let (mut report, mut entries) = (Report::default(), entries.into_iter().peekable());
+                while entries.peek().is_some() {
+                    let batch = entries.by_ref().take(NODE_BATCH_MAX).map(|entry| {
+                        entry.map(|mut spec| {
+                            if spec.folder.is_empty() {
+                                spec.folder.clone_from(&request.folder);
+                            }
+                            spec
+                        })
+                    });
+                    context.routing.register(&grant, batch.collect(), &mut report).await?;
+                }
+                if request.wait {
+                    context.routing.settled(&grant).await?;
+                }
+                Ok(registered(report))
+            };
             context.replies.once(&context.engines, &grant, &identity, work).await
         });
         reply(work.await)

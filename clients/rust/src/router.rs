@@ -7,9 +7,10 @@ use crate::MESSAGE_BYTES_MAX;
 use crate::client::{Client, done};
 use crate::error::{ClientError, ErrorKind};
 use crate::proto::{
-    AddExamplesRequest, AddExamplesResponse, GetNodeRequest, GetNodeResponse, ListNodesRequest, ListNodesResponse, Node,
-    RecordOutcomeRequest, RegisterNodesRequest, RegisterNodesResponse, RemoveNodesRequest, RemoveNodesResponse,
-    ReportRoutingRequest, ReportRoutingResponse, RouteBatchRequest, RouteBatchResponse, RouteRequest, RouteResponse,
+    AddExamplesRequest, AddExamplesResponse, GetNodeRequest, GetNodeResponse, ImportNodesRequest, ListNodesRequest,
+    ListNodesResponse, Node, RecordOutcomeRequest, RegisterNodesRequest, RegisterNodesResponse, RemoveNodesRequest,
+    RemoveNodesResponse, ReportRoutingRequest, ReportRoutingResponse, RouteBatchRequest, RouteBatchResponse,
+    RouteRequest, RouteResponse,
 };
 
 /// Nodes in one message, below the server's limit of 512.
@@ -46,6 +47,15 @@ impl Client {
             }
         }
         done(self.router.clone().register_nodes(Request::new(tokio_stream::iter(messages))).await)
+    }
+
+    /// Registers what a file of others describes. No deadline.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a file that is not understood. A bad entry is no error: it is in the reply.
+    pub async fn import_nodes(&self, mut request: ImportNodesRequest) -> Result<RegisterNodesResponse> {
+        self.fill(&mut request.namespace);
+        done(self.router.clone().import_nodes(Request::new(request)).await)
     }
 
     /// A page of one level of the catalogue's tree.

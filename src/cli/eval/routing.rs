@@ -25,8 +25,8 @@ struct Routed {
     right: bool,
     /// Whether the server took it on.
     taken: bool,
-    /// Probability of the first candidate.
-    probability: f64,
+    /// Probability that it has a route at all.
+    in_scope: f64,
     ms: f64,
 }
 
@@ -113,10 +113,13 @@ async fn ask(client: &Client, query: &Query) -> Result<(Routed, Value), Failure>
         scores: in_scope.then(|| rank_documents(&names, &query.gains)),
         right,
         taken: reply.decision != "none",
-        probability: f64::from(reply.candidates.first().map_or(0.0, |candidate| candidate.probability)),
+        in_scope: f64::from(reply.in_scope),
         ms,
     };
-    Ok((routed, json!({"id": query.id, "decision": reply.decision, "results": returned})))
+    Ok((
+        routed,
+        json!({"id": query.id, "decision": reply.decision, "in_scope": render::float(reply.in_scope), "results": returned}),
+    ))
 }
 
 /// The object of the contract. Measures that a set can't give are null.
@@ -129,7 +132,7 @@ fn summary(set: &str, routed: &[Routed], ingest_s: f64) -> Value {
     };
     let ranked = |value: fn(&RankScores) -> f64| (!scores.is_empty()).then(|| round(value(&mean_ranks(&scores))));
     let ms: Vec<f64> = routed.iter().map(|one| one.ms).collect();
-    let probabilities = |ones: &[&Routed]| ones.iter().map(|one| one.probability).collect::<Vec<_>>();
+    let probabilities = |ones: &[&Routed]| ones.iter().map(|one| one.in_scope).collect::<Vec<_>>();
     json!({
         "set": set,
         "queries": routed.len(),
@@ -179,9 +182,9 @@ fn table(lines: &[Value]) -> String {
 mod tests {
     use super::*;
 
-    fn routed(wanted: bool, right: bool, taken: bool, probability: f64) -> Routed {
+    fn routed(wanted: bool, right: bool, taken: bool, in_scope: f64) -> Routed {
         let scores = wanted.then(|| RankScores { recall_5: 1.0, ..RankScores::default() });
-        Routed { scores, right, taken, probability, ms: 2.0 }
+        Routed { scores, right, taken, in_scope, ms: 2.0 }
     }
 
     #[test]

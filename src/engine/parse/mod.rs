@@ -8,6 +8,7 @@ use crate::base::tokens::{TokenCounter, TokenMap};
 use crate::model::{DocumentKind, Lines, Role, Span};
 
 pub mod chunk;
+pub mod functions;
 pub mod grammar;
 pub mod headings;
 pub mod language;

@@ -61,7 +61,10 @@ impl Routing {
     pub async fn list(&self, grant: &Grant, request: &Request) -> Result<Page> {
         if request.limit == 0 || request.limit > NODE_LIST_MAX {
             let limit = request.limit;
-            return Err(Error::limit("page_size", format!("the page size is {limit}, it must be 1 to {NODE_LIST_MAX}")));
+            return Err(Error::limit(
+                "page_size",
+                format!("the page size is {limit}, it must be 1 to {NODE_LIST_MAX}"),
+            ));
         }
         let space = self.space(grant).await?;
         let table = space.read();

@@ -120,6 +120,8 @@ pub struct Decision {
     pub set: Vec<String>,
     /// What is missing, where none serves.
     pub advice: Option<Advice>,
+    /// The probability that the goal has a route here at all.
+    pub in_scope: f32,
 }
 
 /// Refuses goals that can't be routed.
@@ -276,7 +278,8 @@ fn decision(
             schema,
         }
     });
-    Decision { verdict, candidates: candidates.collect(), set, advice }
+    let in_scope = if ranking.scored.is_empty() { 0.0 } else { calibration.in_scope(ranking.nearness) };
+    Decision { verdict, candidates: candidates.collect(), set, advice, in_scope }
 }
 
 /// What a goal that nothing serves is missing, as far as its form tells.
@@ -296,4 +299,29 @@ pub(super) fn summary(description: &str) -> String {
     let line = description.trim().lines().next().unwrap_or_default();
     let cut: String = line.chars().take(160).collect();
     if cut.len() < line.len() { format!("{cut}…") } else { cut }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_goal_is_missing_shows_in_its_form() {
+        let broad = (0..BROAD_WORDS_MIN).map(|at| format!("word{at}a")).collect::<Vec<_>>().join(" ");
+        for (goal, expected) in [
+            ("do it for me", Advice::Ask),
+            ("sequence the genome of a fly", Advice::BuildTool),
+            ("Sequence the genome. Paint the result!", Advice::BreakDown),
+            (&broad, Advice::BreakDown),
+        ] {
+            assert_eq!(advice(goal), expected, "{goal}");
+        }
+    }
+
+    #[test]
+    fn summaries_are_one_short_line() {
+        assert_eq!(summary("  One line.\nAnother."), "One line.");
+        assert_eq!(summary(&"é".repeat(200)).chars().count(), 161);
+        assert_eq!(summary(""), "");
+    }
 }

@@ -3,7 +3,7 @@
 //! Node types are registered in the ground state (`register`); each namespace has a table of them in memory (`table`), read from
 //! there when it is first asked for. A goal is compared with all of them (`decide`), and what it taught comes back as an
 //! outcome (`learn`). In the background the table is fitted to its examples again and again (`fit`). `texts` says what of a node
-//! is compared, `browse` shows the catalogue as a tree.
+//! is compared, `browse` shows the catalogue as a tree, `imports` reads files of others.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +26,7 @@ use texts::Texts;
 pub mod browse;
 pub mod decide;
 pub mod fit;
+pub mod imports;
 pub mod learn;
 pub mod register;
 pub mod table;
@@ -165,9 +166,8 @@ impl Routing {
             self.engines.catalog.cache_vectors(&model, fresh.clone()).await?;
             known.extend(fresh);
         }
-        let found = |key: &EmbedKey| {
-            known.get(key).cloned().ok_or_else(|| Error::internal("a text was left without a vector"))
-        };
+        let found =
+            |key: &EmbedKey| known.get(key).cloned().ok_or_else(|| Error::internal("a text was left without a vector"));
         keys.iter().map(found).collect()
     }
 

@@ -186,8 +186,7 @@ impl Routing {
         if held + examples.len() > NODE_EXAMPLES_MAX {
             return Err(Error::limit("examples", format!("a node has up to {NODE_EXAMPLES_MAX} examples")));
         }
-        let keyed: Vec<(String, EmbedKey)> =
-            examples.iter().map(|text| (text.clone(), EmbedKey::of(text))).collect();
+        let keyed: Vec<(String, EmbedKey)> = examples.iter().map(|text| (text.clone(), EmbedKey::of(text))).collect();
         let (namespace, now) = (grant.namespace(), self.engines.clock.now());
         let added = self.engines.registry.add_examples(namespace, id, &keyed, now).await?;
         if added > 0 {

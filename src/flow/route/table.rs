@@ -183,11 +183,16 @@ impl Table {
             self.words.push(&texts::words(&format!("{} {}", item.node.spec.name, texts.full)));
             self.examples.push(&item.node.utterances().flat_map(texts::words).collect::<Vec<_>>());
             let entry = self.entries.len() as u32;
-            let past = self.retire(item.node.id).map_or_else(Vec::new, |old| {
-                std::mem::take(&mut self.entries[old as usize].past)
-            });
+            let past = self
+                .retire(item.node.id)
+                .map_or_else(Vec::new, |old| std::mem::take(&mut self.entries[old as usize].past));
             self.meaning.push(&mean(&item.vectors));
-            self.entries.push(Entry { node: Arc::clone(&item.node), live: true, vectors: Arc::clone(&item.vectors), past });
+            self.entries.push(Entry {
+                node: Arc::clone(&item.node),
+                live: true,
+                vectors: Arc::clone(&item.vectors),
+                past,
+            });
             self.by_id.insert(item.node.id, entry);
             let samples: Vec<Sample<'_>> = self.entries[entry as usize].samples(0).collect();
             self.head.push(&head::prior(&samples, 1));
@@ -239,11 +244,8 @@ impl Table {
         let mut changed = old.changed.clone();
         changed.sort();
         changed.dedup();
-        let items: Vec<Item> = changed
-            .iter()
-            .filter_map(|id| old.find(*id))
-            .map(|entry| old.entries[entry as usize].item())
-            .collect();
+        let items: Vec<Item> =
+            changed.iter().filter_map(|id| old.find(*id)).map(|entry| old.entries[entry as usize].item()).collect();
         changed.iter().filter(|id| old.find(**id).is_none()).for_each(|id| self.remove(*id));
         self.put(&items);
         self.changed.clear();
@@ -280,8 +282,7 @@ impl Table {
         let mut candidates: Vec<u32> = said.iter().flat_map(|channels| channels.candidates(CANDIDATES)).collect();
         candidates.sort_unstable();
         candidates.dedup();
-        let taken: Vec<f32> =
-            candidates.iter().map(|at| self.past(allowed[*at as usize], &whole.vector)).collect();
+        let taken: Vec<f32> = candidates.iter().map(|at| self.past(allowed[*at as usize], &whole.vector)).collect();
         let length = self.words.mean_length();
         let scores: Vec<(Vec<f32>, f32)> = said
             .iter()
@@ -311,7 +312,7 @@ impl Table {
 
     /// How far the nearest routes have examples: 0 none, towards 1 many.
     fn evidence(&self, channels: &Channels, allowed: &[u32]) -> f32 {
-        let nearest = channels.candidates(EVIDENCE_OF);
+        let nearest = channels.nearest(EVIDENCE_OF);
         let share = |at: &u32| {
             let examples = self.entries[allowed[*at as usize] as usize].examples() as f32;
             examples / (examples + 1.0)

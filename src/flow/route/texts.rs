@@ -23,7 +23,16 @@ static STOPS: LazyLock<HashSet<u64>> =
 
 /// Names of the parts that documentation of functions has: what stands before them says what the thing is for.
 const SECTIONS: [&str; 10] = [
-    "Parameters:", "Args:", "Arguments:", "Params:", "Returns:", "Raises:", "Input:", "Inputs:", "Output:", "Examples:",
+    "Parameters:",
+    "Args:",
+    "Arguments:",
+    "Params:",
+    "Returns:",
+    "Raises:",
+    "Input:",
+    "Inputs:",
+    "Output:",
+    "Examples:",
 ];
 
 /// Longest label that a description may open with, as in `banking: account blocked`.
@@ -98,7 +107,9 @@ fn head(description: &str) -> &str {
 /// Without the label that a description may open with.
 fn unlabelled(description: &str) -> &str {
     match description.split_once(": ") {
-        Some((label, rest)) if label.len() <= LABEL_BYTES_MAX && !label.contains(['.', ':']) && !rest.trim().is_empty() => {
+        Some((label, rest))
+            if label.len() <= LABEL_BYTES_MAX && !label.contains(['.', ':']) && !rest.trim().is_empty() =>
+        {
             rest.trim()
         }
         _ => description,
@@ -157,9 +168,7 @@ pub fn parts(goal: &str) -> Vec<&str> {
         rest = after;
         let says = |part: &str| {
             let terms = analyzer::terms(part);
-            let carries = |term: &&String| {
-                !STOPS.contains(&hash(term)) && !term.chars().all(|c| c.is_ascii_digit())
-            };
+            let carries = |term: &&String| !STOPS.contains(&hash(term)) && !term.chars().all(|c| c.is_ascii_digit());
             terms.iter().filter(carries).count() >= PART_TERMS_MIN
         };
         if says(part) {

@@ -12,9 +12,9 @@ const COVERED: f32 = 0.95;
 /// Fewer held-out examples than this say too little: the defaults stay.
 const HELD_OUT_MIN: usize = 30;
 
-/// Least nearness of a goal that is taken on where nothing was learned: a cosine of 0.25 with the nearest route, about what
-/// unrelated short texts reach with the default model.
-const NEARNESS_DEFAULT: f32 = 3.5;
+/// Least nearness of a goal that is taken on where nothing was learned: a cosine of 0.27 with the nearest route and no word in
+/// common. Unrelated short texts reach about 0.2 with the default model.
+const NEARNESS_DEFAULT: f32 = 2.7;
 
 /// One held-out goal.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,15 +36,23 @@ pub struct Calibration {
     pub nearness_min: f32,
     /// Candidates from this probability on are the conformal set.
     pub set_from: f32,
-    /// Of the logistic map to the probability that a candidate is right: constant, per logit of nearness, per log probability.
-    pub map: [f32; 3],
+    /// Of the logistic map from nearness to the probability that a goal has a route here: constant, and per logit.
+    pub scope: [f32; 2],
+    /// Exponent that makes a share among the routes the probability that the candidate is right.
+    pub exponent: f32,
     /// Held-out goals that it comes from; 0: the defaults.
     pub trials: usize,
 }
 
 impl Default for Calibration {
     fn default() -> Self {
-        Self { nearness_min: NEARNESS_DEFAULT, set_from: 0.2, map: [-2.5, 0.5, 1.0], trials: 0 }
+        Self {
+            nearness_min: NEARNESS_DEFAULT,
+            set_from: 0.2,
+            scope: [-NEARNESS_DEFAULT, 1.0],
+            exponent: 1.0,
+            trials: 0,
+        }
     }
 }
 
@@ -60,20 +68,22 @@ impl Calibration {
         Self {
             nearness_min: quantile(nearness, TURNED_AWAY),
             set_from: conformal(truths),
-            map: platt(trials),
+            scope: platt(trials),
+            exponent: exponent(&inside),
             trials: trials.len(),
         }
     }
 
-    /// The probability that a candidate of probability `share` among the routes is right for a goal of this nearness.
-    pub fn probability(&self, nearness: f32, share: f32) -> f32 {
-        let [constant, near, log] = self.map;
-        sigmoid(constant + near * nearness + log * share.max(1e-9).ln())
+    /// The probability that a goal of this nearness has a route here.
+    pub fn in_scope(&self, nearness: f32) -> f32 {
+        let [constant, slope] = self.scope;
+        1.0 / (1.0 + (-(constant + slope * nearness)).exp())
     }
-}
 
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
+    /// The probability that a candidate with this share among the routes is right for a goal of this nearness.
+    pub fn probability(&self, nearness: f32, share: f32) -> f32 {
+        self.in_scope(nearness) * share.clamp(0.0, 1.0).powf(self.exponent)
+    }
 }
 
 /// The value that this share of the values lies below (nearest rank).
@@ -91,53 +101,50 @@ fn conformal(mut truths: Vec<f32>) -> f32 {
     truths.get(rank.min(truths.len()).saturating_sub(1)).copied().unwrap_or_default()
 }
 
-/// Platt's scaling ("Probabilistic outputs for support vector machines", 1999) over two features, by Newton's method with a
-/// weak pull to zero so that it ends where everything is right.
-fn platt(trials: &[Trial]) -> [f32; 3] {
-    let mut map = [0.0_f64; 3];
-    for _ in 0..25 {
-        let mut slope = map.map(|value| 0.01 * value);
-        let mut bend = [[0.0_f64; 3]; 3];
-        (0..3).for_each(|i| bend[i][i] = 0.01);
+/// Platt's scaling ("Probabilistic outputs for support vector machines", 1999): a logistic regression of whether a goal has a
+/// route on its nearness, by Newton's method. The pull towards the default keeps it finite where both kinds are apart, and leaves
+/// the default where no route was left out.
+fn platt(trials: &[Trial]) -> [f32; 2] {
+    let middle = trials.iter().map(|trial| f64::from(trial.nearness)).sum::<f64>() / trials.len().max(1) as f64;
+    let outside = trials.iter().filter(|trial| trial.truth.is_none()).count().max(1) as f64;
+    let inside = (trials.len() as f64 - outside).max(1.0);
+    // Both kinds weigh the same: how many routes are left out says nothing of how many goals will have none.
+    let (mut constant, mut slope) = (0.0_f64, 1.0_f64);
+    for _ in 0..50 {
+        let (mut by_constant, mut by_slope) = (0.0, PULL * (slope - 1.0));
+        let (mut cc, mut cs, mut ss) = (1e-6, 0.0, PULL);
         for trial in trials {
-            let features = [1.0, f64::from(trial.nearness), f64::from(trial.best.max(1e-9).ln())];
-            let value: f64 = map.iter().zip(features).map(|(weight, feature)| weight * feature).sum();
-            let probability = 1.0 / (1.0 + (-value).exp());
-            let error = probability - if trial.right { 1.0 } else { 0.0 };
-            for i in 0..3 {
-                slope[i] += error * features[i];
-                for j in 0..3 {
-                    bend[i][j] += probability * (1.0 - probability) * features[i] * features[j];
-                }
-            }
+            let (x, weight) =
+                (f64::from(trial.nearness) - middle, if trial.truth.is_some() { 0.5 / inside } else { 0.5 / outside });
+            let probability = 1.0 / (1.0 + (-(constant + slope * x)).exp());
+            let error = weight * (probability - if trial.truth.is_some() { 1.0 } else { 0.0 });
+            let bend = weight * probability * (1.0 - probability);
+            (by_constant, by_slope) = (by_constant + error, by_slope + error * x);
+            (cc, cs, ss) = (cc + bend, cs + bend * x, ss + bend * x * x);
         }
-        let Some(step) = solve(bend, slope) else { break };
-        (0..3).for_each(|i| map[i] -= step[i].clamp(-5.0, 5.0));
+        let determinant = (cc * ss - cs * cs).max(1e-12);
+        constant -= ((ss * by_constant - cs * by_slope) / determinant).clamp(-2.0, 2.0);
+        slope -= ((cc * by_slope - cs * by_constant) / determinant).clamp(-0.5, 0.5);
     }
-    // A nearer goal or a likelier candidate can't be less likely right; too little data may say so.
-    [map[0] as f32, map[1].max(0.0) as f32, map[2].max(0.01) as f32]
+    // A nearer goal can't be less likely to have a route; too little data may say so.
+    let slope = slope.max(0.05);
+    [(constant - slope * middle) as f32, slope as f32]
 }
 
-/// Solves a 3 × 3 system by elimination with pivots.
-fn solve(mut matrix: [[f64; 3]; 3], mut right: [f64; 3]) -> Option<[f64; 3]> {
-    for column in 0..3 {
-        let pivot = (column..3).max_by(|a, b| matrix[*a][column].abs().total_cmp(&matrix[*b][column].abs()))?;
-        if matrix[pivot][column].abs() < 1e-12 {
-            return None;
-        }
-        matrix.swap(column, pivot);
-        right.swap(column, pivot);
-        for row in 0..3 {
-            if row != column {
-                let factor = matrix[row][column] / matrix[column][column];
-                for other in 0..3 {
-                    matrix[row][other] -= factor * matrix[column][other];
-                }
-                right[row] -= factor * right[column];
-            }
-        }
-    }
-    Some([right[0] / matrix[0][0], right[1] / matrix[1][1], right[2] / matrix[2][2]])
+/// Weight of that pull beside the mean loss.
+const PULL: f64 = 0.01;
+
+/// The exponent of the best log loss, looked for on a grid: below 1 where shares are spread over routes that serve as well.
+fn exponent(inside: &[&Trial]) -> f32 {
+    let loss = |exponent: f32| -> f32 {
+        let one = |trial: &&Trial| {
+            let probability = trial.best.powf(exponent).clamp(0.001, 0.999);
+            if trial.right { -probability.ln() } else { -(1.0 - probability).ln() }
+        };
+        inside.iter().map(one).sum()
+    };
+    let grid = (1..=40).map(|step| step as f32 / 20.0);
+    grid.min_by(|a, b| loss(*a).total_cmp(&loss(*b))).unwrap_or(1.0)
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 //! model to trust, and scaled vectors and words are averaged as search does it. In between both are blended by how much of the
 //! candidates' evidence is examples. The weights are round numbers, the same for every catalogue.
 
+use super::head::SCALE;
+
 /// What the channels say of one goal, one value a route each.
 #[derive(Debug, Clone, Default)]
 pub struct Channels {
@@ -70,7 +72,19 @@ impl Scale {
 /// log Σ exp.
 pub fn log_sum_exp(values: &[f32]) -> f32 {
     let top = values.iter().copied().fold(f32::MIN, f32::max);
-    top + values.iter().map(|value| (value - top).exp()).sum::<f32>().ln()
+    // What is so far below adds nothing that an f32 could hold, and the exponentials are what costs.
+    top + values.iter().filter(|value| top - **value < 20.0).map(|value| (value - top).exp()).sum::<f32>().ln()
+}
+
+/// Numbers of the best values, in no order; among equals the first.
+fn best(values: &[f32], count: usize) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..values.len() as u32).collect();
+    if order.len() > count {
+        let by = |a: &u32, b: &u32| values[*b as usize].total_cmp(&values[*a as usize]).then(a.cmp(b));
+        order.select_nth_unstable_by(count, by);
+        order.truncate(count);
+    }
+    order
 }
 
 impl Channels {
@@ -78,25 +92,26 @@ impl Channels {
     pub fn candidates(&self, each: usize) -> Vec<u32> {
         let mut found = Vec::with_capacity(4 * each);
         for values in [&self.meaning, &self.head, &self.words, &self.examples] {
-            let mut order: Vec<u32> = (0..values.len() as u32).collect();
-            let by = |a: &u32, b: &u32| values[*b as usize].total_cmp(&values[*a as usize]).then(a.cmp(b));
-            if order.len() > each {
-                order.select_nth_unstable_by(each, by);
-                order.truncate(each);
-            }
-            found.extend(order);
+            found.extend(best(values, each));
         }
         found.sort_unstable();
         found.dedup();
         found
     }
 
+    /// Numbers of the routes that the head puts first, in no order.
+    pub fn nearest(&self, count: usize) -> Vec<u32> {
+        best(&self.head, count)
+    }
+
     /// How near the goal is to anything here, in logits: what "none of these" is decided by. Not normalised, so that it
-    /// falls where all routes are far.
+    /// falls where all routes are far. With examples it is the head's, else that of the nearest text: a head without examples
+    /// sums up what is far, which grows with the number of routes.
     pub fn nearness(&self, evidence: f32) -> f32 {
         let top = |values: &[f32]| values.iter().copied().fold(0.0, f32::max);
-        let words = evidence * top(&self.examples) + (1.0 - evidence) * top(&self.words);
-        log_sum_exp(&self.head) + NEAR_WORDS * words
+        let shown = log_sum_exp(&self.head) + NEAR_WORDS * top(&self.examples);
+        let told = SCALE * top(&self.meaning) + NEAR_WORDS * top(&self.words);
+        evidence * shown + (1.0 - evidence) * told
     }
 
     /// The joint score of each of `routes`. `evidence` is 0 where no candidate has examples and nears 1 where all have many;

@@ -151,8 +151,10 @@ fn rivals(prior: &[f32], routes: usize, dimension: usize) -> Vec<Vec<u32>> {
     (0..routes)
         .map(|route| {
             let mine = row(route);
-            let mut near: Vec<(f32, u32)> =
-                (0..routes).filter(|other| *other != route).map(|other| (dot(row(other), mine), other as u32)).collect();
+            let mut near: Vec<(f32, u32)> = (0..routes)
+                .filter(|other| *other != route)
+                .map(|other| (dot(row(other), mine), other as u32))
+                .collect();
             near.select_nth_unstable_by(RIVALS - 1, |a, b| b.0.total_cmp(&a.0));
             near.truncate(RIVALS);
             near.into_iter().map(|(_, other)| other).collect()
@@ -235,8 +237,9 @@ mod tests {
             .iter()
             .map(|sample| {
                 let vector = sample.vector();
-                let logits: Vec<f64> =
-                    (0..routes).map(|route| f64::from(dot(&weights[route * dimension..][..dimension], &vector))).collect();
+                let logits: Vec<f64> = (0..routes)
+                    .map(|route| f64::from(dot(&weights[route * dimension..][..dimension], &vector)))
+                    .collect();
                 let top = logits.iter().copied().fold(f64::MIN, f64::max);
                 top + logits.iter().map(|logit| (logit - top).exp()).sum::<f64>().ln() - logits[sample.route as usize]
             })
@@ -280,9 +283,8 @@ mod tests {
         let weights = fit(&samples, 3, || true);
         for row in [3_000, 3_001] {
             let vector = rows.get(row);
-            let best = (0..3).max_by(|a, b| {
-                dot(&weights[a * 3..][..3], &vector).total_cmp(&dot(&weights[b * 3..][..3], &vector))
-            });
+            let best = (0..3)
+                .max_by(|a, b| dot(&weights[a * 3..][..3], &vector).total_cmp(&dot(&weights[b * 3..][..3], &vector)));
             assert_eq!(best, Some(row - 2_999));
         }
     }

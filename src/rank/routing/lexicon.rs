@@ -231,8 +231,7 @@ impl Bayes {
     /// log P(`query` | route) of every route. Terms that no route has are left out.
     pub fn score(&self, query: &[u64]) -> Vec<f32> {
         let query = self.frequencies.weighed(counted(query));
-        let known: f32 =
-            query.iter().filter(|(term, _)| self.lists.contains_key(term)).map(|(_, weight)| weight).sum();
+        let known: f32 = query.iter().filter(|(term, _)| self.lists.contains_key(term)).map(|(_, weight)| weight).sum();
         let vocabulary = SMOOTHING * self.lists.len() as f32;
         let mut scores: Vec<f32> =
             self.totals.iter().map(|total| known * (SMOOTHING.ln() - (total + vocabulary).max(1e-9).ln())).collect();

@@ -103,7 +103,13 @@ impl Registry for SqliteCatalog {
         .await
     }
 
-    async fn record_outcome(&self, namespace: &Namespace, outcome: &Outcome, vector: EmbedKey, kept: usize) -> Result<()> {
+    async fn record_outcome(
+        &self,
+        namespace: &Namespace,
+        outcome: &Outcome,
+        vector: EmbedKey,
+        kept: usize,
+    ) -> Result<()> {
         let (namespace, outcome) = (namespace.clone(), outcome.clone());
         self.change(move |inner| async move {
             let mut writer = inner.connections.writer().await;
