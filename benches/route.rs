@@ -131,6 +131,13 @@ fn main() {
     let server = Server::start(&dir);
     let client = runtime.block_on(server.client());
     runtime.block_on(client.create_namespace(common::NAMESPACE)).expect("a namespace");
+    // What the sessions of the model take is no part of the routes: one batch before the base is read.
+    let warm: Vec<Node> = (0..256).map(tool).collect();
+    let other = client.with_namespace("warm");
+    runtime.block_on(other.create_namespace("warm")).expect("a namespace");
+    runtime
+        .block_on(other.register_nodes(RegisterNodesRequest { wait: true, ..Default::default() }, warm))
+        .expect("a report");
     heading(&format!("{TOOLS} tools with {EXAMPLES} examples each"));
     let base = server.memory();
     register(&runtime, &client);

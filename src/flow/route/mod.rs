@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OnceCell, watch};
 
@@ -34,8 +34,9 @@ pub mod table;
 mod tests;
 pub mod texts;
 
-/// Quiet time before a fit: what is registered one by one is learned from together.
-const FIT_AFTER: Duration = Duration::from_millis(300);
+/// Quiet time before a fit: what is registered one by one is learned from together. As long as the last fit took, within these
+/// bounds, so that a long registration is not slowed by fits that its next batch makes stale.
+const FIT_AFTER: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(10));
 
 /// Texts that are embedded ahead of any batch; more are a batch of their own.
 const URGENT_TEXTS_MAX: usize = 32;
@@ -64,6 +65,8 @@ struct Space {
     /// Held while nodes change, so that the table follows the ground state in its order.
     turn: tokio::sync::Mutex<()>,
     fitting: AtomicBool,
+    /// How long the last fit took.
+    fit_took: Mutex<Duration>,
     /// Changes made, and changes learned from.
     changes: watch::Sender<u64>,
     learned: watch::Sender<u64>,
@@ -120,6 +123,7 @@ impl Routing {
             confusions: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             fitting: AtomicBool::new(false),
+            fit_took: Mutex::default(),
             changes: watch::Sender::new(0),
             learned: watch::Sender::new(0),
         });
@@ -225,13 +229,16 @@ fn stopped() -> Error {
 /// Fits the table until it is quiet.
 async fn learn_all(engines: &Engines, space: &Arc<Space>, stopping: &Arc<AtomicBool>) -> Result<()> {
     let mut changes = space.changes.subscribe();
-    while tokio::time::timeout(FIT_AFTER, changes.changed()).await.is_ok_and(|changed| changed.is_ok()) {}
+    let (least, most) = FIT_AFTER;
+    let quiet = (*space.fit_took.lock().unwrap_or_else(PoisonError::into_inner)).clamp(least, most);
+    while tokio::time::timeout(quiet, changes.changed()).await.is_ok_and(|changed| changed.is_ok()) {}
     let seen = *changes.borrow_and_update();
     let items = {
         let mut table = space.write();
         table.changed.clear();
         table.items()
     };
+    let began = Instant::now();
     let (dimension, stop) = (engines.embedder.model().dimension, Arc::clone(stopping));
     let fit = engines.background.run(move || Ok(fit::fitted(dimension, &items, || !stop.load(Ordering::Acquire))));
     let (mut fitted, confusions) = fit.await?;
@@ -243,6 +250,7 @@ async fn learn_all(engines: &Engines, space: &Arc<Space>, stopping: &Arc<AtomicB
         fitted.catch_up(&table);
         *table = fitted;
     }
+    *space.fit_took.lock().unwrap_or_else(PoisonError::into_inner) = began.elapsed();
     *space.confusions.lock().unwrap_or_else(PoisonError::into_inner) = confusions;
     space.learned.send_replace(seen);
     Ok(())

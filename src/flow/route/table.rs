@@ -55,6 +55,8 @@ pub struct Entry {
     pub node: Arc<Node>,
     /// Whether it is routed to.
     pub live: bool,
+    /// Whether anybody may use it. Kept here because a look at every node of a catalogue costs half a millisecond.
+    pub open: bool,
     /// Its texts: full, body, name, then each example.
     vectors: Arc<Rows>,
     /// What came of it before.
@@ -151,6 +153,10 @@ impl Table {
         let mut table = Self::new(dimension);
         table.put(items);
         table.changed.clear();
+        table.words.shrink();
+        table.examples.shrink();
+        table.grams.shrink();
+        table.bayes.shrink();
         table
     }
 
@@ -187,9 +193,11 @@ impl Table {
                 .retire(item.node.id)
                 .map_or_else(Vec::new, |old| std::mem::take(&mut self.entries[old as usize].past));
             self.meaning.push(&mean(&item.vectors));
+            let open = item.node.spec.permissions.is_empty();
             self.entries.push(Entry {
                 node: Arc::clone(&item.node),
                 live: true,
+                open,
                 vectors: Arc::clone(&item.vectors),
                 past,
             });

@@ -72,6 +72,11 @@ impl Hasher for Plain {
 
 type Map<V> = HashMap<u64, V, BuildHasherDefault<Plain>>;
 
+fn shrink(lists: &mut Map<Vec<(u32, f32)>>) {
+    lists.values_mut().for_each(Vec::shrink_to_fit);
+    lists.shrink_to_fit();
+}
+
 /// Terms with their counts, in the order of hashes.
 fn counted(terms: &[u64]) -> Vec<(u64, f32)> {
     let mut sorted = terms.to_vec();
@@ -103,6 +108,11 @@ impl Words {
         }
         self.lengths.push(terms.len() as f32);
         self.total += terms.len() as f32;
+    }
+
+    /// Gives back the space that lists have in reserve for growing.
+    pub fn shrink(&mut self) {
+        shrink(&mut self.lists);
     }
 
     /// Terms of a route on average.
@@ -184,6 +194,11 @@ impl Cosines {
         }
     }
 
+    /// See [`Words::shrink`].
+    pub fn shrink(&mut self) {
+        shrink(&mut self.lists);
+    }
+
     /// The cosine of every route with `query`.
     pub fn score(&self, query: &[u64]) -> Vec<f32> {
         let mut scores = vec![0.0_f32; self.routes];
@@ -226,6 +241,11 @@ impl Bayes {
             }
             self.totals.push(total);
         }
+    }
+
+    /// See [`Words::shrink`].
+    pub fn shrink(&mut self) {
+        shrink(&mut self.lists);
     }
 
     /// log P(`query` | route) of every route. Terms that no route has are left out.
