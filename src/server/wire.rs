@@ -126,6 +126,7 @@ impl Assembly {
     pub async fn close(self) -> Result<()> {
         Self::stop(&self.context);
         self.context.watching.close().await?;
+        self.context.routing.close().await;
         self.context.projector.finish().await?;
         // Everything is durable by now; what fails here only leaves more space taken.
         if let Err(error) = compact::on_close(&self.context.engines, &self.context.projector).await {

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OnceCell, watch};
+use tokio::task::JoinHandle;
 
 use super::Engines;
 use super::access::Grant;
@@ -49,6 +50,8 @@ pub struct Routing {
     engines: Engines,
     spaces: Mutex<HashMap<Namespace, Arc<OnceCell<Arc<Space>>>>>,
     stopping: Arc<AtomicBool>,
+    /// Fits under way.
+    fits: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl std::fmt::Debug for Routing {
@@ -85,12 +88,23 @@ impl Space {
 impl Routing {
     /// Over these engines. Tables are read when they are first needed.
     pub fn new(engines: Engines) -> Arc<Self> {
-        Arc::new(Self { engines, spaces: Mutex::default(), stopping: Arc::default() })
+        Arc::new(Self { engines, spaces: Mutex::default(), stopping: Arc::default(), fits: Mutex::default() })
     }
 
     /// Ends fits that are under way; what they would have learned is learned at the next start.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
+        self.fits.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(JoinHandle::abort);
+    }
+
+    /// [`Self::stop`], and waits until no fit holds an engine any more: their files may be opened anew after this.
+    pub async fn close(&self) {
+        self.stop();
+        let fits = std::mem::take(&mut *self.fits.lock().unwrap_or_else(PoisonError::into_inner));
+        for fit in fits {
+            // Aborted is as good as ended.
+            let _ = fit.await;
+        }
     }
 
     async fn space(&self, grant: &Grant) -> Result<Arc<Space>> {
@@ -194,7 +208,7 @@ impl Routing {
             return;
         }
         let (space, engines, stopping) = (Arc::clone(space), self.engines.clone(), Arc::clone(&self.stopping));
-        tokio::spawn(async move {
+        let fit = tokio::spawn(async move {
             loop {
                 let outcome = learn_all(&engines, &space, &stopping).await;
                 if let Err(error) = &outcome {
@@ -208,6 +222,12 @@ impl Routing {
                 }
             }
         });
+        let mut fits = self.fits.lock().unwrap_or_else(PoisonError::into_inner);
+        fits.retain(|fit| !fit.is_finished());
+        fits.push(fit);
+        if self.stopping.load(Ordering::Acquire) {
+            fits.iter().for_each(JoinHandle::abort);
+        }
     }
 
     /// Waits until everything that was registered is learned from.
