@@ -53,10 +53,10 @@ fn calibrate(dimension: usize, items: &[Item], go_on: &impl Fn() -> bool) -> (Ca
         let away = leave_routes_out && number % ROUTE_FOLD == ROUTE_FOLD / 2;
         let texts: Vec<&str> = item.node.utterances().collect();
         let examples = || texts.iter().copied().enumerate();
-        let out = |at: usize| away || (texts.len() >= 2 && (at + number) % FOLD == 0);
+        let out = |at: usize| away || (texts.len() >= 2 && (at + number).is_multiple_of(FOLD));
         held_out.extend(
             examples()
-                .filter(|(at, _)| (at + number) % FOLD == 0 && out(*at))
+                .filter(|(at, _)| (at + number).is_multiple_of(FOLD) && out(*at))
                 .map(|(at, text)| (item.node.id, away, text, item.vectors.get(OWN_TEXTS + at))),
         );
         if !away {
