@@ -35,6 +35,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("tree_sitter", &["src/engine/parse"]),
     ("tiktoken_rs", &["src/engine/tokens"]),
     ("notify", &["src/engine/store"]),
+    ("jsonschema", &["src/flow/route"]),
     ("axum", &["src/server"]),
     ("clap", &["src/cli", "src/main.rs"]),
 ];

@@ -8,6 +8,7 @@ use hivemem::base::blocking::Door;
 use hivemem::base::clock::SystemClock;
 use hivemem::base::error::Result;
 use hivemem::base::tokens::TokenCounter;
+use hivemem::engine::catalog::Catalog;
 use hivemem::engine::catalog::sqlite::SqliteCatalog;
 use hivemem::engine::embed::{Embedder, ModelInfo};
 use hivemem::engine::lexical::tantivy::{TantivyIndex, TantivySettings};
@@ -53,8 +54,10 @@ pub async fn open(dir: &Path, model: &Model) -> Engines {
     let words = TantivyIndex::open(&dir.join("lexical"), TantivySettings::default(), Door::new(4));
     let embedder: Arc<dyn Embedder> =
         Arc::new(Paused { info: model.info.clone(), counter: Arc::clone(&model.counter) });
+    let catalog = Arc::new(SqliteCatalog::open(&dir.join("catalog.sqlite")).await.expect("a catalogue"));
     Engines {
-        catalog: Arc::new(SqliteCatalog::open(&dir.join("catalog.sqlite")).await.expect("a catalogue")),
+        catalog: Arc::clone(&catalog) as Arc<dyn Catalog>,
+        registry: catalog,
         space: Arc::new(Slot::new(Space {
             generation: 1,
             embedder: Arc::clone(&embedder),

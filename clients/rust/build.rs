@@ -4,8 +4,8 @@ use std::path::Path;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
-    let files =
-        ["common", "ingest", "retrieval", "graph", "admin"].map(|name| root.join(format!("hivemem/v1/{name}.proto")));
+    let files = ["common", "ingest", "retrieval", "graph", "router", "admin"]
+        .map(|name| root.join(format!("hivemem/v1/{name}.proto")));
     println!("cargo:rerun-if-changed={}", root.display());
     let descriptors = protox::compile(&files, [&root])?;
     let out = std::env::var("OUT_DIR")?;

@@ -65,6 +65,11 @@ uuid_id!(
     ChunkId
 );
 
+uuid_id!(
+    /// A node type or tool: one name in one namespace.
+    NodeId
+);
+
 /// Joins parts with their lengths, so that ("a","bc") and ("ab","c") differ.
 fn derive(kind: &str, parts: &[&[u8]]) -> Uuid {
     let mut name = Vec::with_capacity(64);
@@ -94,6 +99,13 @@ impl ChunkId {
     /// The id of bytes `start..end` of the version of `document` whose content hash is `content`.
     pub fn derive(document: DocumentId, content: &ContentHash, start: u64, end: u64) -> Self {
         Self(derive("chunk", &[document.as_bytes(), &content.0, &start.to_be_bytes(), &end.to_be_bytes()]))
+    }
+}
+
+impl NodeId {
+    /// The id of the node `name` in `namespace`. It stays the same from version to version.
+    pub fn derive(namespace: &str, name: &str) -> Self {
+        Self(derive("node", &[namespace.as_bytes(), name.as_bytes()]))
     }
 }
 

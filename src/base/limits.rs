@@ -102,3 +102,34 @@ pub const FACT_REFERENCES_MAX: usize = 50_000;
 
 /// Longest name, and longest scope, of a reference. A longer one is no name that anybody wrote.
 pub const FACT_NAME_BYTES_MAX: usize = 160;
+/// Longest description of a node. The embedder reads 256 tokens, about 1 KiB; the longest among 6,000 tools of public
+/// catalogues has 7 KiB.
+pub const NODE_DESCRIPTION_BYTES_MAX: usize = 16 * 1024;
+
+/// Most bytes of a node in all, its code and schema included: some thousand lines.
+pub const NODE_SPEC_BYTES_MAX: usize = 1024 * 1024;
+
+/// Most examples of one node. Beyond some hundred they teach the router nothing new; each keeps 768 bytes of memory.
+pub const NODE_EXAMPLES_MAX: usize = 20_000;
+
+/// Most nodes of a namespace. A decision compares with each: 100,000 take some 15 ms and 800 MiB.
+pub const NODES_MAX: usize = 100_000;
+
+/// Nodes in one message of a registration.
+pub const NODE_BATCH_MAX: usize = 512;
+
+/// Most candidates of one routing, and those of one that does not say how many.
+pub const ROUTE_K_MAX: u32 = 100;
+/// See [`ROUTE_K_MAX`].
+pub const ROUTE_K_DEFAULT: u32 = 5;
+
+/// Goals in one batch: half a second of work.
+pub const ROUTE_BATCH_MAX: usize = 512;
+
+/// Entries of one listing: about 4,000 tokens with 200 bytes each, whatever the catalogue holds.
+pub const NODE_LIST_MAX: u32 = 100;
+/// Entries of a listing that does not say how many.
+pub const NODE_LIST_DEFAULT: u32 = 50;
+
+/// Outcomes kept for each node. Old ones say little of a tool that was worked on since.
+pub const OUTCOMES_KEPT: usize = 500;

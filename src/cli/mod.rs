@@ -11,7 +11,9 @@ mod eval;
 mod failure;
 mod graph;
 mod ingest;
+mod mcp_tools;
 mod memory;
+mod nodes;
 mod output;
 mod progress;
 mod rebuild;
@@ -88,6 +90,9 @@ async fn dispatch(command: Command, global: &Global) -> Result<(), Failure> {
         Command::Context(args) => context::run(args, global).await,
         Command::Tree(args) => graph::tree(args, global).await,
         Command::Graph { command } => graph::run(command, global).await,
+        Command::Nodes { command } => nodes::nodes(command, global).await,
+        Command::Route(args) => nodes::route(args, global).await,
+        Command::Outcome(args) => nodes::outcome(args, global).await,
         Command::Stats => stats::run(global).await,
         Command::Rebuild(args) => rebuild::run(args, global).await,
         Command::Namespace { command } => stats::namespace(command, global).await,

@@ -21,6 +21,7 @@ use crate::base::blocking::Door;
 use crate::base::clock::SystemClock;
 use crate::base::error::{Error, Kind, Result};
 use crate::base::{Clock, Lsn, Timestamp};
+use crate::engine::catalog::Catalog;
 use crate::engine::catalog::sqlite::SqliteCatalog;
 use crate::engine::embed::Embedder;
 use crate::engine::embed::fake::FakeEmbedder;
@@ -264,8 +265,10 @@ impl Rig {
         let embedder = Arc::new(FakeEmbedder::new(DIMENSION));
         let model: Arc<dyn Embedder> = Arc::new(Faulty::new(Arc::clone(&embedder), &faults));
         // The one place in tests that knows what engines consist of.
+        let ground = Arc::new(SqliteCatalog::in_memory().await.unwrap());
         let engines = Engines {
-            catalog: Arc::new(Faulty::new(Arc::new(SqliteCatalog::in_memory().await.unwrap()), &faults)),
+            catalog: Arc::new(Faulty::new(Arc::clone(&ground), &faults)),
+            registry: ground,
             space: Arc::new(Slot::new(Space {
                 generation: 1,
                 embedder: Arc::clone(&model),
@@ -391,8 +394,10 @@ async fn follow(engines: &Engines) -> Arc<Projector> {
 pub(crate) async fn engines() -> Engines {
     let embedder: Arc<dyn Embedder> = Arc::new(FakeEmbedder::new(DIMENSION));
     let vectors = Arc::new(FakeVectorIndex::new(DIMENSION));
+    let ground = Arc::new(SqliteCatalog::in_memory().await.unwrap());
     Engines {
-        catalog: Arc::new(SqliteCatalog::in_memory().await.unwrap()),
+        catalog: Arc::clone(&ground) as Arc<dyn Catalog>,
+        registry: ground,
         space: Arc::new(Slot::new(Space { generation: 1, embedder: Arc::clone(&embedder), vectors })),
         words: Arc::new(Slot::new(Words { generation: 1, index: Arc::new(FakeLexicalIndex::new()) })),
         embedder,

@@ -7,6 +7,7 @@ pub mod filter;
 pub mod graph;
 pub mod hit;
 pub mod namespace;
+pub mod node_type;
 pub mod oplog;
 
 pub use document::{Chunk, Document, DocumentKind, DocumentWrite, Lines, Role, Span, Trust};
@@ -14,4 +15,5 @@ pub use filter::Filter;
 pub use graph::{EdgeKind, FactNode, Facts, Mention, NodeKind, Reference};
 pub use hit::{CONTEXT_MARK, Candidate, Channel, Freshness, Hit, Hydrated, Proposal, ScorePart};
 pub use namespace::Namespace;
+pub use node_type::{Node, NodeSpec, Outcome, ToolKind};
 pub use oplog::{HeldChunk, LogEntry, Operation};

@@ -363,6 +363,7 @@ mod tests {
         let watching = Watching::start(engines, projector, watcher, Pace::default(), false).await.unwrap();
         Service::new(Context {
             watching,
+            routing: crate::flow::route::Routing::new(rig.engines.clone()),
             engines: rig.engines.clone(),
             projector: Arc::clone(&rig.projector),
             access: Default::default(),

@@ -10,6 +10,7 @@ use crate::base::error::{Error, Result};
 use crate::flow::Engines;
 use crate::flow::access::{Access, Grant};
 use crate::flow::apply::Projector;
+use crate::flow::route::Routing;
 use crate::flow::watch::Watching;
 
 mod admin;
@@ -19,6 +20,7 @@ mod graph;
 mod idempotency;
 mod ingest;
 mod retrieval;
+mod router;
 mod status;
 
 pub use hivemem_client::proto;
@@ -31,6 +33,8 @@ pub struct Context {
     pub engines: Engines,
     /// The followers of the log.
     pub projector: Arc<Projector>,
+    /// Who chooses tools.
+    pub routing: Arc<Routing>,
     /// The sources that are followed.
     pub watching: Arc<Watching>,
     /// Who may do what.
@@ -69,6 +73,7 @@ pub async fn routes(context: Context) -> Result<tonic::service::Routes> {
     use proto::graph_server::GraphServer;
     use proto::ingest_server::IngestServer;
     use proto::retrieval_server::RetrievalServer;
+    use proto::router_server::RouterServer;
 
     use crate::base::limits::MESSAGE_BYTES_MAX;
 
@@ -76,6 +81,7 @@ pub async fn routes(context: Context) -> Result<tonic::service::Routes> {
     reporter.set_serving::<IngestServer<ingest::Service>>().await;
     reporter.set_serving::<RetrievalServer<retrieval::Service>>().await;
     reporter.set_serving::<GraphServer<graph::Service>>().await;
+    reporter.set_serving::<RouterServer<router::Service>>().await;
     reporter.set_serving::<AdminServer<admin::Service>>().await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
@@ -98,6 +104,11 @@ pub async fn routes(context: Context) -> Result<tonic::service::Routes> {
         )
         .add_service(
             GraphServer::new(graph::Service::new(context.clone())).max_encoding_message_size(MESSAGE_BYTES_MAX),
+        )
+        .add_service(
+            RouterServer::new(router::Service::new(context.clone()))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX),
         )
         .add_service(AdminServer::new(admin::Service::new(context)));
     Ok(routes.routes())

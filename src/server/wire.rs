@@ -12,8 +12,8 @@ use crate::base::blocking::Door;
 use crate::base::clock::SystemClock;
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::files::{self, DirLock};
-use crate::engine::catalog::Catalog;
 use crate::engine::catalog::sqlite::SqliteCatalog;
+use crate::engine::catalog::{Catalog, Registry};
 use crate::engine::embed::Embedder;
 use crate::engine::embed::local::{LocalEmbedder, LocalOptions, ModelSource};
 use crate::engine::lexical::LexicalIndex;
@@ -26,6 +26,7 @@ use crate::flow::access::Access;
 use crate::flow::apply::Projector;
 use crate::flow::backup::COPY_PREFIX;
 use crate::flow::rebuild::{self, Projection, Workshop};
+use crate::flow::route::Routing;
 use crate::flow::slot::Slot;
 use crate::flow::turns::Turns;
 use crate::flow::watch::{Pace, Watching};
@@ -74,6 +75,7 @@ impl Assembly {
         let opened = rebuild::open(&*catalog, &*workshop, &embedder).await?;
         let engines = Engines {
             catalog: Arc::clone(&catalog) as Arc<dyn Catalog>,
+            registry: Arc::clone(&catalog) as Arc<dyn Registry>,
             space: Arc::new(Slot::new(opened.space)),
             words: Arc::new(Slot::new(opened.words)),
             embedder,
@@ -98,7 +100,9 @@ impl Assembly {
         let watcher = Arc::new(LocalWatcher::new(LocalStore::new(config.roots.clone()), &config.data_dir));
         let pace = Pace::default();
         let watching = Watching::start(engines.clone(), Arc::clone(&projector), watcher, pace, lasting).await?;
+        let routing = Routing::new(engines.clone());
         let context = rpc::Context {
+            routing,
             engines,
             projector,
             watching,
@@ -112,6 +116,7 @@ impl Assembly {
     /// Ends waiting and open streams, so that a graceful stop has nothing to wait for.
     pub fn stop(context: &rpc::Context) {
         context.watching.stop();
+        context.routing.stop();
         context.projector.stop();
     }
 
@@ -122,6 +127,7 @@ impl Assembly {
     pub async fn close(self) -> Result<()> {
         Self::stop(&self.context);
         self.context.watching.close().await?;
+        self.context.routing.close().await;
         self.context.projector.finish().await?;
         // Everything is durable by now; what fails here only leaves more space taken.
         if let Err(error) = compact::on_close(&self.context.engines, &self.context.projector).await {

@@ -15,6 +15,7 @@ mod memory;
 mod model;
 mod quality;
 mod rebuild;
+mod routing;
 mod search;
 mod support;
 mod watch;

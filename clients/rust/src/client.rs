@@ -19,6 +19,7 @@ use crate::proto::admin_client::AdminClient;
 use crate::proto::graph_client::GraphClient;
 use crate::proto::ingest_client::IngestClient;
 use crate::proto::retrieval_client::RetrievalClient;
+use crate::proto::router_client::RouterClient;
 use crate::proto::{
     BackupRequest, CompactRequest, CompactResponse, CreateNamespaceRequest, ForgetRequest, ForgetResponse, FsckRequest,
     FsckResponse, GatherContextRequest, GatherContextResponse, IngestSourceRequest, InputDocument,
@@ -36,7 +37,7 @@ pub struct ClientOptions {
     pub token: Option<String>,
     /// Used wherever a request names no namespace.
     pub namespace: String,
-    /// Deadline of every call but those that may take long: the two ingest streams, fsck, compact and backup.
+    /// Deadline of every call but those that may take long: the two ingest streams, registering nodes, fsck, compact and backup.
     pub timeout: Duration,
 }
 
@@ -53,12 +54,13 @@ pub struct Client {
     ingest: IngestClient<Transport>,
     retrieval: RetrievalClient<Transport>,
     pub(crate) graph: GraphClient<Transport>,
+    pub(crate) router: RouterClient<Transport>,
     admin: AdminClient<Transport>,
     namespace: Arc<str>,
     timeout: Duration,
 }
 
-type Transport = InterceptedService<Channel, Bearer>;
+pub(crate) type Transport = InterceptedService<Channel, Bearer>;
 pub(crate) type Result<T> = std::result::Result<T, ClientError>;
 
 /// Adds the token to each request.
@@ -113,6 +115,9 @@ impl Client {
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
             graph: GraphClient::new(transport.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX),
+            router: RouterClient::new(transport.clone())
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX),
             admin: AdminClient::new(transport)
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),

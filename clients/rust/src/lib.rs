@@ -21,6 +21,7 @@ mod client;
 mod error;
 mod graph;
 mod progress;
+mod router;
 
 pub use backup::BackupStream;
 pub use client::{Client, ClientOptions};

@@ -199,6 +199,22 @@ pub(super) fn mean_spans<'a>(scores: impl IntoIterator<Item = &'a SpanScores>) -
     SpanScores { recall_5: sum.recall_5 / n, precision_5: sum.precision_5 / n, iou_5: sum.iou_5 / n }
 }
 
+/// The chance that a random one of `inside` lies above a random one of `outside`, ties half: the area under the receiver
+/// operating characteristic (Hanley and McNeil, 1982). `None` if either is empty.
+pub(super) fn auroc(inside: &[f64], outside: &[f64]) -> Option<f64> {
+    if inside.is_empty() || outside.is_empty() {
+        return None;
+    }
+    let mut sorted = outside.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let won = |value: &f64| {
+        let below = sorted.partition_point(|other| other < value);
+        let up_to = sorted.partition_point(|other| other <= value);
+        (below + up_to) as f64 / 2.0
+    };
+    Some(inside.iter().map(won).sum::<f64>() / (inside.len() * outside.len()) as f64)
+}
+
 /// The value below or at which that share of the values lies (nearest rank); 0 for none.
 pub(super) fn percentile(values: &[f64], share: f64) -> f64 {
     let mut sorted = values.to_vec();
@@ -244,6 +260,13 @@ mod tests {
             near(scores.all_recall_10, scores.recall_10);
             near(scores.mrr_10, if place <= 10 { 1.0 / place as f64 } else { 0.0 });
         }
+    }
+
+    #[test]
+    fn auroc_counts_pairs_in_order_and_ties_half() {
+        near(auroc(&[0.9, 0.5], &[0.5, 0.1]).unwrap(), 3.5 / 4.0);
+        near(auroc(&[1.0], &[0.0]).unwrap(), 1.0);
+        assert_eq!(auroc(&[], &[0.5]), None);
     }
 
     #[test]

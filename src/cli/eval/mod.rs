@@ -6,6 +6,7 @@ mod documents;
 mod host;
 mod metrics;
 mod report;
+mod routing;
 mod sets;
 
 use std::path::Path;
@@ -29,16 +30,15 @@ enum Kind {
 /// Runs the command.
 pub(super) async fn run(command: EvalCommand, global: &Global) -> Result<(), Failure> {
     let (kind, args) = match command {
+        EvalCommand::Routing(args) => {
+            check(&args.eval, global)?;
+            return routing::run(args, global).await;
+        }
         EvalCommand::Retrieval(args) => (Kind::Retrieval, args),
         EvalCommand::Memory(args) => (Kind::Memory, args),
         EvalCommand::Code(args) => (Kind::Code, args),
     };
-    if global.data_dir.is_some() {
-        return Err(Failure::usage("eval makes a fresh data directory; use --keep DIR to keep it, not --data-dir"));
-    }
-    if global.server_explicit && (args.keep.is_some() || args.config.is_some()) {
-        return Err(Failure::usage("--keep and --config are for the server in process; leave them or --server out"));
-    }
+    check(&args, global)?;
     // All sets are read before anything is measured: a broken one should not cost the time of those before it.
     let loaded = args.sets.iter().map(|dir| Loaded::read(kind, dir)).collect::<Result<Vec<_>, _>>()?;
     let mut run =
@@ -54,6 +54,16 @@ pub(super) async fn run(command: EvalCommand, global: &Global) -> Result<(), Fai
     }
     run.results.finish()?;
     if global.json { Ok(()) } else { output::print(&report::table(&run.summaries)) }
+}
+
+fn check(args: &EvalArgs, global: &Global) -> Result<(), Failure> {
+    if global.data_dir.is_some() {
+        return Err(Failure::usage("eval makes a fresh data directory; use --keep DIR to keep it, not --data-dir"));
+    }
+    if global.server_explicit && (args.keep.is_some() || args.config.is_some()) {
+        return Err(Failure::usage("--keep and --config are for the server in process; leave them or --server out"));
+    }
+    Ok(())
 }
 
 /// A folder of the command line, read.

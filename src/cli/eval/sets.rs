@@ -65,6 +65,32 @@ pub(super) struct RetrievalSet {
     pub by_spans: bool,
 }
 
+/// A route of a routing set.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(super) struct Route {
+    /// Its id in the set, which becomes its name.
+    pub id: String,
+    /// What it does.
+    pub description: String,
+    /// Where it stands in the set's catalogue.
+    #[serde(default)]
+    pub path: String,
+    /// Goals that it is for.
+    #[serde(default)]
+    pub utterances: Vec<String>,
+}
+
+/// A routing set. Queries that want nothing are out of scope.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct RoutingSet {
+    /// The folder's name.
+    pub name: String,
+    /// The routes.
+    pub routes: Vec<Route>,
+    /// The queries.
+    pub queries: Vec<Query>,
+}
+
 /// A query over a source tree.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct CodeQuery {
@@ -127,6 +153,35 @@ pub(super) fn read_retrieval(dir: &Path) -> Result<RetrievalSet, Failure> {
         )));
     }
     Ok(RetrievalSet { name: set_name(dir), documents, queries, by_spans })
+}
+
+/// Reads a routing set.
+pub(super) fn read_routing(dir: &Path) -> Result<RoutingSet, Failure> {
+    #[derive(Deserialize)]
+    struct Line {
+        id: String,
+        text: String,
+    }
+    let routes: Vec<Route> = read_lines(&dir.join("routes.jsonl"))?;
+    let mut gains = read_qrels(&dir.join("qrels.tsv"))?;
+    let lines: Vec<Line> = read_lines(&dir.join("queries.jsonl"))?;
+    let query = |line: Line| Query {
+        gains: gains.remove(&line.id).unwrap_or_default(),
+        id: line.id,
+        text: line.text,
+        adversarial: false,
+        spans: Vec::new(),
+    };
+    let queries: Vec<Query> = lines.into_iter().map(query).collect();
+    if routes.is_empty() || queries.is_empty() {
+        return Err(Failure::failed(format!(
+            "{}: {} routes and {} queries; there is nothing to measure",
+            dir.display(),
+            routes.len(),
+            queries.len()
+        )));
+    }
+    Ok(RoutingSet { name: set_name(dir), routes, queries })
 }
 
 /// The folders of retrieval sets in a memory set: itself, or those below it by name.

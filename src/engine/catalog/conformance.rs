@@ -14,6 +14,7 @@ mod care;
 mod edges;
 pub mod histories;
 mod records;
+pub mod registry;
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000_000);
 const RECIPE: &str = "chunker 1";

@@ -21,9 +21,11 @@ use crate::model::{Document, DocumentWrite, Facts, Filter, HeldChunk, Hydrated, 
 pub mod audit;
 #[cfg(test)]
 mod conformance;
+pub mod registry;
 pub mod sqlite;
 
 pub use audit::{Audit, CounterFault, Snapshot};
+pub use registry::Registry;
 
 /// What sync needs to know of a stored document.
 #[derive(Debug, Clone, PartialEq)]

@@ -285,6 +285,23 @@ impl Embedder for LocalEmbedder {
         let mut vectors = self.query_door.run(move || run(&session, &[&text])).await?;
         vectors.pop().ok_or_else(|| Error::internal("the embedding model returned nothing for a query"))
     }
+
+    async fn embed_queries(&self, texts: &[String]) -> Result<Vec<Vec<f32>>> {
+        let (session, texts) = (Arc::clone(&self.query), texts.to_vec());
+        self.query_door
+            .run(move || {
+                // Batches of like lengths: a short text padded to a long one costs as much as that.
+                let mut order: Vec<usize> = (0..texts.len()).collect();
+                order.sort_by_key(|&at| texts[at].len());
+                let mut vectors = vec![Vec::new(); texts.len()];
+                for batch in order.chunks(EMBED_BATCH_TEXTS_MAX / 4) {
+                    let input: Vec<&str> = batch.iter().map(|&at| texts[at].as_str()).collect();
+                    batch.iter().zip(run(&session, &input)?).for_each(|(&at, vector)| vectors[at] = vector);
+                }
+                Ok(vectors)
+            })
+            .await
+    }
 }
 
 #[cfg(test)]

@@ -51,4 +51,13 @@ pub trait Embedder: Send + Sync {
 
     /// Embeds one query, ahead of any batch.
     async fn embed_query(&self, text: &str) -> Result<Vec<f32>>;
+
+    /// Embeds a few short texts that somebody waits for, such as the parts of a goal, ahead of any batch.
+    async fn embed_queries(&self, texts: &[String]) -> Result<Vec<Vec<f32>>> {
+        let mut vectors = Vec::with_capacity(texts.len());
+        for text in texts {
+            vectors.push(self.embed_query(text).await?);
+        }
+        Ok(vectors)
+    }
 }

@@ -10,6 +10,7 @@ use crate::model::{DocumentKind, Facts, Lines, Role, Span};
 pub mod chunk;
 pub mod entities;
 pub mod facts;
+pub mod functions;
 pub mod grammar;
 pub mod headings;
 pub mod language;

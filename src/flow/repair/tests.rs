@@ -8,6 +8,7 @@ use sqlx::{Connection, SqliteConnection};
 use super::*;
 use crate::base::blocking::Door;
 use crate::base::clock::SystemClock;
+use crate::engine::catalog::Catalog;
 use crate::engine::catalog::sqlite::SqliteCatalog;
 use crate::engine::embed::Embedder;
 use crate::engine::embed::fake::FakeEmbedder;
@@ -39,14 +40,15 @@ struct Bench {
 impl Bench {
     async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let catalog = SqliteCatalog::open(&dir.path().join("catalog.sqlite")).await.unwrap();
+        let catalog = Arc::new(SqliteCatalog::open(&dir.path().join("catalog.sqlite")).await.unwrap());
         let vectors =
             EdgeIndex::open(&dir.path().join("vector"), DIMENSION, "m", EdgeSettings::default(), Door::new(2)).unwrap();
         let settings = TantivySettings { writer_bytes: 15_000_000 };
         let lexical = TantivyIndex::open(&dir.path().join("lexical"), settings, Door::new(2)).unwrap();
         let embedder: Arc<dyn Embedder> = Arc::new(FakeEmbedder::new(DIMENSION));
         let engines = Engines {
-            catalog: Arc::new(catalog),
+            catalog: Arc::clone(&catalog) as Arc<dyn Catalog>,
+            registry: catalog,
             space: Arc::new(Slot::new(Space {
                 generation: 1,
                 embedder: Arc::clone(&embedder),

@@ -55,7 +55,8 @@ pub(super) async fn audit(connections: &Connections, model: &str, embedded: Lsn)
     audit.vectors = count(&mut state, "SELECT count(*) FROM embeddings").await?;
     audit.orphans = count(
         &mut state,
-        "SELECT count(*) FROM embeddings WHERE NOT EXISTS (SELECT 1 FROM chunks WHERE embed_key = embeddings.key)",
+        "SELECT count(*) FROM embeddings WHERE NOT EXISTS (SELECT 1 FROM chunks WHERE embed_key = embeddings.key) \
+         AND NOT EXISTS (SELECT 1 FROM node_vectors WHERE embed_key = embeddings.key)",
     )
     .await?;
     let query: Bound<'_> = sqlx::query(WITHOUT_VECTOR).bind(model).bind(signed(embedded.0)?);

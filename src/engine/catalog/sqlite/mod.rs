@@ -30,6 +30,7 @@ mod fault;
 mod log;
 mod names;
 mod recent;
+mod registry;
 mod remove;
 mod vectors;
 mod write;

@@ -1,6 +1,6 @@
 //! The embedding cache: vectors by hash of the text and model, shared by all namespaces.
 //!
-//! A vector stays as long as any chunk of any namespace has its key; the transaction that takes the last such chunk
+//! A vector stays as long as any chunk or node of any namespace has its key; the transaction that takes the last of them
 //! away takes the vector too.
 
 use std::collections::HashMap;
@@ -97,7 +97,8 @@ pub(super) async fn cache_vectors(
     // A text may be removed while it is embedded; its vector must not outlive it here.
     sqlx::query(
         "DELETE FROM embeddings WHERE key IN (SELECT unhex(value) FROM json_each(?1)) \
-         AND NOT EXISTS (SELECT 1 FROM chunks WHERE embed_key = embeddings.key)",
+         AND NOT EXISTS (SELECT 1 FROM chunks WHERE embed_key = embeddings.key) \
+         AND NOT EXISTS (SELECT 1 FROM node_vectors WHERE embed_key = embeddings.key)",
     )
     .bind(keys)
     .execute(&mut *transaction)
@@ -128,15 +129,17 @@ pub(super) async fn drop_vectors(connections: &Connections, model: &str) -> Resu
     }
 }
 
-/// Drops vectors whose key no chunk has. Writes and removals do that for what they touch; what this finds was cached
+/// Drops vectors whose key neither a chunk nor a node has. Writes and removals do that for what they touch; what this finds was cached
 /// for a text that was removed while it was being embedded.
 pub(super) async fn sweep(connections: &Connections) -> Result<u64> {
     let mut writer = connections.writer().await;
-    let swept =
-        sqlx::query("DELETE FROM embeddings WHERE NOT EXISTS (SELECT 1 FROM chunks WHERE embed_key = embeddings.key)")
-            .execute(&mut *writer)
-            .await
-            .doing("sweep the embedding cache")?;
+    let swept = sqlx::query(
+        "DELETE FROM embeddings WHERE NOT EXISTS (SELECT 1 FROM chunks WHERE embed_key = embeddings.key) \
+         AND NOT EXISTS (SELECT 1 FROM node_vectors WHERE embed_key = embeddings.key)",
+    )
+    .execute(&mut *writer)
+    .await
+    .doing("sweep the embedding cache")?;
     Ok(swept.rows_affected())
 }
 
@@ -152,12 +155,13 @@ pub(super) async fn note_orphans(connection: &mut SqliteConnection) -> Result<()
     .map(|_| ())
 }
 
-/// Drops the vectors of keys in `temp.orphans` that no chunk has now, and empties that. To be called once the
+/// Drops the vectors of keys in `temp.orphans` that neither a chunk nor a node has now, and empties that. To be called once the
 /// transaction's own chunks are in place.
 pub(super) async fn drop_orphans(connection: &mut SqliteConnection) -> Result<()> {
     for sql in [
         "DELETE FROM embeddings WHERE key IN (SELECT key FROM temp.orphans AS orphan \
-         WHERE NOT EXISTS (SELECT 1 FROM chunks WHERE embed_key = orphan.key))",
+         WHERE NOT EXISTS (SELECT 1 FROM chunks WHERE embed_key = orphan.key) \
+         AND NOT EXISTS (SELECT 1 FROM node_vectors WHERE embed_key = orphan.key))",
         "DELETE FROM temp.orphans",
     ] {
         sqlx::query(sql).execute(&mut *connection).await.doing("drop cached vectors")?;

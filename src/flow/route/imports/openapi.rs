@@ -1,0 +1,59 @@
+//! OpenAPI: each operation is a node. References are left as they are, servers are not asked.
+
+use serde_json::{Map, Value};
+
+use super::{Entries, text, texts};
+use crate::model::{NodeSpec, ToolKind};
+
+const METHODS: [&str; 7] = ["get", "put", "post", "delete", "patch", "head", "options"];
+
+/// Reads the operations; `None` if there are no paths.
+pub(super) fn read(value: &Value) -> Option<Entries> {
+    let paths = value.get("paths")?.as_object()?;
+    let title = value.pointer("/info/title").and_then(Value::as_str).unwrap_or_default();
+    let mut entries = Entries::new();
+    for (path, item) in paths {
+        let Some(item) = item.as_object() else { continue };
+        let shared = item.get("parameters");
+        for method in METHODS {
+            if let Some(operation) = item.get(method).and_then(Value::as_object) {
+                entries.push(Ok(node(title, path, method, operation, shared)));
+            }
+        }
+    }
+    Some(entries)
+}
+
+fn node(title: &str, path: &str, method: &str, operation: &Map<String, Value>, shared: Option<&Value>) -> NodeSpec {
+    let id = text(operation, &["operationId"]);
+    let parts = [text(operation, &["summary"]), text(operation, &["description"])];
+    let description: Vec<&str> = parts.iter().map(|part| part.trim()).filter(|part| !part.is_empty()).collect();
+    let description = if description.is_empty() { format!("{method} {path}") } else { description.join("\n") };
+    let mut properties = Map::new();
+    let lists = [shared, operation.get("parameters")];
+    for parameter in lists.into_iter().flatten().filter_map(Value::as_array).flatten().filter_map(Value::as_object) {
+        let name = text(parameter, &["name"]);
+        let mut about = parameter.get("schema").and_then(Value::as_object).cloned().unwrap_or_default();
+        let described = text(parameter, &["description"]);
+        if !described.is_empty() {
+            about.insert("description".to_owned(), Value::String(described));
+        }
+        if !name.is_empty() {
+            properties.insert(name, Value::Object(about));
+        }
+    }
+    let body = operation.get("requestBody").and_then(|body| body.pointer("/content/application~1json/schema"));
+    if let Some(body) = body {
+        properties.insert("body".to_owned(), body.clone());
+    }
+    NodeSpec {
+        name: if id.is_empty() { format!("{method} {path}") } else { id },
+        description,
+        kind: ToolKind::ApiCall,
+        arguments: serde_json::json!({"type": "object", "properties": properties}).to_string(),
+        tags: texts(operation, &["tags"]),
+        folder: title.replace('/', " "),
+        metadata: [("method".to_owned(), method.to_owned()), ("path".to_owned(), path.to_owned())].into(),
+        ..NodeSpec::default()
+    }
+}
