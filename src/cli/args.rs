@@ -283,8 +283,17 @@ pub(super) struct SearchArgs {
 #[derive(Debug, Args)]
 pub(super) struct ContextArgs {
     /// What the agent is about to do
-    #[arg(value_name = "TASK", allow_hyphen_values = true)]
+    #[arg(
+        value_name = "TASK",
+        allow_hyphen_values = true,
+        required_unless_present = "map",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub task: String,
+    /// A map of the repository instead of evidence: signatures by file, ranked for the task if there is one
+    #[arg(long)]
+    pub map: bool,
     /// Most tokens of the context (the server's default where absent)
     #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u32).range(1..=i64::from(CONTEXT_TOKENS_MAX)))]
     pub budget: Option<u32>,

@@ -22,6 +22,7 @@ pub(super) async fn run(args: ContextArgs, global: &Global) -> Result<(), Failur
 async fn gather(client: &Client, args: &ContextArgs, as_json: bool) -> Result<(), Failure> {
     let request = GatherContextRequest {
         task: args.task.clone(),
+        map: args.map,
         budget_tokens: args.budget,
         require_fresh: args.fresh,
         model: args.model.clone(),

@@ -1,13 +1,16 @@
 //! A ready context for a task: search wide, then pack within the exact budget of the target model's tokenizer.
 
+use std::sync::Arc;
+
 use super::Engines;
 use super::access::Grant;
 use super::apply::Projector;
 use super::recall::{self, FilterRequest, Missing, Mode};
-use super::relate::surround;
+use super::relate::{map, surround};
 use crate::base::Lsn;
 use crate::base::error::{Error, Result};
 use crate::base::limits::CONTEXT_TOKENS_MAX;
+use crate::base::tokens::TokenCounter;
 use crate::engine::tokens::{self, openai};
 use crate::model::Hit;
 use crate::rank::packing::{self, Pack};
@@ -29,6 +32,8 @@ pub struct Request {
     pub filter: FilterRequest,
     /// Whether sources that changed are read again first.
     pub require_fresh: bool,
+    /// A map of the repository instead of evidence: definitions by signature. The task may be empty then.
+    pub map: bool,
 }
 
 /// A pack with what is missing from it.
@@ -66,6 +71,9 @@ pub async fn gather(engines: &Engines, projector: &Projector, grant: &Grant, req
         per_document_max: 0,
         require_fresh: request.require_fresh,
     };
+    if request.map {
+        return map_for(engines, projector, grant, request, &search, counter).await;
+    }
     let answer = recall::search(engines, projector, grant, &search).await?;
     let (mut hits, mut missing) = (answer.hits, answer.missing);
     match surround::surround(engines, grant, &request.filter, &hits).await {
@@ -78,6 +86,35 @@ pub async fn gather(engines: &Engines, projector: &Projector, grant: &Grant, req
     let budget = request.budget_tokens as usize;
     let pack = engines.door.run(move || Ok(packing::pack(&hits, budget, &*counter))).await?;
     Ok(Gathered { pack, tokenizer: model.to_owned(), missing, lsn: answer.lsn })
+}
+
+/// The map of what passes the filter, ranked for the task if there is one.
+async fn map_for(
+    engines: &Engines,
+    projector: &Projector,
+    grant: &Grant,
+    request: &Request,
+    search: &recall::Request,
+    counter: Arc<dyn TokenCounter>,
+) -> Result<Gathered> {
+    recall::require_namespace(engines, grant).await?;
+    let FilterRequest { kinds, tags, modified_from, modified_until, .. } = &request.filter;
+    if !kinds.is_empty() || !tags.is_empty() || modified_from.is_some() || modified_until.is_some() {
+        return Err(Error::invalid("filter", "a map is narrowed by paths, languages and sources only"));
+    }
+    let filter = recall::resolve_filter(engines, grant, &request.filter).await?;
+    let (hits, missing) = match request.task.trim().is_empty() {
+        true => (Vec::new(), Vec::new()),
+        false => {
+            let answer = recall::search(engines, projector, grant, search).await?;
+            (answer.hits, answer.missing)
+        }
+    };
+    let budget = request.budget_tokens as usize;
+    let map = map::map(engines, grant, filter, &hits, budget, counter).await?;
+    let model = if request.model.is_empty() { openai::DEFAULT } else { &request.model };
+    let pack = Pack { text: map.text, tokens: map.tokens, items: Vec::new(), trace: Vec::new() };
+    Ok(Gathered { pack, tokenizer: model.to_owned(), missing, lsn: map.applied })
 }
 
 /// Puts what stands beside the hits among them, by score: what is asked about comes first, and what it needs before what is only

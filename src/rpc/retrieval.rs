@@ -94,6 +94,7 @@ impl Retrieval for Service {
                 model: request.model,
                 filter: convert::filter(request.filter),
                 require_fresh: request.require_fresh,
+                map: request.map,
             };
             let work = context::gather(&self.context.engines, &self.context.projector, &grant, &wanted);
             let gathered = in_time(&metadata, work).await?;

@@ -175,3 +175,91 @@ async fn what_cannot_be_answered_says_why() {
     assert_eq!(client.related(nothing).await.unwrap_err().kind(), ErrorKind::Invalid);
     server.stop().await;
 }
+
+/// A crate of two files with a test and a page about it.
+fn crate_with_docs() -> tempfile::TempDir {
+    tree(&[
+        (
+            "src/engine.rs",
+            b"/// Starts cold.\npub struct Engine { heat: u32 }\n\nimpl Engine {\n    /// Warms the engine up to its working heat.\n    pub fn warm_up(&mut self) -> bool {\n        ignite(self);\n        self.heat > 90\n    }\n}\n\n/// Lights the flame.\nfn ignite(engine: &mut Engine) {\n    engine.heat += 100;\n}\n",
+        ),
+        (
+            "src/drive.rs",
+            b"use crate::engine::Engine;\n\n/// Drives off once warm.\npub fn drive_off(mut engine: Engine) -> bool {\n    engine.warm_up()\n}\n",
+        ),
+        (
+            "tests/drive_test.rs",
+            b"use car::engine::Engine;\n\n#[test]\nfn a_cold_engine_warms_up() {\n    let mut engine = Engine { heat: 0 };\n    assert!(engine.warm_up());\n}\n",
+        ),
+        ("docs/winter.md", b"# Winter\n\nBefore you leave, call `Engine::warm_up` and wait for it.\n"),
+        ("docs/summer.md", b"# Summer\n\nOpen the windows.\n"),
+    ])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_knows_who_calls_it_what_it_uses_its_tests_and_its_page() {
+    let (server, repo) = (Server::start().await, crate_with_docs());
+    server.ingest(repo.path()).await;
+    let around = NeighborsRequest { node: "Engine::warm_up".into(), ..Default::default() };
+    let found = server.client.neighbors(around).await.unwrap();
+    let told: Vec<(String, String)> = found
+        .edges
+        .iter()
+        .map(|edge| {
+            let own = &found.node.as_ref().unwrap().address;
+            let other = if edge.from == *own { &edge.to } else { &edge.from };
+            (edge.kind.clone(), other.rsplit('/').next().unwrap().to_owned())
+        })
+        .collect();
+    for (kind, other) in [
+        ("calls", "engine.rs#ignite"),
+        ("calls", "drive.rs#drive_off"),
+        ("calls", "drive_test.rs#a_cold_engine_warms_up"),
+        ("mentions", "winter.md#Winter"),
+    ] {
+        assert!(told.contains(&(kind.to_owned(), other.to_owned())), "{kind} {other} is not in {told:?}");
+    }
+    let node = found.node.unwrap();
+    assert_eq!(node.doc, "Warms the engine up to its working heat.");
+    assert!(node.signature.contains("fn warm_up(&mut self) -> bool"), "{}", node.signature);
+    let outline = OutlineRequest { node: "src/engine.rs".into(), ..Default::default() };
+    let outline = server.client.outline(outline).await.unwrap();
+    let names: Vec<String> = outline.entries.into_iter().map(|entry| entry.node.unwrap().name).collect();
+    assert_eq!(names, ["Engine", "warm_up", "ignite"]);
+
+    let pack = server.context("change how Engine::warm_up works", 600).await;
+    assert!(pack.tokens <= 600);
+    for path in ["src/engine.rs", "src/drive.rs", "tests/drive_test.rs", "docs/winter.md"] {
+        assert!(pack.items.iter().any(|item| item.path == path), "{path} is not in {}", pack.text);
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_map_fits_its_budget_and_shows_what_matters_first() {
+    let (server, repo) = (Server::start().await, crate_with_docs());
+    server.ingest(repo.path()).await;
+    let ask = async |task: &str, budget: u32, paths: &[&str]| {
+        let filter = hivemem_client::proto::SearchFilter {
+            paths: paths.iter().map(ToString::to_string).collect(),
+            ..Default::default()
+        };
+        let request = hivemem_client::proto::GatherContextRequest {
+            task: task.into(),
+            budget_tokens: Some(budget),
+            map: true,
+            filter: Some(filter),
+            ..Default::default()
+        };
+        server.client.gather_context(request).await.unwrap()
+    };
+    let whole = ask("", 1_000, &[]).await;
+    for line in ["src/drive.rs", "pub struct Engine", "fn warm_up(&mut self) -> bool", "fn ignite"] {
+        assert!(whole.text.contains(line), "{line} is not in {}", whole.text);
+    }
+    let small = ask("", 25, &[]).await;
+    assert!(small.tokens <= 25 && small.text.contains("Engine"), "{}", small.text);
+    let part = ask("driving off", 1_000, &["src/drive.rs"]).await;
+    assert!(part.text.contains("drive_off") && !part.text.contains("warm_up"), "{}", part.text);
+    server.stop().await;
+}

@@ -5,6 +5,7 @@
 
 use petgraph::stable_graph::NodeIndex;
 
+use super::names::NONE;
 use super::{Graph, Held, NOWHERE, NodeId};
 use crate::base::SourceId;
 use crate::model::NodeKind;
@@ -31,15 +32,24 @@ impl Graph {
         }
     }
 
-    /// The path of a definition within its document: `Outer::inner`.
+    /// The path of a definition within its document: `Outer::inner`. A method that stands outside of its type has the type
+    /// before it all the same.
     pub fn qualified(&self, node: NodeId) -> String {
         let chain: Vec<NodeIndex<u32>> =
             std::iter::successors(Some(node.at()), |node| self.parent(*node)).take(64).collect();
-        let definitions = chain.iter().rev().filter_map(|node| self.graph.node_weight(*node));
-        let names = definitions
-            .filter(|node| !matches!(node.kind, NodeKind::Document | NodeKind::Folder))
-            .map(|node| self.names.text(node.name));
-        names.collect::<Vec<_>>().join(INSIDE)
+        let mut path = String::new();
+        for own in chain.iter().rev().filter_map(|node| self.graph.node_weight(*node)) {
+            if matches!(own.kind, NodeKind::Document | NodeKind::Folder) {
+                continue;
+            }
+            for name in [own.owner, own.name].into_iter().filter(|name| *name != NONE) {
+                if !path.is_empty() {
+                    path.push_str(INSIDE);
+                }
+                path.push_str(self.names.text(name));
+            }
+        }
+        path
     }
 
     /// Tells definitions of one path apart.

@@ -296,6 +296,16 @@ fn names_find_addresses_paths_and_parts_of_them() {
     assert_eq!(found("file:///repo/src/pool.rs#get~2"), ["src/pool.rs#get~2"]);
     assert_eq!(found("src"), ["src/"]);
     assert!(found("nothing").is_empty());
+    let mut elsewhere = document("src/more.rs").defines(Method, "extra");
+    elsewhere.facts.nodes[0].owner = "Pool".to_owned();
+    let mut graph = graph;
+    graph.put(vec![elsewhere]);
+    let (extra, _) = graph.candidates_for("Pool::extra", 10);
+    assert_eq!(
+        graph.address(extra[0]).unwrap(),
+        "file:///repo/src/more.rs#Pool::extra",
+        "by its type though that is elsewhere"
+    );
     for node in all_nodes(&graph) {
         let address = graph.address(node).unwrap();
         if graph.kind(node) != Some(NodeKind::Passage) {

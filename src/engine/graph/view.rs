@@ -6,7 +6,7 @@ use petgraph::visit::EdgeRef;
 
 use super::names::NONE;
 use super::{Graph, NOWHERE, NodeId, STRUCTURE, lines_of};
-use crate::base::DocumentId;
+use crate::base::{DocumentId, SourceId};
 use crate::model::{EdgeKind, Lines, NodeKind, Role};
 
 /// Which end of its edges a node is looked at from.
@@ -189,6 +189,18 @@ impl Graph {
         let held = self.held_of(node.at())?;
         let place = held.nodes.iter().position(|own| *own == node.at())?;
         Some((held.id, place))
+    }
+
+    /// All definitions of kinds that `shown` takes, in documents that `passes` takes by id, source and language.
+    pub fn definitions_where(
+        &self,
+        passes: &dyn Fn(&DocumentId, &SourceId, &str) -> bool,
+        shown: &dyn Fn(NodeKind) -> bool,
+    ) -> Vec<NodeId> {
+        let documents = self.documents.iter().flatten();
+        let taken = documents.filter(|held| passes(&held.id, &held.source, self.names.text(held.language)));
+        let nodes = taken.flat_map(|held| held.nodes.iter().copied());
+        nodes.filter(|node| self.graph.node_weight(*node).is_some_and(|own| shown(own.kind))).map(NodeId::of).collect()
     }
 
     /// The passages of a document in order.

@@ -9,7 +9,7 @@ use crate::engine::graph::{EdgeView, Graph, NodeId, NodeView, Toward};
 use crate::model::{EdgeKind, Facts, Namespace};
 
 /// Documents whose signatures are looked up for one answer.
-const DOCUMENTS_MAX: usize = 64;
+pub(super) const DOCUMENTS_MAX: usize = 64;
 
 /// A node as it is shown.
 #[derive(Debug, Clone, PartialEq)]

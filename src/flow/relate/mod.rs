@@ -19,6 +19,7 @@ use crate::model::{EdgeKind, Namespace, NodeKind};
 mod describe;
 pub mod expand;
 pub mod link;
+pub mod map;
 #[cfg(test)]
 mod reference_tests;
 pub mod surround;
