@@ -191,12 +191,15 @@ pub(super) enum Projection {
     Vector,
     /// Full-text search
     Lexical,
+    /// The knowledge graphs in memory
+    Graph,
 }
 
 impl Projection {
     /// Its name in the protocol.
     pub fn wire(self) -> &'static str {
         match self {
+            Self::Graph => "graph",
             Self::Vector => "vector",
             Self::Lexical => "lexical",
         }
@@ -205,7 +208,7 @@ impl Projection {
 
 #[derive(Debug, Args)]
 pub(super) struct RebuildArgs {
-    /// Which one; without it both
+    /// Which one; without it all
     #[arg(value_enum)]
     pub projection: Option<Projection>,
 }

@@ -161,7 +161,7 @@ async fn related(client: &Client, nodes: Vec<String>, limit: u32, kinds: Vec<Str
         let Some(node) = &found.node else { continue };
         let _ = writeln!(text, "{:.4}  {}", found.score, line(node));
         let mut json = node_json(node);
-        json["score"] = render::float(found.score).into();
+        json["score"] = render::float(found.score);
         list.push(json);
     }
     also(&mut text, &reply.alternatives);

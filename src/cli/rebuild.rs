@@ -12,7 +12,9 @@ use super::session::Session;
 /// Builds indexes anew, one after the other.
 pub(super) async fn run(args: RebuildArgs, global: &Global) -> Result<(), Failure> {
     let session = Session::open(global).await?;
-    let wanted = args.projection.map_or_else(|| vec![Projection::Lexical, Projection::Vector], |one| vec![one]);
+    let wanted = args
+        .projection
+        .map_or_else(|| vec![Projection::Lexical, Projection::Vector, Projection::Graph], |one| vec![one]);
     let mut names = Vec::new();
     let outcome = async {
         for projection in wanted {
@@ -34,5 +36,5 @@ pub(super) async fn run(args: RebuildArgs, global: &Global) -> Result<(), Failur
     if global.json {
         return output::print_json(&json!({"rebuilt": names}));
     }
-    output::print(&format!("rebuilt {}", names.join(" and ")))
+    output::print(&format!("rebuilt {}", names.join(", ")))
 }

@@ -14,6 +14,7 @@ use crate::base::{ChunkId, DocumentId, Lsn};
 use crate::model::{HeldChunk, Namespace};
 
 mod compare;
+mod graphs;
 mod ground;
 
 use compare::{Findings, Index};
@@ -155,6 +156,9 @@ async fn check(engines: &Engines, projector: &Projector) -> Result<Check> {
             }
             affected.entry(namespace).or_default().insert(difference.held.document);
         }
+    }
+    if readable {
+        stores.push(graphs::check(engines, &mut affected).await?);
     }
     Ok(Check { report: Report { lsn, stores }, affected, strays, ground: ground.mendable })
 }

@@ -18,6 +18,9 @@ use crate::flow::{census, compact, repair};
 /// Names on a page that does not say how many.
 const PAGE_DEFAULT: usize = 1_000;
 
+/// The projection that is in memory alone.
+const GRAPH: &str = "graph";
+
 /// The service.
 #[derive(Debug)]
 pub struct Service {
@@ -145,16 +148,29 @@ impl Admin for Service {
         let context = self.context.clone();
         let begun = async {
             context.access.custodian(super::token(&metadata))?;
+            if request.projection == GRAPH {
+                // It is in memory, and an instant's work.
+                context.engines.graphs.rebuild(&context.engines).await?;
+                return Ok(None);
+            }
             let projection = Projection::parse(&request.projection).ok_or_else(|| {
-                let known = Projection::ALL.iter().map(|known| known.as_str()).collect::<Vec<_>>().join(", ");
+                let known = Projection::ALL.iter().map(|known| known.as_str()).chain([GRAPH]);
+                let known = known.collect::<Vec<_>>().join(", ");
                 let message = format!("projection {:?} can't be built: use one of {known}", request.projection);
                 Error::invalid("projection", message)
             })?;
             rebuild::rebuild(&context.engines, &context.projector, projection).await?;
-            Ok(projection)
+            Ok(Some(projection))
         };
         let projection = begun.await.map_err(|error: Error| status(&error))?;
         let (replies, receiver) = mpsc::channel(16);
+        let Some(projection) = projection else {
+            let head = self.context.engines.catalog.head().await.unwrap_or_default().0;
+            let done =
+                proto::RebuildProgress { projection: GRAPH.to_owned(), applied_lsn: head, lsn: head, done: true };
+            let _ = replies.send(Ok(done)).await;
+            return Ok(Response::new(ReceiverStream::new(receiver)));
+        };
         tokio::spawn(async move {
             let mut states = context.projector.watch();
             let built = context.projector.wait_built();

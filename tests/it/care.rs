@@ -291,7 +291,7 @@ fn the_commands_copy_restore_check_and_compact() {
     let restored = succeed(&["restore", &file, "--data-dir", &second, "--json"]);
     assert_eq!(restored["lsn"], 1);
     let report = succeed(&["fsck", "--data-dir", &second, "--json"]);
-    assert_eq!((&report["clean"], report["stores"].as_array().unwrap().len()), (&true.into(), 5));
+    assert_eq!((&report["clean"], report["stores"].as_array().unwrap().len()), (&true.into(), 6));
     assert!(succeed(&["compact", "--data-dir", &second, "--json"])["disk_bytes_after"].as_u64().unwrap() > 0);
 
     let mine = path("mine.txt");

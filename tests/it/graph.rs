@@ -263,3 +263,18 @@ async fn a_map_fits_its_budget_and_shows_what_matters_first() {
     assert!(part.text.contains("drive_off") && !part.text.contains("warm_up"), "{}", part.text);
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_graph_is_checked_with_the_other_stores_and_loaded_anew() {
+    let (server, repo) = (Server::start().await, crate_with_docs());
+    server.ingest(repo.path()).await;
+    server.settled().await;
+    server.client.tree(TreeRequest::default()).await.unwrap();
+    let report = server.client.fsck(false).await.unwrap();
+    let graph = report.stores.iter().find(|store| store.name == "graph").unwrap();
+    assert_eq!((graph.expected, graph.found, graph.missing, graph.surplus), (5, 5, 0, 0));
+    server.client.rebuild("graph", |_| {}).await.unwrap();
+    let around = NeighborsRequest { node: "Engine::warm_up".into(), ..Default::default() };
+    assert!(!server.client.neighbors(around).await.unwrap().edges.is_empty());
+    server.stop().await;
+}

@@ -62,7 +62,7 @@ async fn a_rebuilt_index_takes_over_without_a_gap_and_without_embedding() {
     server.settled().await;
     assert_eq!(projection(&server.client, "vector").await.generation, 2);
     assert!(server.search("quokka").await.hits[0].text.contains("quokka"));
-    assert_eq!(server.client.rebuild("graph", |_| {}).await.unwrap_err().kind(), ErrorKind::Invalid);
+    assert_eq!(server.client.rebuild("everything", |_| {}).await.unwrap_err().kind(), ErrorKind::Invalid);
     server.stop().await;
 }
 

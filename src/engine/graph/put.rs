@@ -6,6 +6,7 @@ use petgraph::visit::EdgeRef;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::names::{NONE, NameId};
+use super::scope::Scope;
 use super::{Edge, Graph, GraphDocument, Held, NOWHERE, Node, STRUCTURE, Slot, Used, paths};
 use crate::base::{DocumentId, SourceId};
 use crate::model::{EdgeKind, NodeKind};
@@ -51,6 +52,7 @@ impl Graph {
         for id in documents {
             let Some(slot) = self.by_id.remove(id) else { continue };
             let Some(held) = self.documents.get_mut(slot as usize).and_then(Option::take) else { continue };
+            touched.names.extend(held.imports.iter().map(|(local, _)| *local));
             self.forget_references(slot, &held);
             self.forget_stems(slot, &held.path, &mut touched);
             self.forget_terms(&held);
@@ -83,6 +85,7 @@ impl Graph {
         let before = self.documents.get_mut(slot as usize).and_then(Option::take);
         let mut things = Vec::new();
         if let Some(before) = &before {
+            touched.names.extend(before.imports.iter().map(|(local, _)| *local));
             self.forget_references(slot, before);
             self.forget_stems(slot, &before.path, touched);
             self.forget_terms(before);
@@ -117,6 +120,7 @@ impl Graph {
         self.place_passages(&mut held, slot, before.as_ref());
         self.place_definitions(&mut held, slot, &document, before.as_ref(), touched);
         self.note_references(&mut held, slot, &document);
+        touched.names.extend(held.imports.iter().map(|(local, _)| *local));
         self.place_mentions(&held, &document.facts);
         self.count_terms(&held);
         self.join_series(slot, &held);
@@ -156,10 +160,8 @@ impl Graph {
             }
             None => self.add(Node::new(NodeKind::Document, name, slot)),
         };
-        if let Some(folder) = folder {
-            if self.graph.find_edge(folder, node).is_none() {
-                self.graph.add_edge(folder, node, structure(EdgeKind::Contains));
-            }
+        if let Some(folder) = folder.filter(|folder| self.graph.find_edge(*folder, node).is_none()) {
+            self.graph.add_edge(folder, node, structure(EdgeKind::Contains));
         }
         if let Some(weight) = self.graph.node_weight_mut(node) {
             (weight.name, weight.parent) = (name, folder.unwrap_or(node));
@@ -279,7 +281,15 @@ impl Graph {
             if reference.kind == EdgeKind::Imports {
                 held.imports.push((local, place));
             }
-            self.users.entry(name).or_default().push((slot, place));
+            // What stands before a name decides what it means, too.
+            let scope = Scope::of(&reference.scope, self.names.text(held.language));
+            let parts: Vec<String> = scope.parts.into_iter().map(str::to_owned).collect();
+            let mut names: Vec<NameId> = parts.iter().map(|part| self.names.intern(part)).chain([name]).collect();
+            names.sort_unstable();
+            names.dedup();
+            for name in names {
+                self.users.entry(name).or_default().push((slot, place));
+            }
         }
         held.imports.sort_unstable();
     }
@@ -309,12 +319,13 @@ impl Graph {
             let used = self.held(*slot).map_or(0, |held| held.used.len());
             again.extend((0..used as u32).map(|place| (*slot, place)));
         }
-        for name in &touched.names {
-            let users = self.users.get(name).map(Vec::as_slice).unwrap_or_default();
+        for name in self.closure(touched) {
+            let users = self.users.get(&name).map(Vec::as_slice).unwrap_or_default();
             again.extend(users.iter().filter(|(slot, _)| !fresh.contains(slot)).copied());
         }
         // The order decides nothing but the order of edges, which is kept the same all the same.
         again.sort_unstable();
+        again.dedup();
         for (slot, place) in again {
             let Some(used) = self.held(slot).and_then(|held| held.used.get(place as usize)).copied() else { continue };
             if !fresh.contains(&slot) {
@@ -327,6 +338,32 @@ impl Graph {
                 self.graph.add_edge(used.from, target, Edge { kind: used.kind, confidence, reference: place });
             }
         }
+    }
+
+    /// The names whose meaning may have changed: those touched, what imports of them are called where they are imported, and
+    /// types that inherit from them, whose members may be others now.
+    fn closure(&self, touched: &Touched) -> FxHashSet<NameId> {
+        let mut names = touched.names.clone();
+        let mut queue: Vec<NameId> = names.iter().copied().collect();
+        while let Some(name) = queue.pop() {
+            for (slot, place) in self.users.get(&name).map(Vec::as_slice).unwrap_or_default() {
+                let Some(held) = self.held(*slot) else { continue };
+                let Some(used) = held.used.get(*place as usize) else { continue };
+                let further = match used.kind {
+                    EdgeKind::Imports => {
+                        held.imports.iter().find(|(_, import)| import == place).map(|(local, _)| *local)
+                    }
+                    EdgeKind::Inherits | EdgeKind::Implements => {
+                        self.graph.node_weight(used.from).map(|from| from.name)
+                    }
+                    _ => None,
+                };
+                if let Some(further) = further.filter(|further| names.insert(*further)) {
+                    queue.push(further);
+                }
+            }
+        }
+        names
     }
 
     fn add(&mut self, node: Node) -> NodeIndex<u32> {
@@ -363,7 +400,13 @@ impl Graph {
     }
 
     fn forget_references(&mut self, slot: Slot, held: &Held) {
-        let names: FxHashSet<NameId> = held.used.iter().map(|used| used.name).collect();
+        let language = self.names.text(held.language).to_owned();
+        let mut names: FxHashSet<NameId> = FxHashSet::default();
+        for used in &held.used {
+            names.insert(used.name);
+            let scope = Scope::of(self.names.text(used.scope), &language);
+            names.extend(scope.parts.iter().filter_map(|part| self.names.find(part)));
+        }
         for name in names {
             if let Some(users) = self.users.get_mut(&name) {
                 users.retain(|(other, _)| *other != slot);

@@ -173,6 +173,11 @@ impl Graph {
         (count(Direction::Outgoing) + count(Direction::Incoming)).min(limit)
     }
 
+    /// All documents in it, in no order.
+    pub fn all_documents(&self) -> impl Iterator<Item = DocumentId> + '_ {
+        self.by_id.keys().copied()
+    }
+
     /// The node of a document.
     pub fn document(&self, id: DocumentId) -> Option<NodeId> {
         self.by_id.get(&id).and_then(|slot| self.held(*slot)).map(|held| NodeId::of(held.node))

@@ -92,15 +92,8 @@ impl Graphs {
     /// # Errors
     /// Those of the catalogue.
     pub async fn follow(&self, engines: &Engines) -> Result<bool> {
-        let all: Vec<(Namespace, Arc<Loaded>)> = {
-            let all = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-            all.iter().map(|(namespace, loaded)| (namespace.clone(), Arc::clone(loaded))).collect()
-        };
         let mut moved = false;
-        for (namespace, loaded) in all {
-            if loaded.applied() == Lsn(0) {
-                continue;
-            }
+        for (namespace, loaded) in self.loaded() {
             moved |= catch_up(engines, &namespace, &loaded).await?;
             if loaded.read().is_worn() {
                 let _one = loaded.moving.lock().await;
@@ -110,9 +103,23 @@ impl Graphs {
         Ok(moved)
     }
 
-    /// Forgets the graph of a namespace; it is loaded again when it is asked for.
-    pub fn drop(&self, namespace: &Namespace) {
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).remove(namespace);
+    /// The graphs that are loaded, by namespace.
+    pub fn loaded(&self) -> Vec<(Namespace, Arc<Loaded>)> {
+        let all = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let ready = all.iter().filter(|(_, loaded)| loaded.applied() != Lsn(0));
+        ready.map(|(namespace, loaded)| (namespace.clone(), Arc::clone(loaded))).collect()
+    }
+
+    /// Loads all graphs anew that are loaded; the old ones answer meanwhile.
+    ///
+    /// # Errors
+    /// Those of the catalogue.
+    pub async fn rebuild(&self, engines: &Engines) -> Result<()> {
+        for (namespace, loaded) in self.loaded() {
+            let _one = loaded.moving.lock().await;
+            fill(engines, &namespace, &loaded).await?;
+        }
+        Ok(())
     }
 
     async fn load(&self, engines: &Engines, namespace: &Namespace, loaded: &Arc<Loaded>) -> Result<()> {

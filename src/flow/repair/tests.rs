@@ -164,7 +164,17 @@ async fn a_sound_server_is_clean_and_a_repair_changes_nothing() {
     let report = bench.fsck().await;
     assert!(report.is_clean(), "{report:?}");
     let counts: Vec<_> = report.stores.iter().map(|store| (store.name, store.expected, store.found)).collect();
-    assert_eq!(counts, [("catalogue", 2, 2), ("log", 2, 2), ("embeddings", 2, 2), ("lexical", 2, 2), ("vector", 2, 2)]);
+    assert_eq!(
+        counts,
+        [
+            ("catalogue", 2, 2),
+            ("log", 2, 2),
+            ("embeddings", 2, 2),
+            ("lexical", 2, 2),
+            ("vector", 2, 2),
+            ("graph", 2, 2)
+        ]
+    );
     let outcome = repair(&bench.engines, &bench.projector, &bench.custodian).await.unwrap();
     assert_eq!((outcome.left, bench.engines.catalog.head().await.unwrap()), (None, report.lsn));
     bench.stop().await;
