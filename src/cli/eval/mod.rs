@@ -4,10 +4,8 @@
 mod code;
 mod documents;
 mod host;
-mod metrics;
 mod report;
 mod routing;
-mod sets;
 
 use std::path::Path;
 
@@ -17,7 +15,7 @@ use super::output;
 
 use host::{Host, ResultsFile};
 use report::{Overall, Part, Summary};
-use sets::{CodeRepo, RetrievalSet};
+use crate::server::sets::{self, CodeRepo, RetrievalSet};
 
 /// What sort of sets is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
