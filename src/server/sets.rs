@@ -131,6 +131,12 @@ pub fn set_name(dir: &Path) -> String {
     whole.file_name().map_or_else(|| "set".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
+/// Bytes of a retrieval set's files; 0 for what is not there.
+pub fn retrieval_bytes(dir: &Path) -> u64 {
+    let files = ["corpus.jsonl", "queries.jsonl", "qrels.tsv", "spans.jsonl"];
+    files.iter().filter_map(|name| std::fs::metadata(dir.join(name)).ok()).map(|file| file.len()).sum()
+}
+
 /// Reads a retrieval set.
 ///
 /// # Errors
@@ -298,8 +304,7 @@ fn read_qrels(path: &Path) -> Result<HashMap<String, HashMap<String, u32>>> {
     let text = read_text(path)?;
     let mut gains: HashMap<String, HashMap<String, u32>> = HashMap::new();
     for (index, line) in text.lines().enumerate().skip(1).filter(|(_, line)| !line.trim().is_empty()) {
-        let malformed =
-            || broken(format!("{} line {}: not query, document, relevance", path.display(), index + 1));
+        let malformed = || broken(format!("{} line {}: not query, document, relevance", path.display(), index + 1));
         let mut fields = line.split('\t').map(str::trim);
         let (Some(query), Some(doc), Some(relevance)) = (fields.next(), fields.next(), fields.next()) else {
             return Err(malformed());

@@ -13,9 +13,9 @@ use super::args::{EvalArgs, EvalCommand, Global};
 use super::failure::Failure;
 use super::output;
 
+use crate::server::sets::{self, CodeRepo, RetrievalSet};
 use host::{Host, ResultsFile};
 use report::{Overall, Part, Summary};
-use crate::server::sets::{self, CodeRepo, RetrievalSet};
 
 /// What sort of sets is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -32,8 +32,7 @@ struct Routed {
 
 /// Runs the command.
 pub(super) async fn run(args: RoutingArgs, global: &super::Global) -> Result<(), Failure> {
-    let loaded =
-        args.eval.sets.iter().map(|dir| sets::read_routing(dir)).collect::<Result<Vec<RoutingSet>, _>>()?;
+    let loaded = args.eval.sets.iter().map(|dir| sets::read_routing(dir)).collect::<Result<Vec<RoutingSet>, _>>()?;
     let mut results = ResultsFile::create(args.eval.results.as_deref())?;
     let (mut all, mut seconds, mut lines) = (Vec::new(), 0.0, Vec::new());
     for (dir, set) in args.eval.sets.iter().zip(loaded) {
