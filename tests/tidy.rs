@@ -16,8 +16,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("engine", &["base", "model"]),
     ("flow", &["base", "model", "rank", "engine"]),
     ("rpc", &["base", "model", "rank", "engine", "flow"]),
-    ("server", &["base", "model", "engine", "flow", "rpc"]),
-    ("cli", &["base", "server"]),
+    ("server", &["base", "model", "rank", "engine", "flow", "rpc"]),
+    ("cli", &["base", "rank", "server"]),
 ];
 
 /// Crate → the only folders that may name it.

@@ -13,6 +13,10 @@ pub const DOCUMENT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Documents in one message of a put stream.
 pub const PUT_BATCH_DOCUMENTS_MAX: usize = 512;
 
+/// Largest labelled set that a new model has to pass: it is read at every start and stays in memory. At 800 bytes a chunk
+/// 64 MiB are 80,000 chunks, which two small models embed in some ten minutes.
+pub const GATE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
 /// Longest query, in bytes. The embedder reads 256 tokens, about 1 KiB; a pasted stack trace or diff is under 32 KiB.
 pub const QUERY_BYTES_MAX: usize = 32 * 1024;
 

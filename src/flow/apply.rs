@@ -58,6 +58,8 @@ pub struct Projections {
     pub vector_next: Option<Lsn>,
     /// Why an index that is being built does not get on, if so.
     pub next_problem: Option<String>,
+    /// Why the configured model does not answer and will not, if so ([`super::gate`]).
+    pub refused: Option<String>,
 }
 
 /// Whether a follower feeds the index that answers, or one that shall.
@@ -250,6 +252,22 @@ impl Projector {
         let mut changed = None;
         self.state.send_modify(|state| changed = change(state));
         changed
+    }
+
+    /// No vector index is being built any more, and none took over.
+    pub(super) fn give_up_vectors(&self) {
+        self.state.send_modify(|state| (state.vector_next, state.next_problem) = (None, None));
+    }
+
+    /// Shows why the configured model is not used.
+    pub fn refuse(&self, why: String) {
+        self.state.send_modify(|state| state.refused = Some(why));
+    }
+
+    /// # Errors
+    /// Unavailable if the server stops.
+    pub(super) fn check_running(&self) -> Result<()> {
+        if self.stopping_now() { Err(stopping()) } else { Ok(()) }
     }
 
     fn stopping_now(&self) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! `ingest` and `put` bring documents to the ground state, `apply` carries them on to the projections, `recall` finds,
 //! `context` packs, `route` chooses tools, `forget` removes, `watch` follows sources, `census` counts, `repair` compares the stores and mends them,
-//! `rebuild` makes indexes anew, `compact` gives space back, `backup` copies it all to one file. None of them names a
+//! `rebuild` makes indexes anew, `gate` judges a new model, `compact` gives space back, `backup` copies it all to one file. None of them names a
 //! backend; each takes a [`access::Grant`], or a [`access::Custodian`] for the whole server.
 
 use std::sync::Arc;
@@ -31,6 +31,7 @@ pub mod facts;
 mod fault_tests;
 pub mod forget;
 pub mod freshness;
+pub mod gate;
 #[cfg(test)]
 mod history_tests;
 pub mod ingest;

@@ -9,10 +9,11 @@ use super::build::{self, Facts};
 use super::ingest::{self, Phase, Progress, ProgressSink, Report};
 use crate::base::error::{Error, Result};
 use crate::base::limits::{DOCUMENT_BYTES_MAX, NAME_BYTES_MAX, TAGS_MAX, URI_BYTES_MAX};
+use crate::base::tokens::TokenCounter;
 use crate::base::{ContentHash, DocumentId, Timestamp};
 use crate::engine::catalog::Source;
-use crate::engine::parse::{Media, media};
-use crate::model::{DocumentKind, DocumentWrite, Role, Trust};
+use crate::engine::parse::{ChunkSizes, Media, media};
+use crate::model::{DocumentKind, DocumentWrite, Namespace, Role, Trust};
 
 /// Source of documents whose caller names none.
 pub const INLINE_SOURCE: &str = "inline:";
@@ -85,28 +86,9 @@ impl<'a> Put<'a> {
         let parsed = self.engines.door.run(move || {
             let counter = engines.embedder.counter();
             let one = |input: InputDocument| {
-                let uri = full_uri(&source.uri, &input.uri);
                 let path = input.uri.clone();
-                let parsed = media_of(&input).and_then(|media| {
-                    let content = ContentHash::of(&input.content);
-                    let facts = Facts {
-                        namespace: namespace.clone(),
-                        source: source.id,
-                        path: path_of(&input.uri),
-                        uri,
-                        title: input.title.filter(|title| !title.is_empty()),
-                        modified_at: input.modified_at,
-                        tags: input.tags,
-                        metadata: input.metadata,
-                        trust: input.trust.unwrap_or(Trust::Agent),
-                        expires_at: input.expires_at,
-                        repeats: input.repeats,
-                        indexed_at: engines.clock.now(),
-                    };
-                    build::document(facts, &media, &input.content, content, engines.sizes, &*counter)
-                        .map_err(|skip| skip.as_str().to_owned())
-                });
-                parsed.map_err(|reason| (path, reason))
+                build(input, &namespace, &source, engines.clock.now(), engines.sizes, &*counter)
+                    .map_err(|reason| (path, reason))
             };
             Ok(documents.into_iter().map(one).collect::<Vec<_>>())
         });
@@ -156,7 +138,42 @@ impl<'a> Put<'a> {
     }
 }
 
-fn check(input: &InputDocument) -> Result<()> {
+/// Parses one into what is stored of it.
+///
+/// # Errors
+/// The reason why it can't be.
+pub(super) fn build(
+    input: InputDocument,
+    namespace: &Namespace,
+    source: &Source,
+    now: Timestamp,
+    sizes: ChunkSizes,
+    counter: &dyn TokenCounter,
+) -> Result<DocumentWrite, String> {
+    let media = media_of(&input)?;
+    let content = ContentHash::of(&input.content);
+    let facts = Facts {
+        namespace: namespace.clone(),
+        source: source.id,
+        path: path_of(&input.uri),
+        uri: full_uri(&source.uri, &input.uri),
+        title: input.title.filter(|title| !title.is_empty()),
+        modified_at: input.modified_at,
+        tags: input.tags,
+        metadata: input.metadata,
+        trust: input.trust.unwrap_or(Trust::Agent),
+        expires_at: input.expires_at,
+        repeats: input.repeats,
+        indexed_at: now,
+    };
+    build::document(facts, &media, &input.content, content, sizes, counter).map_err(|skip| skip.as_str().to_owned())
+}
+
+/// Checks one against the limits.
+///
+/// # Errors
+/// Invalid or over a limit, naming it.
+pub(super) fn check(input: &InputDocument) -> Result<()> {
     check_uri("documents.uri", &input.uri)?;
     if input.content.len() as u64 > DOCUMENT_BYTES_MAX {
         return Err(Error::limit(

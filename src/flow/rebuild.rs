@@ -4,6 +4,10 @@
 //! one answers, and when it has caught up the catalogue records it as the serving one; from that moment it answers. The
 //! vectors of a rebuild come from the cache; those of a new model are made in the background, and searches keep to the old
 //! model and its vectors until all of them are there. Interrupted, the building goes on at the next start.
+//!
+//! Before anything is embedded with a new model it may have to pass a [`Gate`]. One that does not is given up: nothing is
+//! built, the old model goes on answering, and `stats` says why. The verdict is kept, so the next start does not begin
+//! again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +17,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Engines;
 use super::apply::Projector;
+use super::gate::Gate;
 use crate::base::Lsn;
 use crate::base::error::{Error, Kind, Result};
 use crate::engine::catalog::Catalog;
 use crate::engine::embed::Embedder;
 use crate::engine::lexical::LexicalIndex;
+use crate::engine::parse::ChunkSizes;
 use crate::engine::vector::VectorIndex;
 use crate::model::document::named_enum;
 
@@ -96,6 +102,11 @@ pub trait Workshop: Send + Sync {
     /// Describes where the configured embedder comes from.
     fn source(&self) -> String;
 
+    /// What another model has to pass before it may answer.
+    fn gate(&self) -> Option<&Arc<Gate>> {
+        None
+    }
+
     /// Removes all generations of a projection but these.
     async fn keep_only(&self, projection: Projection, generations: &[u64]) -> Result<()>;
 }
@@ -168,16 +179,23 @@ pub struct Opened {
     pub words_next: Option<Words>,
     /// One whose building was begun, or is called for by another configured model.
     pub space_next: Option<Space>,
+    /// Why the configured model is not built for.
+    pub refused: Option<String>,
 }
 
-/// Opens the serving generations and those that are being built. `embedder` is the configured one.
+/// Opens the serving generations and those that are being built. `embedder` is the configured one, `sizes` those of chunks.
 ///
 /// # Errors
 /// Those of the catalogue and of the indexes.
-pub async fn open(catalog: &dyn Catalog, workshop: &dyn Workshop, embedder: &Arc<dyn Embedder>) -> Result<Opened> {
+pub async fn open(
+    catalog: &dyn Catalog,
+    workshop: &dyn Workshop,
+    embedder: &Arc<dyn Embedder>,
+    sizes: ChunkSizes,
+) -> Result<Opened> {
     let (words, words_next) = open_words(catalog, workshop).await?;
-    let (space, space_next) = open_spaces(catalog, workshop, embedder).await?;
-    Ok(Opened { words, space, words_next, space_next })
+    let Spaces { space, next: space_next, refused } = open_spaces(catalog, workshop, embedder, sizes).await?;
+    Ok(Opened { words, space, words_next, space_next, refused })
 }
 
 async fn open_words(catalog: &dyn Catalog, workshop: &dyn Workshop) -> Result<(Words, Option<Words>)> {
@@ -196,11 +214,18 @@ async fn open_words(catalog: &dyn Catalog, workshop: &dyn Workshop) -> Result<(W
     Ok((words, next))
 }
 
+struct Spaces {
+    space: Space,
+    next: Option<Space>,
+    refused: Option<String>,
+}
+
 async fn open_spaces(
     catalog: &dyn Catalog,
     workshop: &dyn Workshop,
     embedder: &Arc<dyn Embedder>,
-) -> Result<(Space, Option<Space>)> {
+    sizes: ChunkSizes,
+) -> Result<Spaces> {
     let kind = Projection::Vector;
     let wanted = embedder.model().key();
     let serving = Record::read(catalog, kind.serving()).await?;
@@ -216,12 +241,25 @@ async fn open_spaces(
         let record = Record { generation: last + 1, model: wanted, source: workshop.source() };
         record.write(catalog, kind.serving()).await?;
         workshop.keep_only(kind, &[record.generation]).await?;
-        return Ok((space(catalog, workshop, record.generation, embedder).await?, None));
+        let space = space(catalog, workshop, record.generation, embedder).await?;
+        return Ok(Spaces { space, next: None, refused: None });
     };
     let changes = model.model().key() != wanted;
-    let next = match begun.filter(|record| record.generation > generation && record.model == wanted) {
+    let refused = match workshop.gate().filter(|_| changes) {
+        Some(gate) => {
+            let kept = gate.kept(catalog, sizes, &*model, &**embedder).await?;
+            kept.and_then(|verdict| gate.refusal(&verdict))
+        }
+        None => None,
+    };
+    if let Some(why) = &refused {
+        tracing::warn!("{why}");
+        catalog.drop_checkpoint(kind.next()).await?;
+    }
+    let begun = begun.filter(|record| record.generation > generation && record.model == wanted);
+    let next = match begun.filter(|_| refused.is_none()) {
         Some(record) => Some(record.generation),
-        None if changes => {
+        None if changes && refused.is_none() => {
             let record = Record { generation: last + 1, model: wanted, source: workshop.source() };
             record.write(catalog, kind.next()).await?;
             Some(record.generation)
@@ -235,7 +273,7 @@ async fn open_spaces(
         Some(generation) => Some(space(catalog, workshop, generation, embedder).await?),
         None => None,
     };
-    Ok((serving, next))
+    Ok(Spaces { space: serving, next, refused })
 }
 
 /// The model that the serving vectors were made by, if it can still be had.
@@ -294,13 +332,49 @@ pub async fn rebuild(engines: &Engines, projector: &Arc<Projector>, projection: 
         Projection::Vector => {
             let serving = engines.space.get();
             let generation = serving.generation + 1;
-            let record = Record { generation, model: serving.embedder.model().key(), source: workshop.source() };
-            record.write(catalog, projection.next()).await?;
+            let model = serving.embedder.model().key();
+            let source = source_of(engines, workshop, &model).await?;
+            Record { generation, model, source }.write(catalog, projection.next()).await?;
             let space = space(catalog, workshop, generation, &serving.embedder).await?;
             projector.build_vectors(engines, Arc::new(space)).await?;
             Ok(generation)
         }
     }
+}
+
+/// Where `model` comes from: the configured one from where it is configured, another that serves from where it came from.
+async fn source_of(engines: &Engines, workshop: &dyn Workshop, model: &str) -> Result<String> {
+    let configured = engines.embedder.model().key() == model;
+    let serving = Record::read(&*engines.catalog, Projection::Vector.serving()).await?;
+    let serving = serving.filter(|record| !configured && record.model == model);
+    Ok(serving.map_or_else(|| workshop.source(), |record| record.source))
+}
+
+/// Whether the model of `space` may answer. One that may not is given up.
+///
+/// # Errors
+/// Those of the models and of the catalogue; unavailable if the server stops.
+pub(super) async fn admits(engines: &Engines, projector: &Arc<Projector>, space: &Arc<Space>) -> Result<bool> {
+    let Some(gate) = projector.workshop().gate() else { return Ok(true) };
+    let serving = engines.space.get();
+    if serving.embedder.model().key() == space.embedder.model().key() {
+        return Ok(true);
+    }
+    let verdict = gate.judge(engines, projector, &serving.embedder, &space.embedder).await?;
+    let Some(why) = gate.refusal(&verdict) else {
+        gate.log_passed(&verdict);
+        return Ok(true);
+    };
+    tracing::warn!("{why}");
+    let kind = Projection::Vector;
+    engines.catalog.drop_checkpoint(kind.next()).await?;
+    engines.catalog.drop_checkpoint(&space.checkpoint()).await?;
+    projector.refuse(why);
+    // Only when its files are gone may a rebuild take its number.
+    let held = Arc::clone(projector);
+    let given_up = move || held.give_up_vectors();
+    retire_then(engines, projector, kind, serving.generation, Arc::clone(space), given_up);
+    Ok(false)
 }
 
 /// Lets `words` answer if they reflect all that the serving index does.
@@ -343,7 +417,8 @@ pub(super) async fn space_takes_over(
     }
     let kind = Projection::Vector;
     let model = space.embedder.model().key();
-    let record = Record { generation: space.generation, model: model.clone(), source: projector.workshop().source() };
+    let source = source_of(engines, projector.workshop(), &model).await?;
+    let record = Record { generation: space.generation, model: model.clone(), source };
     record.write(&*engines.catalog, kind.serving()).await?;
     let old = projector.switch(|state| {
         (applied >= state.vector).then(|| {
@@ -375,6 +450,18 @@ fn retire<T: Send + Sync + 'static>(
     kept: u64,
     old: Arc<T>,
 ) {
+    retire_then(engines, projector, kind, kept, old, || {});
+}
+
+/// Removes what is not used any more once nobody reads from it, and goes on with `then`.
+fn retire_then<T: Send + Sync + 'static>(
+    engines: &Engines,
+    projector: &Arc<Projector>,
+    kind: Projection,
+    kept: u64,
+    old: Arc<T>,
+    then: impl FnOnce() + Send + 'static,
+) {
     let (held, keeper) = (Arc::clone(projector), engines.rebuilding.clone());
     projector.wake();
     projector.keep(tokio::spawn(async move {
@@ -389,5 +476,6 @@ fn retire<T: Send + Sync + 'static>(
         if let Err(error) = held.workshop().keep_only(kind, &[kept]).await {
             tracing::warn!(error = %error.chain(), "a replaced index could not be removed; the next start tries again");
         }
+        then();
     }));
 }

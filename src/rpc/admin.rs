@@ -58,7 +58,7 @@ impl Admin for Service {
             entries: census.vectors.points,
             indexed_entries: census.vectors.indexed_points,
             manifest: space.manifest(),
-            problem: state.vector_problem.unwrap_or_default(),
+            problem: state.vector_problem.or(state.refused).unwrap_or_default(),
             generation: space.generation,
             next_lsn: state.vector_next.map(|lsn| lsn.0),
         };

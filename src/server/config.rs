@@ -1,14 +1,20 @@
 //! Configuration: raw file → validated values. The default file is embedded and explained key by key; a file of the
 //! user's is laid over it, and whatever is wrong in it refuses to start and names the key.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
 
 use super::environment::Environment;
+use super::sets;
 use crate::base::error::{Context, Error, Kind, Result};
+use crate::base::limits::GATE_BYTES_MAX;
 use crate::engine::embed::local::{LocalOptions, ModelSource};
 use crate::engine::parse::ChunkSizes;
+use crate::flow::gate::{Gate, Question};
+use crate::flow::put::InputDocument;
 
 /// The default file.
 pub const DEFAULT: &str = include_str!("../../config/default.toml");
@@ -33,6 +39,8 @@ struct RawEmbedder {
     runtime: String,
     sessions: usize,
     query_threads: usize,
+    gate: String,
+    gate_loss_max: f64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -65,6 +73,8 @@ pub struct Config {
     pub token: Option<String>,
     /// The embedding model.
     pub embedder: LocalOptions,
+    /// What another model has to pass.
+    pub gate: Option<Arc<Gate>>,
     /// Sizes of chunks.
     pub chunks: ChunkSizes,
     /// Folders that sources may lie in; empty: anywhere.
@@ -123,7 +133,9 @@ impl Config {
         let data_dir = non_empty(&raw.data_dir).map(PathBuf::from).or_else(|| environment.data_dir.clone());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let or_cores = |wanted: usize, most: usize| if wanted == 0 { cores.min(most) } else { wanted };
+        let gate = gate(&raw.embedder)?;
         Ok(Self {
+            gate,
             listen: raw.listen,
             data_dir: data_dir.ok_or_else(|| no_home("data_dir"))?,
             token: non_empty(&raw.token).map(str::to_owned).or_else(|| environment.token.clone()),
@@ -171,6 +183,35 @@ fn model_source(raw: &RawEmbedder, environment: &Environment) -> Option<ModelSou
     }
     let usual = || environment.cache_dir.as_ref().map(|cache| cache.join("models/all-minilm-l6-v2-int8"));
     prepared(environment).map(|prepared| prepared.model_dir).or_else(usual).map(ModelSource::Folder)
+}
+
+/// The set that another model has to pass, read and checked.
+fn gate(raw: &RawEmbedder) -> Result<Option<Arc<Gate>>> {
+    let bad = |key: &str, what: String| Error::new(Kind::Precondition, format!("bad configuration: {key} {what}"));
+    if !(0.0..=1.0).contains(&raw.gate_loss_max) {
+        return Err(bad("embedder.gate_loss_max", format!("is {}, it must be 0 to 1", raw.gate_loss_max)));
+    }
+    let Some(dir) = non_empty(&raw.gate).map(Path::new) else { return Ok(None) };
+    let unusable =
+        |error: Error| bad("embedder.gate", format!("is no usable set: {}: {}", dir.display(), error.chain()));
+    let bytes = sets::retrieval_bytes(dir);
+    if bytes > GATE_BYTES_MAX {
+        return Err(bad(
+            "embedder.gate",
+            format!("is {}, of {bytes} bytes; the limit is {GATE_BYTES_MAX}: give a smaller set", dir.display()),
+        ));
+    }
+    let set = sets::read_retrieval(dir).map_err(unusable)?;
+    let documents = set.documents.into_iter().map(|document| InputDocument {
+        uri: document.uri(),
+        title: Some(document.title),
+        content: document.text.into_bytes(),
+        ..InputDocument::default()
+    });
+    let by_uri = |gains: HashMap<String, u32>| gains.into_iter().map(|(id, gain)| (sets::uri(&id), gain)).collect();
+    let questions = set.queries.into_iter().map(|query| Question { text: query.text, gains: by_uri(query.gains) });
+    let gate = Gate::new(set.name, documents.collect(), questions.collect(), raw.gate_loss_max);
+    gate.map(|gate| Some(Arc::new(gate))).map_err(unusable)
 }
 
 fn runtime(raw: &RawEmbedder, environment: &Environment) -> Option<PathBuf> {
@@ -237,6 +278,28 @@ mod tests {
     }
 
     #[test]
+    fn a_gate_is_read_at_the_start_and_what_is_wrong_with_it_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        let parse = || Config::parse(&format!("[embedder]\ngate = {:?}\n", dir.path()), &environment());
+        let refused = |what: &str| {
+            let error = parse().unwrap_err();
+            assert_eq!(error.kind(), Kind::Precondition);
+            assert!(error.message().contains("embedder.gate") && error.message().contains(what), "{error}");
+        };
+        refused("corpus.jsonl");
+        write("corpus.jsonl", "{\"id\":\"a\",\"text\":\"x\"}\n{oops}\n");
+        refused("corpus.jsonl line 2");
+        write("corpus.jsonl", "{\"id\":\"a\",\"text\":\"x\"}\n");
+        write("queries.jsonl", "{\"id\":\"q\",\"text\":\"?\"}\n");
+        write("qrels.tsv", "head\nq\tb\t1\n");
+        refused("no question wants a document");
+        write("qrels.tsv", "head\nq\ta\t1\n");
+        assert!(parse().unwrap().gate.is_some());
+        assert!(Config::parse("", &environment()).unwrap().gate.is_none());
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (text, key) in [
             ("chunk = 1", "chunk"),
@@ -245,6 +308,9 @@ mod tests {
             ("listen = \":7411\"", "HOST:PORT"),
             ("listen = \"127.0.0.1:99999\"", "HOST:PORT"),
             ("[chunks]\ntokens_max = 3", "chunks.tokens_max"),
+            ("[embedder]\ngate = \"/no/such/set\"", "embedder.gate is no usable set: /no/such/set"),
+            ("[embedder]\ngate_loss_max = 1.5", "embedder.gate_loss_max"),
+            ("[embedder]\ngate_loss_max = nan", "embedder.gate_loss_max"),
             ("[chunks]\ntokens_max = \"many\"", "tokens_max"),
             ("listen = ", "listen"),
             ("[ingest]\nroots = [\"/no/such/folder\"]", "/no/such/folder"),

@@ -11,6 +11,7 @@ mod http;
 mod local;
 mod restore;
 mod run;
+pub mod sets;
 mod wire;
 
 pub use config::Config;

@@ -25,6 +25,7 @@ use crate::engine::vector::edge::{EdgeIndex, EdgeSettings, Opened};
 use crate::flow::access::Access;
 use crate::flow::apply::Projector;
 use crate::flow::backup::COPY_PREFIX;
+use crate::flow::gate::Gate;
 use crate::flow::rebuild::{self, Projection, Workshop};
 use crate::flow::route::Routing;
 use crate::flow::slot::Slot;
@@ -67,12 +68,13 @@ impl Assembly {
             dir: dir.clone(),
             head: catalog.head().await?,
             embedder: config.embedder.clone(),
+            gate: config.gate.clone(),
             door: door.clone(),
             index_jobs: cores * INDEX_JOBS_PER_CORE,
         });
         let embedder = workshop.embedder(&workshop.source()).await?;
         check_sizes(config, embedder.model().tokens_max)?;
-        let opened = rebuild::open(&*catalog, &*workshop, &embedder).await?;
+        let opened = rebuild::open(&*catalog, &*workshop, &embedder, config.chunks).await?;
         let engines = Engines {
             catalog: Arc::clone(&catalog) as Arc<dyn Catalog>,
             registry: Arc::clone(&catalog) as Arc<dyn Registry>,
@@ -91,6 +93,9 @@ impl Assembly {
         let projector = Projector::start(&engines, workshop).await?;
         if let Some(words) = opened.words_next {
             projector.build_words(&engines, Arc::new(words));
+        }
+        if let Some(why) = opened.refused {
+            projector.refuse(why);
         }
         if let Some(space) = opened.space_next {
             projector.build_vectors(&engines, Arc::new(space)).await?;
@@ -176,6 +181,7 @@ struct Workroom {
     /// Newest log position at the start.
     head: Lsn,
     embedder: LocalOptions,
+    gate: Option<Arc<Gate>>,
     door: Door,
     index_jobs: usize,
 }
@@ -229,6 +235,10 @@ impl Workshop for Workroom {
 
     fn source(&self) -> String {
         serde_json::json!(self.embedder.source).to_string()
+    }
+
+    fn gate(&self) -> Option<&Arc<Gate>> {
+        self.gate.as_ref()
     }
 
     async fn keep_only(&self, projection: Projection, generations: &[u64]) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hivemem::server::ServeOptions;
+use hivemem::server::{LocalServer, ServeOptions};
 use hivemem_client::proto::{ProjectionStats, SearchMode, SearchRequest};
 use hivemem_client::{Client, ErrorKind};
 
@@ -66,18 +66,54 @@ async fn a_rebuilt_index_takes_over_without_a_gap_and_without_embedding() {
     server.stop().await;
 }
 
-/// A configuration with another model, which lies in `dir` too.
-fn other_model(dir: &Path) -> PathBuf {
+/// A configuration with another model, which lies in `dir` too, and `more` about it.
+fn other_model(dir: &Path, more: &str) -> PathBuf {
     let config = dir.join("config.toml");
     let model = crate::model::under_another_revision(dir).display().to_string();
-    std::fs::write(&config, format!("[embedder]\nmodel_dir = {model:?}\n")).unwrap();
+    std::fs::write(&config, format!("[embedder]\nmodel_dir = {model:?}\n{more}")).unwrap();
     config
+}
+
+/// The same weights under another revision rank a set alike, so they pass a gate that allows no loss.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_is_as_good_passes_the_gate() {
+    let files = tempfile::tempdir().unwrap();
+    let set = files.path().join("labelled");
+    std::fs::create_dir(&set).unwrap();
+    let config = other_model(files.path(), &format!("gate = {set:?}\ngate_loss_max = 0\n"));
+    let options = || ServeOptions { config: Some(config.clone()), ..ServeOptions::default() };
+    let server = Server::start().await;
+    server.put(&[("note.md", "# Note\n\nThe connection pool has seven slots.\n")]).await;
+    let data = server.close().await;
+
+    let wanted = ServeOptions { data_dir: Some(data.path().to_owned()), ..options() };
+    let refused = LocalServer::start(wanted).await.err().expect("the set has no files").to_string();
+    assert!(refused.contains("embedder.gate") && refused.contains("corpus.jsonl"), "{refused}");
+
+    let corpus = r#"{"id":"pool","title":"Pool","text":"Idle connections are kept for reuse."}
+{"id":"retry","title":"Retry","text":"Waits longer after each failed attempt."}
+"#;
+    std::fs::write(set.join("corpus.jsonl"), corpus).unwrap();
+    std::fs::write(set.join("queries.jsonl"), "{\"id\":\"q\",\"text\":\"exponential backoff\"}\n").unwrap();
+    std::fs::write(set.join("qrels.tsv"), "query-id\tcorpus-id\tscore\nq\tretry\t1\n").unwrap();
+    let server = Server::open_with(data, options()).await;
+    for _ in 0..600 {
+        if server.client.stats().await.unwrap().model.unwrap().revision == "another" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(server.client.stats().await.unwrap().model.unwrap().revision, "another");
+    let vector = projection(&server.client, "vector").await;
+    assert_eq!((vector.generation, vector.entries, vector.problem.as_str()), (2, 1, ""));
+    assert!(server.search("connection pool").await.completeness.unwrap().complete);
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_model_is_built_beside_the_old_one_and_survives_interruptions() {
     let files = tempfile::tempdir().unwrap();
-    let config = other_model(files.path());
+    let config = other_model(files.path(), "");
     let server = Server::start().await;
     let notes: Vec<(String, String)> = (0..400)
         .map(|n| (format!("n{n}.md"), format!("# Note {n}\n\nThe connection pool of shard {n} has {} slots.\n", n * 7)))

@@ -12,9 +12,9 @@ use super::super::ingest::absolute_source;
 use super::super::progress::query_bar;
 use super::super::render;
 use super::host::{Asker, ResultsFile, follow};
-use super::metrics::{FileChunk, K, rank_targets};
 use super::report::{Measure, Part, Scored};
-use super::sets::CodeRepo;
+use crate::rank::metrics::{FileChunk, K, rank_targets};
+use crate::server::sets::CodeRepo;
 
 /// The metric gives no credit for a second chunk of a file, so files are what is asked for.
 const PER_DOCUMENT_MAX: u32 = 1;

@@ -13,9 +13,9 @@ use super::super::failure::Failure;
 use super::super::progress::query_bar;
 use super::super::render;
 use super::host::{Asker, ResultsFile, follow};
-use super::metrics::{K, SPAN_K, Span, rank_documents, score_spans};
 use super::report::{Measure, Part, Scored};
-use super::sets::{Document, Query, RetrievalSet};
+use crate::rank::metrics::{K, SPAN_K, Span, rank_documents, score_spans};
+use crate::server::sets::{Document, Query, RetrievalSet};
 
 /// Measures one set in the client's namespace.
 pub(super) async fn measure(
@@ -60,15 +60,9 @@ fn request(query: &Query, by_spans: bool, args: &EvalArgs) -> SearchRequest {
     }
 }
 
-/// The address of a document: a scheme before its id, without characters that no address can have.
-fn uri(id: &str) -> String {
-    let printable: String = id.chars().map(|c| if c.is_control() { '_' } else { c }).collect();
-    format!("eval:{printable}")
-}
-
 fn input(document: Document) -> InputDocument {
     InputDocument {
-        uri: uri(&document.id),
+        uri: document.uri(),
         metadata: document.metadata(),
         title: document.title,
         content: document.text.into_bytes(),
@@ -85,7 +79,7 @@ struct Corpus {
 
 impl Corpus {
     fn new(documents: &[Document], with_characters: bool) -> Self {
-        let ids = documents.iter().map(|document| (uri(&document.id), document.id.clone())).collect();
+        let ids = documents.iter().map(|document| (document.uri(), document.id.clone())).collect();
         let starts = if with_characters {
             let starts = |text: &str| text.char_indices().map(|(at, _)| at as u32).collect();
             documents.iter().map(|document| (document.id.clone(), starts(&document.text))).collect()

@@ -4,10 +4,8 @@
 mod code;
 mod documents;
 mod host;
-mod metrics;
 mod report;
 mod routing;
-mod sets;
 
 use std::path::Path;
 
@@ -15,9 +13,9 @@ use super::args::{EvalArgs, EvalCommand, Global};
 use super::failure::Failure;
 use super::output;
 
+use crate::server::sets::{self, CodeRepo, RetrievalSet};
 use host::{Host, ResultsFile};
 use report::{Overall, Part, Summary};
-use sets::{CodeRepo, RetrievalSet};
 
 /// What sort of sets is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

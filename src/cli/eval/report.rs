@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::render;
-use super::metrics::{RankScores, SpanScores, mean_ranks, mean_spans, percentile};
+use crate::rank::metrics::{RankScores, SpanScores, mean_ranks, mean_spans, percentile};
 
 /// How well one query was answered.
 #[derive(Debug, Clone, Copy, PartialEq)]

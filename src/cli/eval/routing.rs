@@ -13,8 +13,8 @@ use super::super::output;
 use super::super::progress::query_bar;
 use super::super::render;
 use super::host::{Host, ResultsFile};
-use super::metrics::{K, RankScores, auroc, mean_ranks, percentile, rank_documents};
-use super::sets::{self, Query, Route, RoutingSet};
+use crate::rank::metrics::{K, RankScores, auroc, mean_ranks, percentile, rank_documents};
+use crate::server::sets::{self, Query, Route, RoutingSet};
 
 /// What became of one goal.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,8 +32,7 @@ struct Routed {
 
 /// Runs the command.
 pub(super) async fn run(args: RoutingArgs, global: &super::Global) -> Result<(), Failure> {
-    let loaded =
-        args.eval.sets.iter().map(|dir| sets::read_routing(dir)).collect::<Result<Vec<RoutingSet>, Failure>>()?;
+    let loaded = args.eval.sets.iter().map(|dir| sets::read_routing(dir)).collect::<Result<Vec<RoutingSet>, _>>()?;
     let mut results = ResultsFile::create(args.eval.results.as_deref())?;
     let (mut all, mut seconds, mut lines) = (Vec::new(), 0.0, Vec::new());
     for (dir, set) in args.eval.sets.iter().zip(loaded) {

@@ -25,6 +25,13 @@ impl FakeEmbedder {
         Self { model, embedded: AtomicU64::new(0) }
     }
 
+    /// The same under another revision: another model, as far as anybody can tell.
+    #[must_use]
+    pub fn revised(mut self, revision: &str) -> Self {
+        revision.clone_into(&mut self.model.revision);
+        self
+    }
+
     /// Texts embedded so far, queries left out: what cache tests count.
     pub fn embedded(&self) -> u64 {
         self.embedded.load(Ordering::Relaxed)

@@ -251,7 +251,8 @@ impl Graph {
                 self.graph.add_edge(passage, node, structure(EdgeKind::Contains));
             }
         }
-        held.by_name.sort_unstable();
+        // Stable: those of one name stay in the order of their places.
+        held.by_name.sort_by_key(|(name, _)| *name);
         for gone in old.into_values().flatten() {
             self.drop_node(gone, touched);
         }

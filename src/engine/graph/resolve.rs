@@ -163,7 +163,7 @@ impl Graph {
                 }
             }
             if !found.is_empty() {
-                return best(found);
+                return self.best(found);
             }
         }
         // A type of this file or of anywhere, with a member of this name.
@@ -255,7 +255,7 @@ impl Graph {
     /// What the imports of a file mean by the local name `name`.
     fn imported(&self, held: &Held, name: NameId, kind: EdgeKind, trail: Trail<'_>) -> Vec<Target> {
         let found = held.imported(name).flat_map(|import| self.import(held, import, trail));
-        best(found.filter(|(node, _)| self.fits(*node, kind)).collect())
+        self.best(found.filter(|(node, _)| self.fits(*node, kind)).collect())
     }
 
     /// What modules that were imported as a whole have under `name`.
@@ -267,7 +267,7 @@ impl Graph {
             let inside = self.by_path(held, &scope, name, trail);
             found.extend(inside.into_iter().map(|(node, own)| (node, own * GLOB)));
         }
-        best(found)
+        self.best(found)
     }
 
     /// What an import brings: a definition of the module that its scope names, or a module.
@@ -390,6 +390,18 @@ impl Graph {
         all.iter().copied().filter(meant).collect()
     }
 
+    /// Surest first, of equal ones by place, each once.
+    fn best(&self, mut found: Vec<Target>) -> Vec<Target> {
+        let place = |node: NodeIndex<u32>| {
+            let span = self.graph.node_weight(node).map(|own| own.span);
+            (self.held_of(node).map(|held| &*held.uri), span)
+        };
+        found.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| place(a.0).cmp(&place(b.0))));
+        let mut seen = std::collections::HashSet::new();
+        found.retain(|(node, _)| seen.insert(*node));
+        found
+    }
+
     /// Those of the candidates that lie nearest, sharing `sure`; none if more than a few lie equally near.
     pub(super) fn nearest(&self, held: &Held, candidates: Vec<NodeIndex<u32>>, sure: f32) -> Vec<Target> {
         let far = |node: &NodeIndex<u32>| self.held_of(*node).map_or(usize::MAX, |other| distance(held, other));
@@ -492,12 +504,4 @@ pub(super) fn is_type_kind(kind: NodeKind) -> bool {
 pub(super) fn share(nodes: Vec<NodeIndex<u32>>, sure: f32) -> Vec<Target> {
     let each = sure / nodes.len().max(1) as f32;
     nodes.into_iter().take(TARGETS_MAX).map(|node| (node, each)).collect()
-}
-
-/// Surest first, each once.
-fn best(mut found: Vec<Target>) -> Vec<Target> {
-    found.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    let mut seen = std::collections::HashSet::new();
-    found.retain(|(node, _)| seen.insert(*node));
-    found
 }

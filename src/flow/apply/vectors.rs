@@ -40,6 +40,8 @@ pub(super) struct Follower {
     engines: Engines,
     space: Arc<Space>,
     role: Role,
+    /// Its model may answer.
+    admitted: bool,
     at: Lsn,
     flushed: Lsn,
     since: Option<Instant>,
@@ -57,7 +59,8 @@ impl Follower {
     pub(super) fn new(engines: &Engines, space: Arc<Space>, at: Lsn, role: Role) -> Self {
         let engines = engines.clone();
         let (since, quiet_since, optimized, stored, points_then) = (None, None, false, 0, 0);
-        Self { engines, space, role, at, flushed: at, since, quiet_since, optimized, stored, points_then }
+        let admitted = role == Role::Serving;
+        Self { engines, space, role, admitted, at, flushed: at, since, quiet_since, optimized, stored, points_then }
     }
 }
 
@@ -68,6 +71,12 @@ impl Follow for Follower {
     async fn step(&mut self, projector: &Arc<Projector>) -> Result<Progress> {
         if self.role == Role::Serving && !self.engines.space.holds(&self.space) {
             return Ok(Progress::Replaced);
+        }
+        if !self.admitted {
+            if !rebuild::admits(&self.engines, projector, &self.space).await? {
+                return Ok(Progress::Replaced);
+            }
+            self.admitted = true;
         }
         let Some((end, named)) = next_stretch(&self.engines, self.at).await? else {
             return self.rest(projector).await;

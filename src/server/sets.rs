@@ -1,4 +1,5 @@
-//! Reading labelled sets; a broken line is an error that names file and line.
+//! Reading labelled sets, for `hivemem eval` and for the gate of a new model; a broken line is an error that names file
+//! and line. Nothing is measured here.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -7,12 +8,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::super::failure::Failure;
-use super::metrics::{Span, Target};
+use crate::base::error::{Error, Kind, Result};
+use crate::rank::metrics::{Span, Target};
 
 /// A document of a set.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub(super) struct Document {
+pub struct Document {
     /// Its id in the set.
     pub id: String,
     /// Its title, may be empty.
@@ -25,6 +26,11 @@ pub(super) struct Document {
 }
 
 impl Document {
+    /// The address that it is stored under.
+    pub fn uri(&self) -> String {
+        uri(&self.id)
+    }
+
     /// The other fields of its line that are plain values.
     pub fn metadata(&self) -> BTreeMap<String, String> {
         let plain = |value: &Value| match value {
@@ -37,9 +43,15 @@ impl Document {
     }
 }
 
+/// The address of a document: a scheme before its id, without characters that no address can have.
+pub fn uri(id: &str) -> String {
+    let printable: String = id.chars().map(|c| if c.is_control() { '_' } else { c }).collect();
+    format!("eval:{printable}")
+}
+
 /// A query with what it wants.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Query {
+pub struct Query {
     /// Its id in the set.
     pub id: String,
     /// The question.
@@ -54,7 +66,7 @@ pub(super) struct Query {
 
 /// A retrieval set. Only queries that want something are in it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct RetrievalSet {
+pub struct RetrievalSet {
     /// The folder's name.
     pub name: String,
     /// The corpus.
@@ -67,7 +79,7 @@ pub(super) struct RetrievalSet {
 
 /// A route of a routing set.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub(super) struct Route {
+pub struct Route {
     /// Its id in the set, which becomes its name.
     pub id: String,
     /// What it does.
@@ -82,7 +94,7 @@ pub(super) struct Route {
 
 /// A routing set. Queries that want nothing are out of scope.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct RoutingSet {
+pub struct RoutingSet {
     /// The folder's name.
     pub name: String,
     /// The routes.
@@ -93,7 +105,7 @@ pub(super) struct RoutingSet {
 
 /// A query over a source tree.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct CodeQuery {
+pub struct CodeQuery {
     /// Its id in the set.
     pub id: String,
     /// The question.
@@ -104,7 +116,7 @@ pub(super) struct CodeQuery {
 
 /// A source tree and its queries.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct CodeRepo {
+pub struct CodeRepo {
     /// The tree's name.
     pub name: String,
     /// Where it lies.
@@ -114,13 +126,22 @@ pub(super) struct CodeRepo {
 }
 
 /// The last part of a folder's path.
-pub(super) fn set_name(dir: &Path) -> String {
+pub fn set_name(dir: &Path) -> String {
     let whole = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
     whole.file_name().map_or_else(|| "set".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
+/// Bytes of a retrieval set's files; 0 for what is not there.
+pub fn retrieval_bytes(dir: &Path) -> u64 {
+    let files = ["corpus.jsonl", "queries.jsonl", "qrels.tsv", "spans.jsonl"];
+    files.iter().filter_map(|name| std::fs::metadata(dir.join(name)).ok()).map(|file| file.len()).sum()
+}
+
 /// Reads a retrieval set.
-pub(super) fn read_retrieval(dir: &Path) -> Result<RetrievalSet, Failure> {
+///
+/// # Errors
+/// Precondition, naming the file and line.
+pub fn read_retrieval(dir: &Path) -> Result<RetrievalSet> {
     #[derive(Deserialize)]
     struct Line {
         id: String,
@@ -145,7 +166,7 @@ pub(super) fn read_retrieval(dir: &Path) -> Result<RetrievalSet, Failure> {
         .filter(|query| if by_spans { !query.spans.is_empty() } else { query.gains.values().any(|gain| *gain > 0) })
         .collect();
     if documents.is_empty() || queries.is_empty() {
-        return Err(Failure::failed(format!(
+        return Err(broken(format!(
             "{}: {} documents and {} queries with a label; there is nothing to measure",
             dir.display(),
             documents.len(),
@@ -156,7 +177,10 @@ pub(super) fn read_retrieval(dir: &Path) -> Result<RetrievalSet, Failure> {
 }
 
 /// Reads a routing set.
-pub(super) fn read_routing(dir: &Path) -> Result<RoutingSet, Failure> {
+///
+/// # Errors
+/// Precondition, naming the file and line.
+pub fn read_routing(dir: &Path) -> Result<RoutingSet> {
     #[derive(Deserialize)]
     struct Line {
         id: String,
@@ -174,7 +198,7 @@ pub(super) fn read_routing(dir: &Path) -> Result<RoutingSet, Failure> {
     };
     let queries: Vec<Query> = lines.into_iter().map(query).collect();
     if routes.is_empty() || queries.is_empty() {
-        return Err(Failure::failed(format!(
+        return Err(broken(format!(
             "{}: {} routes and {} queries; there is nothing to measure",
             dir.display(),
             routes.len(),
@@ -185,7 +209,10 @@ pub(super) fn read_routing(dir: &Path) -> Result<RoutingSet, Failure> {
 }
 
 /// The folders of retrieval sets in a memory set: itself, or those below it by name.
-pub(super) fn memory_parts(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
+///
+/// # Errors
+/// Precondition, naming the file and line.
+pub fn memory_parts(dir: &Path) -> Result<Vec<PathBuf>> {
     if dir.join("corpus.jsonl").is_file() {
         return Ok(vec![dir.to_owned()]);
     }
@@ -194,7 +221,7 @@ pub(super) fn memory_parts(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
         entries.flatten().map(|entry| entry.path()).filter(|path| path.join("corpus.jsonl").is_file()).collect();
     parts.sort();
     if parts.is_empty() {
-        return Err(Failure::failed(format!(
+        return Err(broken(format!(
             "{}: neither it nor a folder in it has a corpus.jsonl; give a memory set",
             dir.display()
         )));
@@ -203,7 +230,10 @@ pub(super) fn memory_parts(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
 }
 
 /// Reads a code set: its trees in the order of the queries.
-pub(super) fn read_code(dir: &Path) -> Result<Vec<CodeRepo>, Failure> {
+///
+/// # Errors
+/// Precondition, naming the file and line.
+pub fn read_code(dir: &Path) -> Result<Vec<CodeRepo>> {
     #[derive(Deserialize)]
     struct Line {
         repo: String,
@@ -235,10 +265,10 @@ pub(super) fn read_code(dir: &Path) -> Result<Vec<CodeRepo>, Failure> {
         }
     }
     if repos.is_empty() {
-        return Err(Failure::failed(format!("{}: no query with a label; there is nothing to measure", dir.display())));
+        return Err(broken(format!("{}: no query with a label; there is nothing to measure", dir.display())));
     }
     if let Some(missing) = repos.iter().find(|repo| !repo.root.is_dir()) {
-        return Err(Failure::failed(format!(
+        return Err(broken(format!(
             "{} is no directory; lay the trees out with the set's prepare.py OUT and give OUT",
             missing.root.display()
         )));
@@ -246,46 +276,49 @@ pub(super) fn read_code(dir: &Path) -> Result<Vec<CodeRepo>, Failure> {
     Ok(repos)
 }
 
-fn unreadable(path: &Path, cause: &std::io::Error) -> Failure {
-    Failure::failed(format!("{} can't be read: {cause}; give the folder of a labelled set", path.display()))
+fn broken(what: String) -> Error {
+    Error::new(Kind::Precondition, what)
 }
 
-fn read_text(path: &Path) -> Result<String, Failure> {
+fn unreadable(path: &Path, cause: &std::io::Error) -> Error {
+    broken(format!("{} can't be read: {cause}; give the folder of a labelled set", path.display()))
+}
+
+fn read_text(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(|cause| unreadable(path, &cause))
 }
 
-fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, Failure> {
+fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
     let text = read_text(path)?;
     let numbered = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     numbered
         .map(|(index, line)| {
             serde_json::from_str(line)
-                .map_err(|cause| Failure::failed(format!("{} line {}: {cause}", path.display(), index + 1)))
+                .map_err(|cause| broken(format!("{} line {}: {cause}", path.display(), index + 1)))
         })
         .collect()
 }
 
 /// Query, document and relevance by tabs; the first line is a head.
-fn read_qrels(path: &Path) -> Result<HashMap<String, HashMap<String, u32>>, Failure> {
+fn read_qrels(path: &Path) -> Result<HashMap<String, HashMap<String, u32>>> {
     let text = read_text(path)?;
     let mut gains: HashMap<String, HashMap<String, u32>> = HashMap::new();
     for (index, line) in text.lines().enumerate().skip(1).filter(|(_, line)| !line.trim().is_empty()) {
-        let broken =
-            || Failure::failed(format!("{} line {}: not query, document, relevance", path.display(), index + 1));
+        let malformed = || broken(format!("{} line {}: not query, document, relevance", path.display(), index + 1));
         let mut fields = line.split('\t').map(str::trim);
         let (Some(query), Some(doc), Some(relevance)) = (fields.next(), fields.next(), fields.next()) else {
-            return Err(broken());
+            return Err(malformed());
         };
         // Negative grades (spam, in some TREC tracks) gain nothing.
-        let relevance = relevance.parse::<i64>().map_err(|_| broken())?.max(0);
-        let gain = u32::try_from(relevance).map_err(|_| broken())?;
+        let relevance = relevance.parse::<i64>().map_err(|_| malformed())?.max(0);
+        let gain = u32::try_from(relevance).map_err(|_| malformed())?;
         let known = gains.entry(query.to_owned()).or_default().entry(doc.to_owned()).or_default();
         *known = gain.max(*known);
     }
     Ok(gains)
 }
 
-fn read_spans(path: &Path) -> Result<HashMap<String, Vec<Span>>, Failure> {
+fn read_spans(path: &Path) -> Result<HashMap<String, Vec<Span>>> {
     #[derive(Deserialize)]
     struct Line {
         query: String,

@@ -8,14 +8,14 @@
 use std::collections::{HashMap, HashSet};
 
 /// Ranks that count for most measures.
-pub(super) const K: usize = 10;
+pub const K: usize = 10;
 
 /// Chunks that count for the measures by characters.
-pub(super) const SPAN_K: usize = 5;
+pub const SPAN_K: usize = 5;
 
 /// The measures of one ranking, or their means.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct RankScores {
+pub struct RankScores {
     /// Normalised discounted cumulative gain of the first ten.
     pub ndcg_10: f64,
     /// Share of the relevant ones among the first five.
@@ -30,7 +30,7 @@ pub(super) struct RankScores {
 
 /// The measures by characters of one query, or their means.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct SpanScores {
+pub struct SpanScores {
     /// Wanted characters that were retrieved, of all wanted ones.
     pub recall_5: f64,
     /// Wanted characters that were retrieved, of all retrieved ones.
@@ -41,7 +41,7 @@ pub(super) struct SpanScores {
 
 /// Characters of a document, half-open.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Span {
+pub struct Span {
     /// The document's id.
     pub doc: String,
     /// First character.
@@ -52,7 +52,7 @@ pub(super) struct Span {
 
 /// A retrieved chunk of a file: lines from 1, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct FileChunk<'a> {
+pub struct FileChunk<'a> {
     /// Path from the tree's root.
     pub path: &'a str,
     /// First line.
@@ -63,7 +63,7 @@ pub(super) struct FileChunk<'a> {
 
 /// What a code query wants: a file, or lines of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
+pub struct Target {
     /// Path from the tree's root.
     pub path: String,
     /// Lines from 1, both ends included; `None`: anywhere in the file.
@@ -76,7 +76,7 @@ fn discount(rank: usize) -> f64 {
 
 /// Scores a ranking of documents (best first) against graded gains. A document that comes again counts at its first
 /// place only and takes no second one.
-pub(super) fn rank_documents(ranking: &[&str], gains: &HashMap<String, u32>) -> RankScores {
+pub fn rank_documents(ranking: &[&str], gains: &HashMap<String, u32>) -> RankScores {
     let mut seen = HashSet::new();
     let once: Vec<&str> = ranking.iter().copied().filter(|doc| seen.insert(*doc)).collect();
     let gain = |doc: &str| f64::from(gains.get(doc).copied().unwrap_or(0));
@@ -95,7 +95,7 @@ pub(super) fn rank_documents(ranking: &[&str], gains: &HashMap<String, u32>) -> 
 /// Scores ranked chunks against the targets of a code query: a target's rank is that of the first chunk that lies in its
 /// file and overlaps its lines, further chunks of it get nothing, each target gains 1. Ranks are those of chunks, so a
 /// second chunk of one file takes a place.
-pub(super) fn rank_targets(chunks: &[FileChunk<'_>], targets: &[Target]) -> RankScores {
+pub fn rank_targets(chunks: &[FileChunk<'_>], targets: &[Target]) -> RankScores {
     let ranks: Vec<Option<usize>> = targets
         .iter()
         .map(|target| chunks.iter().take(K).position(|chunk| covers(chunk, target)).map(|index| index + 1))
@@ -128,7 +128,7 @@ fn by_ranks(ranks: &[Option<usize>]) -> RankScores {
 }
 
 /// Scores the first chunks of a ranking by characters. Characters that two chunks share count once.
-pub(super) fn score_spans(retrieved: &[Span], wanted: &[Span]) -> SpanScores {
+pub fn score_spans(retrieved: &[Span], wanted: &[Span]) -> SpanScores {
     let retrieved = union(&retrieved[..retrieved.len().min(SPAN_K)]);
     let wanted = union(wanted);
     let (got, want) = (length(&retrieved), length(&wanted));
@@ -166,7 +166,7 @@ fn intersection(a: &[Span], b: &[Span]) -> usize {
 }
 
 /// The mean of each measure; zeros for none.
-pub(super) fn mean_ranks<'a>(scores: impl IntoIterator<Item = &'a RankScores>) -> RankScores {
+pub fn mean_ranks<'a>(scores: impl IntoIterator<Item = &'a RankScores>) -> RankScores {
     let (mut sum, mut n) = (RankScores::default(), 0.0);
     for score in scores {
         sum.ndcg_10 += score.ndcg_10;
@@ -187,7 +187,7 @@ pub(super) fn mean_ranks<'a>(scores: impl IntoIterator<Item = &'a RankScores>) -
 }
 
 /// The mean of each measure; zeros for none.
-pub(super) fn mean_spans<'a>(scores: impl IntoIterator<Item = &'a SpanScores>) -> SpanScores {
+pub fn mean_spans<'a>(scores: impl IntoIterator<Item = &'a SpanScores>) -> SpanScores {
     let (mut sum, mut n) = (SpanScores::default(), 0.0);
     for score in scores {
         sum.recall_5 += score.recall_5;
@@ -201,7 +201,7 @@ pub(super) fn mean_spans<'a>(scores: impl IntoIterator<Item = &'a SpanScores>) -
 
 /// The chance that a random one of `inside` lies above a random one of `outside`, ties half: the area under the receiver
 /// operating characteristic (Hanley and McNeil, 1982). `None` if either is empty.
-pub(super) fn auroc(inside: &[f64], outside: &[f64]) -> Option<f64> {
+pub fn auroc(inside: &[f64], outside: &[f64]) -> Option<f64> {
     if inside.is_empty() || outside.is_empty() {
         return None;
     }
@@ -216,7 +216,7 @@ pub(super) fn auroc(inside: &[f64], outside: &[f64]) -> Option<f64> {
 }
 
 /// The value below or at which that share of the values lies (nearest rank); 0 for none.
-pub(super) fn percentile(values: &[f64], share: f64) -> f64 {
+pub fn percentile(values: &[f64], share: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let rank = (share * sorted.len() as f64).ceil() as usize;
