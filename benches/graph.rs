@@ -85,7 +85,7 @@ fn file(grant: &Grant, source: &Source, n: usize) -> DocumentWrite {
         });
         for call in 0..CALLS {
             let chance = mixed(n * 100 + place * 7 + call);
-            let far = if chance % 3 == 0 { chance / 3 % FILES } else { (n / 40 * 40 + chance % 40) % FILES };
+            let far = if chance.is_multiple_of(3) { chance / 3 % FILES } else { (n / 40 * 40 + chance % 40) % FILES };
             let (owner, member) = (chance / 7 % 3 * 4, chance / 11 % 3 + 1);
             facts.references.push(Reference {
                 kind: EdgeKind::Calls,
