@@ -87,7 +87,8 @@ async fn a_model_that_is_as_good_passes_the_gate() {
     let data = server.close().await;
 
     let wanted = ServeOptions { data_dir: Some(data.path().to_owned()), ..options() };
-    let refused = LocalServer::start(wanted).await.err().expect("the set has no files").to_string();
+    let Err(refused) = LocalServer::start(wanted).await else { panic!("the set has no files") };
+    let refused = refused.to_string();
     assert!(refused.contains("embedder.gate") && refused.contains("corpus.jsonl"), "{refused}");
 
     let corpus = r#"{"id":"pool","title":"Pool","text":"Idle connections are kept for reuse."}
