@@ -4,7 +4,7 @@ use std::path::Path;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
-    let files = ["common", "ingest", "retrieval", "graph", "router", "admin"]
+    let files = ["common", "ingest", "retrieval", "graph", "router", "data", "swarm", "admin"]
         .map(|name| root.join(format!("hivemem/v1/{name}.proto")));
     println!("cargo:rerun-if-changed={}", root.display());
     let descriptors = protox::compile(&files, [&root])?;
