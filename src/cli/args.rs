@@ -314,8 +314,8 @@ pub(super) struct ContextArgs {
 pub(super) enum NodesCommand {
     /// Register what a file or an MCP server describes
     Import {
-        /// A file (node_scripts.json, functions, OpenAI tools, OpenAPI, JSON lines, .py, .rs), openapi:FILE, or mcp:COMMAND
-        #[arg(value_name = "FILE|openapi:FILE|mcp:COMMAND")]
+        /// A file (node_scripts.json, functions, OpenAI tools, OpenAPI, JSON lines, .py, .rs), openapi:FILE, or mcp:COMMAND|URL
+        #[arg(value_name = "FILE|openapi:FILE|mcp:COMMAND|mcp:URL")]
         source: String,
         /// Folder of the catalogue for those that name none
         #[arg(long, value_name = "FOLDER")]

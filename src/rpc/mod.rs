@@ -14,6 +14,7 @@ use crate::flow::route::Routing;
 use crate::flow::watch::Watching;
 
 mod admin;
+mod calls;
 mod care;
 mod convert;
 mod graph;

@@ -25,6 +25,8 @@ pub use prose::{Markup, of_prose};
 pub use walk::{Code, facts as of_code};
 
 #[cfg(test)]
+pub(crate) mod reference;
+#[cfg(test)]
 mod reference_tests;
 #[cfg(test)]
 mod tests;
