@@ -60,7 +60,7 @@ impl Graph {
         let fuel = Cell::new(FUEL);
         let trail = Trail { depth: 0, fuel: &fuel };
         let mut found = match used.kind {
-            EdgeKind::Imports => self.import(held, used, trail),
+            EdgeKind::Imports => self.imports(held, used, trail),
             EdgeKind::Links => self.link(held, used),
             EdgeKind::ChangesWith => self.path(held, self.names.text(used.name)),
             EdgeKind::Mentions | EdgeKind::Tests | EdgeKind::About | EdgeKind::SameAs => {
@@ -266,12 +266,32 @@ impl Graph {
         self.best(found)
     }
 
+    /// What an import leads to: what it brings, else the module that ought to have it.
+    fn imports(&self, held: &Held, used: &Used, trail: Trail<'_>) -> Vec<Target> {
+        let found = self.import(held, used, trail);
+        if !found.is_empty() {
+            return found;
+        }
+        // Most have variables and aliases that no definition was read off.
+        let scope = self.module_scope(held, used);
+        let module = self.modules(held, &scope).into_iter().next();
+        module.filter(|_| !scope.parts.is_empty()).map(|node| (node, MEMBER)).into_iter().collect()
+    }
+
     /// What an import brings: a definition of the module that its scope names, or a module.
     fn import(&self, held: &Held, used: &Used, trail: Trail<'_>) -> Vec<Target> {
         let Some(trail) = trail.deeper() else { return Vec::new() };
         let scope = self.module_scope(held, used);
         if self.names.text(used.name) == "*" {
-            return self.modules(held, &scope).into_iter().take(1).map(|node| (node, SURE)).collect();
+            let modules = self.modules(held, &scope);
+            let Some((last, before)) = scope.parts.split_last().filter(|_| modules.is_empty()) else {
+                return modules.into_iter().take(1).map(|node| (node, SURE)).collect();
+            };
+            // All of a type: the variants of an enum, static members.
+            let outer = Scope { start: scope.start, parts: before.to_vec() };
+            let owner = self.names.find(last);
+            let found = owner.map(|owner| self.by_path(held, &outer, owner, trail)).unwrap_or_default();
+            return found.into_iter().filter(|(node, _)| self.is_type(*node)).collect();
         }
         self.by_path(held, &scope, used.name, trail)
     }
@@ -345,8 +365,12 @@ impl Graph {
             (None, Some(_)) => false,
             (None, None) => around(node).is_none_or(|outer| outer.kind == NodeKind::Module),
         };
-        let found: Vec<NodeIndex<u32>> = home.defined(name).filter(stands).collect();
+        let mut found: Vec<NodeIndex<u32>> = home.defined(name).filter(stands).collect();
         if !found.is_empty() {
+            if self.names.text(home.language) == "python" {
+                // The last one is what the name means; those before it are overloads.
+                found.reverse();
+            }
             return share(found, 1.0);
         }
         match owner {
