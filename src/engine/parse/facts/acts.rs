@@ -7,6 +7,7 @@ use tree_sitter::Node;
 
 use super::super::grammar::{Class, Rules};
 use super::super::language::Grammar;
+use super::forms::Form;
 
 /// What the walk does with a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,6 +181,7 @@ const JAVA: Table = &[
     ("enhanced_for_statement", Bind),
     ("resource", Bind),
     ("lambda_expression", Bind),
+    ("inferred_parameters", Bind),
     ("field_declaration", Bind),
     ("enum_constant", Argument),
     ("superclass", Extends),
@@ -318,6 +320,7 @@ const PARTS: [&str; 28] = [
 #[derive(Debug)]
 pub struct Acts {
     kinds: Vec<(Act, bool)>,
+    forms: Vec<Form>,
     parts: [Option<u16>; PARTS.len()],
 }
 
@@ -333,6 +336,11 @@ impl Acts {
     /// inside of an error is looked at.
     pub fn act(&self, kind: u16) -> (Act, bool) {
         self.kinds.get(kind as usize).copied().unwrap_or((Act::Walk, false))
+    }
+
+    /// What `node` looks like.
+    pub fn form(&self, node: Node<'_>) -> Form {
+        self.forms.get(node.kind_id() as usize).copied().unwrap_or(Form::Other)
     }
 
     /// The child of `node` that is its `part`.
@@ -360,7 +368,8 @@ impl Acts {
         };
         let kinds = u16::try_from(language.node_kind_count()).unwrap_or(u16::MAX);
         let part = |name| language.field_id_for_name(name).map(|id| id.get());
-        Self { kinds: (0..kinds).map(act).collect(), parts: PARTS.map(part) }
+        let form = |id| language.node_kind_for_id(id).map_or(Form::Other, Form::of);
+        Self { kinds: (0..kinds).map(act).collect(), forms: (0..kinds).map(form).collect(), parts: PARTS.map(part) }
     }
 }
 

@@ -114,9 +114,8 @@ fn file(path: &str) -> Option<(&str, &str)> {
 
 /// Gives what a comment names, with its place: `code`, [`links`], {@link Javadoc}, :role:`targets`.
 pub fn in_comment<'c>(text: &'c str, mut found: impl FnMut(usize, &'c str, &'c str)) {
-    let opens = |byte: &u8| matches!(byte, b'`' | b'[' | b'{');
     let mut at = 0;
-    while let Some(open) = text.as_bytes()[at..].iter().position(opens).map(|open| at + open) {
+    while let Some(open) = opening(&text.as_bytes()[at..]).map(|open| at + open) {
         let (inner, close) = match text.as_bytes()[open] {
             b'`' => {
                 let ticks = text[open..].bytes().take_while(|byte| *byte == b'`').count();
@@ -155,6 +154,15 @@ pub fn in_comment<'c>(text: &'c str, mut found: impl FnMut(usize, &'c str, &'c s
         }
         at = text.ceil_char_boundary(close.max(open + 1).min(text.len()));
     }
+}
+
+/// The first mark that may open a name. Most blocks have none, which is found out many bytes at a time.
+fn opening(bytes: &[u8]) -> Option<usize> {
+    const BLOCK_BYTES: usize = 64;
+    let opens = |byte: &u8| matches!(byte, b'`' | b'[' | b'{');
+    let block = bytes.chunks(BLOCK_BYTES).position(|block| block.iter().fold(false, |any, byte| any | opens(byte)))?;
+    let start = block * BLOCK_BYTES;
+    bytes[start..].iter().position(opens).map(|at| start + at)
 }
 
 /// Whether a word can only be a name in code: it is joined, or has capitals inside, or an underscore.

@@ -9,6 +9,7 @@ mod binds;
 mod builtins;
 mod calls;
 mod define;
+mod forms;
 mod imports;
 mod locals;
 mod marks;
