@@ -9,9 +9,10 @@ use super::acts::Part;
 use super::builtins::is_common_method;
 use super::forms::Form;
 use super::locals::Binding;
+use super::tokens::path_before;
 use super::types;
 use super::values::Receiver;
-use super::walk::{Later, Walk, path_before};
+use super::walk::{Later, Walk};
 use crate::model::EdgeKind;
 
 /// Names in a path that is read at once; a longer one is looked into piece by piece.
@@ -38,9 +39,11 @@ impl<'a> Walk<'a> {
         match self.grammar {
             Grammar::Java => self.java_call(node),
             _ => {
-                let made = self.acts.part(node, Part::Constructor).or_else(|| self.acts.part(node, Part::Type));
-                if let Some(made) = made {
-                    self.construct(made);
+                if self.acts.form(node) == Form::NewExpression {
+                    let made = self.acts.part(node, Part::Constructor).or_else(|| self.acts.part(node, Part::Type));
+                    if let Some(made) = made {
+                        self.construct(made);
+                    }
                 } else if let Some(function) = self.acts.part(node, Part::Function) {
                     if function.byte_range() == self.marked {
                         return true;
@@ -175,8 +178,8 @@ impl<'a> Walk<'a> {
     pub fn path_parts(&self, text: &'a str) -> Option<(&'a str, &'a str)> {
         let text =
             if text.ends_with('>') { text.split('<').next().unwrap_or(text).trim_end_matches(':') } else { text };
-        let at = text.rfind("::")?;
-        let (scope, name) = (&text[..at], text[at + 2..].trim());
+        let colon = text.rfind(':')?;
+        let (scope, name) = (text[..colon].strip_suffix(':')?, text[colon + 1..].trim());
         let scope = scope.strip_prefix('<').map_or(scope, |inner| inner.split(" as ").next().unwrap_or(inner));
         let open = scope.find('<').unwrap_or(scope.len());
         let scope = scope[..open].trim_end_matches(':').trim();

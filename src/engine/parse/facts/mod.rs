@@ -18,11 +18,12 @@ mod prose;
 mod quick;
 mod sheet;
 mod tested;
+mod tokens;
 mod types;
 mod values;
 mod walk;
 
-pub use prose::{Markup, of_prose};
+pub use prose::{Mark, Marks, Markup, of_prose};
 pub use walk::{Code, facts as of_code};
 
 #[cfg(test)]
