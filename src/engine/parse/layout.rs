@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::facts::Mark;
 use super::names::collapsed;
 use super::syntax::Symbol;
 
@@ -63,6 +64,8 @@ pub struct Layout {
     pub symbols: Vec<Symbol>,
     /// Headings, for prose.
     pub headings: Vec<Heading>,
+    /// What may name something, for Markdown.
+    pub marks: Vec<Mark>,
     /// The document's title, if it has one.
     pub title: Option<String>,
 }
