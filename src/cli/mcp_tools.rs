@@ -55,7 +55,8 @@ async fn over_http(url: &str) -> Result<Value, Failure> {
 
 async fn over_stdio(command: &str) -> Result<Value, Failure> {
     let mut words = command.split_whitespace();
-    let program = words.next().ok_or_else(|| Failure::usage("mcp: needs a command or URL, such as mcp:'npx server'"))?;
+    let program =
+        words.next().ok_or_else(|| Failure::usage("mcp: needs a command or URL, such as mcp:'npx server'"))?;
     let mut child = Command::new(program)
         .args(words)
         .stdin(Stdio::piped())
@@ -118,13 +119,16 @@ mod tests {
     #[tokio::test]
     async fn tools_come_in_pages_and_noise_is_passed_over() {
         let page = |id: u32, name: &str, next: &str| {
-            let tool = format!("{{\"name\":\"{name}\",\"description\":\"does {name}\",\"inputSchema\":{{\"type\":\"object\"}}}}");
+            let tool = format!(
+                "{{\"name\":\"{name}\",\"description\":\"does {name}\",\"inputSchema\":{{\"type\":\"object\"}}}}"
+            );
             format!("echo '{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{\"tools\":[{tool}]{next}}}}}'\n")
         };
         let (first, last) = (page(1, "a", ",\"nextCursor\":\"x\""), page(2, "b", ""));
         let (_dir, command) = server(&format!("{HELLO}{first}read d\n{last}sleep 60\n"));
         let found = list_within(&command, Duration::from_secs(20)).await.unwrap();
-        let names: Vec<&str> = found["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
+        let names: Vec<&str> =
+            found["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
         assert_eq!(names, ["a", "b"]);
         assert_eq!(found["tools"][0]["inputSchema"]["type"], "object");
     }
@@ -140,7 +144,8 @@ mod tests {
         assert!(failure.to_string().contains("did not answer tools/list"), "{failure}");
         let failure = list_within("/nowhere/at-all", Duration::from_secs(5)).await.unwrap_err();
         assert!(failure.to_string().contains("can't be started"), "{failure}");
-        let refusal = "read a\necho '{\"jsonrpc\":\"2.0\",\"id\":0,\"error\":{\"code\":-1,\"message\":\"not you\"}}'\nsleep 60\n";
+        let refusal =
+            "read a\necho '{\"jsonrpc\":\"2.0\",\"id\":0,\"error\":{\"code\":-1,\"message\":\"not you\"}}'\nsleep 60\n";
         let (_dir, refuses) = server(refusal);
         let failure = list_within(&refuses, Duration::from_secs(20)).await.unwrap_err();
         assert!(failure.to_string().contains("not you"), "{failure}");

@@ -370,9 +370,8 @@ impl Graph {
                 let mut further: Vec<NameId> = Vec::new();
                 match used.kind {
                     EdgeKind::Imports if Some(used.name) == all => {
-                        if concerned.documents.insert(*slot) {
-                            further.extend(paths::stems(&held.path).filter_map(|stem| self.names.find(stem)));
-                        }
+                        concerned.documents.insert(*slot);
+                        further.extend(paths::stems(&held.path).filter_map(|stem| self.names.find(stem)));
                     }
                     EdgeKind::Imports => {
                         let imported = held.imports.iter().find(|(_, import)| import == place);

@@ -12,7 +12,7 @@ use crate::engine::catalog::StatedDocument;
 use crate::engine::embed::Embedder;
 use crate::engine::embed::fake::FakeEmbedder;
 use crate::engine::graph::{Graph, NodeId, Toward};
-use crate::engine::parse::facts::reference::{number, package, rows, sources, text};
+use crate::engine::parse::facts::packages_tests::{number, package, rows, sources, text};
 use crate::engine::parse::{ChunkSizes, media};
 use crate::flow::build;
 use crate::model::{EdgeKind, Namespace, Trust};

@@ -27,7 +27,7 @@ pub use prose::{Mark, Marks, Markup, of_prose};
 pub use walk::{Code, facts as of_code};
 
 #[cfg(test)]
-pub(crate) mod reference;
+pub(crate) mod packages_tests;
 #[cfg(test)]
 mod reference_tests;
 #[cfg(test)]

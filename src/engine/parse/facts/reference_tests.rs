@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::super::language::Grammar;
 use super::super::syntax;
-use super::reference::{number, package, rows, sources, text};
+use super::packages_tests::{number, package, rows, sources, text};
 use super::*;
 use crate::model::{EdgeKind, Facts, NodeKind};
 
