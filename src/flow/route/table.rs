@@ -168,6 +168,14 @@ impl Table {
         &self.entries
     }
 
+    /// What an entry is about: the mean of its own texts' vectors, of length 1.
+    pub fn meaning(&self, entry: u32) -> Vec<f32> {
+        let mut vector = self.meaning.get(entry as usize);
+        let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+        vector.iter_mut().for_each(|value| *value /= length);
+        vector
+    }
+
     /// The live entry of a node.
     pub fn find(&self, id: NodeId) -> Option<u32> {
         self.by_id.get(&id).copied()
