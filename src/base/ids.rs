@@ -8,6 +8,8 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::clock::Timestamp;
+
 /// Root of every version 5 id of this project; changing it would orphan every stored id.
 const ROOT: Uuid = Uuid::from_u128(0x6d1f_0a2e_5c7b_5b0e_9f64_7a1d_6869_7665);
 
@@ -68,6 +70,11 @@ uuid_id!(
 uuid_id!(
     /// A node type or tool: one name in one namespace.
     NodeId
+);
+
+uuid_id!(
+    /// A run of a swarm.
+    RunId
 );
 
 /// Joins parts with their lengths, so that ("a","bc") and ("ab","c") differ.
@@ -134,6 +141,13 @@ impl fmt::Display for ContentHash {
 impl fmt::Debug for ContentHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+impl RunId {
+    /// The id of a run that begins at `at` in `namespace`; `serial` tells those of one process apart that begin together.
+    pub fn derive(namespace: &str, at: Timestamp, serial: u64) -> Self {
+        Self(derive("run", &[namespace.as_bytes(), &at.0.to_be_bytes(), &serial.to_be_bytes()]))
     }
 }
 
