@@ -130,6 +130,14 @@ impl ContentHash {
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
+
+    /// Reads what [`fmt::Display`] writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+        let digit = |byte: u8| char::from(byte).to_digit(16).filter(|_| !byte.is_ascii_uppercase());
+        let bytes = pairs.iter().map(|[high, low]| Some((digit(*high)? * 16 + digit(*low)?) as u8));
+        Self::from_slice(&bytes.collect::<Option<Vec<u8>>>()?)
+    }
 }
 
 impl fmt::Display for ContentHash {
@@ -183,6 +191,15 @@ impl fmt::Display for Lsn {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hash_is_read_back_from_its_text() {
+        let hash = ContentHash::of(b"text");
+        assert_eq!(ContentHash::parse(&hash.to_string()), Some(hash));
+        for bad in ["", "00", &hash.to_string()[1..], &hash.to_string().to_uppercase(), &"é".repeat(32)] {
+            assert_eq!(ContentHash::parse(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn ids_depend_on_every_part_and_on_nothing_else() {
