@@ -203,7 +203,8 @@ async fn show(client: &Client, run: &str, with_events: bool, as_json: bool) -> R
         text.push_str(&format!("result: {}\n", render::cut(&held.result, output::columns())));
     }
     for question in &questions {
-        let choices = if question.choices.is_empty() { String::new() } else { format!(" ({})", question.choices.join(", ")) };
+        let choices =
+            if question.choices.is_empty() { String::new() } else { format!(" ({})", question.choices.join(", ")) };
         let line = format!("{} asks: {}{choices}", question.node, question.text);
         text.push_str(&format!("{}\n", render::cut(&line, output::columns())));
     }

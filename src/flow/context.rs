@@ -8,10 +8,10 @@ use super::apply::Projector;
 use super::recall::{self, FilterRequest, Missing, Mode};
 use super::relate::{map, surround};
 use super::runs::family;
-use crate::base::{Lsn, RunId};
 use crate::base::error::{Error, Result};
 use crate::base::limits::{CONTEXT_TOKENS_MAX, HELD_MAX, SEARCH_K_MAX};
 use crate::base::tokens::TokenCounter;
+use crate::base::{Lsn, RunId};
 use crate::engine::tokens::{self, openai};
 use crate::model::{Citation, Hit, NodePath};
 use crate::rank::packing::{self, Decision, Pack, Step};
@@ -128,7 +128,10 @@ async fn map_for(
     }
     if !request.held.is_empty() || request.run.is_some() {
         let field = if request.run.is_some() { "run" } else { "held" };
-        return Err(Error::invalid(field, "a map shows what there is, whatever a run or its reader have: leave it out"));
+        return Err(Error::invalid(
+            field,
+            "a map shows what there is, whatever a run or its reader have: leave it out",
+        ));
     }
     let filter = recall::resolve_filter(engines, grant, &request.filter).await?;
     let (hits, missing) = match request.task.trim().is_empty() {

@@ -1,7 +1,7 @@
 //! What searches pass around: candidates of a channel, hydrated chunks, and hits that prove themselves.
 
-use super::document::{Chunk, Document, named_enum};
 use super::document::Lines;
+use super::document::{Chunk, Document, named_enum};
 use crate::base::error::{Error, Result};
 use crate::base::{ChunkId, ContentHash, Lsn};
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::proto;
-use crate::base::{RunId, Timestamp};
 use crate::base::error::{Error, Result};
+use crate::base::{RunId, Timestamp};
 use crate::engine::catalog::WriteOutcome;
 use crate::flow::ingest::{Issues, Report};
 use crate::flow::recall::{FilterRequest, Missing};
@@ -149,7 +149,11 @@ pub fn context(pack: Pack, tokenizer: String, budget_tokens: u32) -> proto::Gath
         decision: step.decision.as_str().to_owned(),
         score: step.score,
         tokens: step.tokens as u32,
-        parts: step.parts.iter().map(|part| proto::ScorePart { name: part.name.to_owned(), value: part.value }).collect(),
+        parts: step
+            .parts
+            .iter()
+            .map(|part| proto::ScorePart { name: part.name.to_owned(), value: part.value })
+            .collect(),
     });
     proto::GatherContextResponse {
         tokens: pack.tokens as u32,

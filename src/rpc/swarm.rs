@@ -249,8 +249,7 @@ impl Swarm for Service {
         let page = async {
             let grant = self.context.grant(&metadata, &request.namespace)?;
             let statuses = request.statuses.iter().map(|status| run_status("statuses", *status));
-            let statuses: Vec<RunStatus> =
-                statuses.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
+            let statuses: Vec<RunStatus> = statuses.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
             let size = or_default(request.page_size, RUN_LIST_DEFAULT);
             let (runs, next) = self.context.runs.list(&grant, &statuses, &request.page_token, size).await?;
             let runs = runs.into_iter().map(|held| run(held, self.now())).collect();

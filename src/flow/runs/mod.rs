@@ -143,12 +143,14 @@ impl Runs {
     pub async fn append(&self, grant: &Grant, run: RunId, fence: u64, events: Vec<Event>) -> Result<Appended> {
         if events.len() > RUN_APPEND_EVENTS_MAX {
             let count = events.len();
-            let message = format!("{count} events in one append, the limit is {RUN_APPEND_EVENTS_MAX}: append more often");
+            let message =
+                format!("{count} events in one append, the limit is {RUN_APPEND_EVENTS_MAX}: append more often");
             return Err(Error::limit("events", message));
         }
         let events = events.into_iter().map(Event::checked).collect::<Result<Vec<Event>>>()?;
         if let Some(pair) = events.windows(2).find(|pair| pair[1].sequence != pair[0].sequence + 1) {
-            let message = format!("event {} comes after event {}: send them in order", pair[1].sequence, pair[0].sequence);
+            let message =
+                format!("event {} comes after event {}: send them in order", pair[1].sequence, pair[0].sequence);
             return Err(Error::invalid("events", message));
         }
         let done = self.engines.runs.append_events(grant.namespace(), run, fence, events, self.now()).await?;

@@ -47,11 +47,8 @@ impl Runs {
     pub async fn sweep(&self) -> Result<u64> {
         let now = self.now();
         let before = |after: Option<Duration>| after.map(|after| Timestamp(now.0 - after.as_micros() as i64));
-        let due = Due {
-            now,
-            compact: before(self.retention.compact_after),
-            remove: before(self.retention.remove_after),
-        };
+        let due =
+            Due { now, compact: before(self.retention.compact_after), remove: before(self.retention.remove_after) };
         let mut chores = self.engines.runs.due_runs(due, SWEEP_MAX).await?;
         // What is removed need not be compacted first.
         chores.sort_by_key(|(.., chore)| std::cmp::Reverse(*chore));

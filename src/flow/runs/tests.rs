@@ -216,10 +216,24 @@ async fn ended_runs_lose_their_history_and_then_all_and_a_run_to_be_ended_ends()
 async fn family(bench: &Bench) -> RunId {
     let (run, fence) = bench.held().await;
     let steps = [
-        (CreateNode, "0"), (RunNode, "0"), (CreateNode, "0.0"), (CreateNode, "0.1"), (CreateNode, "0.2"),
-        (RunNode, "0.0"), (CreateNode, "0.0.0"), (RunNode, "0.0.0"), (NodeOutput, "0.0.0"), (DeleteNode, "0.0.0"),
-        (NodeOutput, "0.0"), (DeleteNode, "0.0"), (RunNode, "0.1"), (CreateNode, "0.1.0"), (RunNode, "0.1.0"),
-        (NodeOutput, "0.1.0"), (DeleteNode, "0.1.0"), (RunNode, "0.2"),
+        (CreateNode, "0"),
+        (RunNode, "0"),
+        (CreateNode, "0.0"),
+        (CreateNode, "0.1"),
+        (CreateNode, "0.2"),
+        (RunNode, "0.0"),
+        (CreateNode, "0.0.0"),
+        (RunNode, "0.0.0"),
+        (NodeOutput, "0.0.0"),
+        (DeleteNode, "0.0.0"),
+        (NodeOutput, "0.0"),
+        (DeleteNode, "0.0"),
+        (RunNode, "0.1"),
+        (CreateNode, "0.1.0"),
+        (RunNode, "0.1.0"),
+        (NodeOutput, "0.1.0"),
+        (DeleteNode, "0.1.0"),
+        (RunNode, "0.2"),
     ];
     bench.append(run, fence, &steps).await.unwrap();
     for (node, text) in [

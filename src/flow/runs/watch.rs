@@ -119,8 +119,7 @@ impl Runs {
         let runs = &self.engines.runs;
         let (namespace, id) = (watcher.namespace.clone(), watcher.run);
         let run = loop {
-            let page =
-                runs.events(&namespace, id, watcher.next, RUN_EVENTS_PAGE_DEFAULT, RUN_PIECE_BYTES).await?;
+            let page = runs.events(&namespace, id, watcher.next, RUN_EVENTS_PAGE_DEFAULT, RUN_PIECE_BYTES).await?;
             if page.run.compacted_through >= watcher.next {
                 return Err(compacted(&page.run));
             }

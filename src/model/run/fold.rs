@@ -146,7 +146,9 @@ impl RunState {
     fn live(&mut self, event: &Event, path: &NodePath) -> Result<&mut NodeState> {
         match self.nodes.get_mut(path) {
             None => refuse(event, "is about a node that was not created"),
-            Some(node) if node.phase.is_over() => refuse(event, format!("is about a node that {}", node.phase.as_str())),
+            Some(node) if node.phase.is_over() => {
+                refuse(event, format!("is about a node that {}", node.phase.as_str()))
+            }
             Some(node) => {
                 self.touched.insert(path.clone());
                 Ok(node)

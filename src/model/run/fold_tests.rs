@@ -192,8 +192,12 @@ fn sound(state: &RunState) {
     let open = state.questions.values().filter(|asked| asked.answer.is_none()).count() as u64;
     assert_eq!(tally.open_questions, open);
     for (path, node) in &state.nodes {
-        let children: Vec<_> =
-            state.nodes.iter().filter(|(other, _)| other.parent().as_ref() == Some(path)).map(|(_, node)| node).collect();
+        let children: Vec<_> = state
+            .nodes
+            .iter()
+            .filter(|(other, _)| other.parent().as_ref() == Some(path))
+            .map(|(_, node)| node)
+            .collect();
         assert_eq!(node.children as usize, children.len(), "{path}");
         assert_eq!(node.children_finished as usize, children.iter().filter(|node| node.phase.is_over()).count());
         let due = match node.phase {

@@ -245,7 +245,9 @@ async fn questions<C: Catalog + Runs>(catalog: &C) {
     assert_eq!(answer("yes").await.unwrap_err().kind(), Kind::NotFound, "it went with its node");
 
     let mut pages = Writer::new(catalog, "questions", 2).await;
-    pages.append(&[(CreateNode, "0"), (RunNode, "0"), (CreateNode, "0.0"), (CreateNode, "0.1"), (CreateNode, "0.2")]).await;
+    pages
+        .append(&[(CreateNode, "0"), (RunNode, "0"), (CreateNode, "0.0"), (CreateNode, "0.1"), (CreateNode, "0.2")])
+        .await;
     for child in ["0.2", "0.0", "0.1"] {
         pages.append(&[(RunNode, child), (Question, child)]).await;
     }
@@ -341,7 +343,16 @@ pub type Step = (EventKind, &'static str, bool, bool);
 /// Random histories.
 pub fn steps() -> impl Strategy<Value = Vec<Step>> {
     let kinds = prop::sample::select(vec![
-        CreateNode, CreateNode, RunNode, RunNode, NodeOutput, EventKind::NodeError, DeleteNode, Question, Answer, Receipt,
+        CreateNode,
+        CreateNode,
+        RunNode,
+        RunNode,
+        NodeOutput,
+        EventKind::NodeError,
+        DeleteNode,
+        Question,
+        Answer,
+        Receipt,
     ]);
     let nodes = prop::sample::select(vec!["0", "0.0", "0.1", "0.0.0", "0.0.1"]);
     prop::collection::vec((kinds, nodes, any::<bool>(), prop::bool::weighted(0.4)), 1..60)
@@ -370,7 +381,8 @@ pub async fn play<C: Catalog + Runs>(catalog: &C, serial: u64, steps: Vec<Step>)
         writer.try_append(batch).await.unwrap();
     }
     let (held, queue) = writer.state().await;
-    let nodes: BTreeMap<NodePath, NodeState> = held.iter().map(|held| (held.node.clone(), held.state.clone())).collect();
+    let nodes: BTreeMap<NodePath, NodeState> =
+        held.iter().map(|held| (held.node.clone(), held.state.clone())).collect();
     assert_eq!((&nodes, &queue), (&model.nodes, &model.queue()));
     assert_eq!(writer.read().await.tally, model.tally);
     for held in held {

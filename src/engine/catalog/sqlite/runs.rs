@@ -87,7 +87,9 @@ impl Stored {
     fn open(&self) -> Result<()> {
         match self.run.tally.status {
             RunStatus::Open => Ok(()),
-            status => Err(Error::new(Kind::Precondition, format!("run {} has ended: {}", self.run.id, status.as_str()))),
+            status => {
+                Err(Error::new(Kind::Precondition, format!("run {} has ended: {}", self.run.id, status.as_str())))
+            }
         }
     }
 }
@@ -135,7 +137,8 @@ async fn find(connection: &mut SqliteConnection, namespace: &Namespace, run: Run
     .fetch_optional(connection)
     .await
     .doing("find a run")?;
-    let none = || Error::not_found(format!("there is no run {run} in namespace {namespace}: `hivemem swarm ls` lists them"));
+    let none =
+        || Error::not_found(format!("there is no run {run} in namespace {namespace}: `hivemem swarm ls` lists them"));
     row.as_ref().map(stored).transpose()?.ok_or_else(none)
 }
 
@@ -273,7 +276,8 @@ impl Runs for SqliteCatalog {
         events: Vec<Event>,
         now: Timestamp,
     ) -> Result<Appended> {
-        in_run!(self, namespace, run, |connection, stored| append::append(connection, stored, fence, events, now).await?)
+        in_run!(self, namespace, run, |connection, stored| append::append(connection, stored, fence, events, now)
+            .await?)
     }
 
     async fn events(

@@ -70,7 +70,10 @@ async fn compare(connection: &mut SqliteConnection, stored: &Stored, known: &[Ev
         match held.peek() {
             Some(held) if held.sequence == number && held.same(event) => {}
             Some(held) if held.sequence == number => {
-                return conflict(format!("event {number} is there with another content: it is a {}", held.kind.as_str()));
+                return conflict(format!(
+                    "event {number} is there with another content: it is a {}",
+                    held.kind.as_str()
+                ));
             }
             _ => return conflict(format!("event {number} was compacted away, so it can't be compared")),
         }

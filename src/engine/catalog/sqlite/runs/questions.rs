@@ -29,13 +29,8 @@ fn asked(row: &SqliteRow) -> Result<(NodePath, Asked)> {
         None => None,
         Some(at) => Some((row.at(4)?, Timestamp(at))),
     };
-    let asked = Asked {
-        sequence: row.unsigned(1)?,
-        at: Timestamp(row.at(2)?),
-        data: row.at(3)?,
-        answer,
-        taken: row.at(6)?,
-    };
+    let asked =
+        Asked { sequence: row.unsigned(1)?, at: Timestamp(row.at(2)?), data: row.at(3)?, answer, taken: row.at(6)? };
     Ok((places::place(row.at(0)?)?, asked))
 }
 

@@ -53,7 +53,8 @@ pub(super) async fn compact(connection: &mut SqliteConnection, stored: &Stored) 
     let unneeded = "key BETWEEN ?1 AND ?2 AND key NOT IN (SELECT ?1 + data_at FROM run_nodes WHERE run = ?3 \
                     UNION ALL SELECT ?1 + output_at FROM run_nodes WHERE run = ?3 \
                     UNION ALL SELECT ?1 + at FROM run_receipts WHERE run = ?3)";
-    let sum = format!("SELECT coalesce(sum(octet_length(data) + octet_length(output)), 0) FROM run_texts WHERE {unneeded}");
+    let sum =
+        format!("SELECT coalesce(sum(octet_length(data) + octet_length(output)), 0) FROM run_texts WHERE {unneeded}");
     let bytes: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(sum))
         .bind(base)
         .bind(last)
@@ -81,10 +82,9 @@ pub(super) async fn compact(connection: &mut SqliteConnection, stored: &Stored) 
 /// See `Runs::delete_run`.
 pub(super) async fn delete(connection: &mut SqliteConnection, stored: &Stored) -> Result<u64> {
     let (base, end) = stored.events();
-    for sql in [
-        "DELETE FROM run_events WHERE key BETWEEN ?1 AND ?2",
-        "DELETE FROM run_texts WHERE key BETWEEN ?1 AND ?2",
-    ] {
+    for sql in
+        ["DELETE FROM run_events WHERE key BETWEEN ?1 AND ?2", "DELETE FROM run_texts WHERE key BETWEEN ?1 AND ?2"]
+    {
         sqlx::query(sql).bind(base).bind(end).execute(&mut *connection).await.doing("remove a run")?;
     }
     for sql in [
