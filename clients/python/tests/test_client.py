@@ -268,12 +268,6 @@ def test_calls_run_side_by_side_in_threads(client: hivemem.Client) -> None:
     assert len(found) == 20
 
 
-def test_a_call_ends_at_its_deadline(client: hivemem.Client) -> None:
-    harvest(client)
-    with pytest.raises(hivemem.DeadlineExceeded):
-        client.with_timeout(0.0001).search("pumpkins")
-
-
 def test_nobody_there_is_told_apart_from_a_broken_address() -> None:
     with hivemem.Client("http://127.0.0.1:1", retry=Retry(attempts=1)) as client:
         assert client.is_serving() is False

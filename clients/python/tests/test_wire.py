@@ -53,6 +53,15 @@ async def test_the_async_client_tries_again_as_well(fake: Fake) -> None:
     assert len(set(fake.memory.keys)) == 1
 
 
+def test_a_call_ends_at_its_deadline(fake: Fake) -> None:
+    fake.memory.slow_s = 1.0
+    with hivemem.Client(fake.address, timeout_s=0.1) as client:
+        started = time.monotonic()
+        with pytest.raises(hivemem.DeadlineExceeded):
+            client.search("x")
+        assert time.monotonic() - started < 0.9
+
+
 def test_all_tries_together_keep_to_the_deadline(fake: Fake) -> None:
     fake.memory.away = 10_000
     with hivemem.Client(fake.address, timeout_s=0.3, retry=Retry(attempts=1000, first_s=0.05)) as client:
