@@ -6,13 +6,16 @@ import dataclasses
 import enum
 import importlib.util
 import inspect
+import re
+import types
 import typing
 from pathlib import Path
 
 import pytest
 
 import hivemem
-from hivemem import _convert, types
+from hivemem import _convert
+from hivemem import types as results
 from hivemem._call import Method
 from hivemem._proto import admin_pb2, common_pb2, data_pb2, graph_pb2, ingest_pb2, retrieval_pb2, router_pb2, swarm_pb2
 from hivemem.calls import admin, data, graph, ingest, retrieval, router, runs
@@ -90,9 +93,9 @@ def test_the_committed_stubs_are_what_the_protocol_makes() -> None:
     assert generate.differences(generate.generate()) == []
 
 
-@pytest.mark.parametrize("name", types.__all__)
+@pytest.mark.parametrize("name", results.__all__)
 def test_a_dataclass_has_the_fields_of_its_message(name: str) -> None:
-    ours, theirs = getattr(types, name), descriptor(name)
+    ours, theirs = getattr(results, name), descriptor(name)
     if issubclass(ours, enum.Enum):
         assert [word.value for word in ours] == list(_convert._words(theirs).values())
         return
@@ -131,6 +134,30 @@ def test_every_method_of_the_protocol_has_a_call_in_both_clients() -> None:
     }
     for cls in (hivemem.Client, hivemem.AsyncClient):
         assert builders <= set(vars(cls)), cls
+
+
+# Fields of requests whose arguments have other names here, or that are said in another way.
+ARGUMENTS = {
+    "no_wait": "wait",
+    "no_watch": "watch",
+    "from": "from_",
+    "common": "context",
+    "namespace": "name",
+}
+
+
+@pytest.mark.parametrize("module", [ingest, retrieval, graph, router, data, runs, admin])
+def test_every_field_of_a_request_has_an_argument(module: types.ModuleType) -> None:
+    methods = [value for value in vars(module).values() if isinstance(value, Method)]
+    for method in methods:
+        words = re.findall(r"[A-Z][a-z]*", method.path.rpartition("/")[2])
+        name = "_".join(words).lower()
+        parameters = set(inspect.signature(getattr(module, name)).parameters)
+        if method.path == "/hivemem.v1.Admin/ListNamespaces":
+            # Fetches its pages itself.
+            continue
+        for field in method.request.DESCRIPTOR.fields_by_name:
+            assert {field, ARGUMENTS.get(field, field)} & parameters, f"{name} takes no {field}"
 
 
 @pytest.mark.parametrize("cls", [hivemem.Client, hivemem.AsyncClient])

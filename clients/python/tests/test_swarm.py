@@ -178,7 +178,11 @@ async def test_a_failed_execution_is_tried_again_and_gives_up_in_time(client: As
     async def late(step: Step) -> Any:
         await asyncio.sleep(5)
 
-    both = swarm_of(client, flaky, late, settings=Settings(backoff_ms=1, attempts_max=3, node_timeout_ms=50))
+    @node_type("cancels")
+    async def cancels(step: Step) -> Any:
+        raise asyncio.CancelledError
+
+    both = swarm_of(client, flaky, late, cancels, settings=Settings(backoff_ms=1, attempts_max=3, node_timeout_ms=50))
     assert (await both.run("x", Blueprint("flaky", 3))).output == "done"
     tries.clear()
     end = await both.run("x", Blueprint("flaky", 9))
@@ -187,6 +191,8 @@ async def test_a_failed_execution_is_tried_again_and_gives_up_in_time(client: As
     assert [(event.attempt, event.waits) for event in errors] == [(1, True), (2, True), (3, False)]
     end = await both.run("x", Blueprint("late"))
     assert "longer than 50 ms" in end.output["error"]
+    end = await asyncio.wait_for(both.run("x", Blueprint("cancels")), 5)
+    assert "was cancelled" in end.output["error"]
 
 
 @pytest.mark.parametrize(
@@ -488,7 +494,7 @@ async def test_nothing_that_is_done_runs_twice_and_a_receipt_outlives_a_kill(fak
         runs[step.path] += 1
         receipt = await step.effect("mail", send)
         if runs[step.path] == 1:
-            raise asyncio.CancelledError
+            await asyncio.sleep(60)
         return receipt
 
     @node_type("manager")

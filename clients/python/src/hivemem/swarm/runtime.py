@@ -161,6 +161,7 @@ class _Coordinator:
         self._tasks: set[asyncio.Task[None]] = set()
         self._executing: set[str] = set()
         self._delayed = 0
+        self._stopping = False
         self._watch: asyncio.Task[None] | None = None
         self._usage = Usage()
         self._scope = Scope(
@@ -189,6 +190,7 @@ class _Coordinator:
                 self._start_executions()
                 await self._write(await self._next_changes())
         finally:
+            self._stopping = True
             if deadline is not None:
                 deadline.cancel()
             for task in self._tasks:
@@ -293,6 +295,11 @@ class _Coordinator:
         notes: list[str] = []
         try:
             outcome = await self._outcome(step, node, notes)
+        except asyncio.CancelledError:
+            # A function may cancel itself, with a task that it waits for; that is an error like another.
+            if self._stopping:
+                raise
+            await self._put_and_wait(partial(self._fail, path, NodeError("the function was cancelled"), step.usage))
         except Exception as error:
             await self._put_and_wait(partial(self._fail, path, error, step.usage))
         else:
