@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from endpoint import Endpoint, serving
 from fake import Fake, serve
 
 import hivemem
@@ -125,6 +126,13 @@ def fake() -> Iterator[Fake]:
     made, running = serve()
     yield made
     running.stop(None)
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    """A scripted model."""
+    with serving() as scripted:
+        yield scripted
 
 
 @pytest.fixture(params=["fake", "real"])

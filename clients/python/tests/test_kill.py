@@ -17,7 +17,7 @@ from hivemem import RunStatus
 from hivemem.swarm import Blueprint
 from hivemem.swarm.settings import Stored
 
-KILLS = 3
+KILLS = 2
 
 
 def test_a_run_outlives_processes_that_are_killed(any_server: str, tmp_path: Path) -> None:
