@@ -17,7 +17,7 @@ class Blueprint:
     """A node that is to be: its type and what it is to work on (any JSON value, as the type's schema wants it)."""
 
     type: str
-    data: Any = None
+    data: Any = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As it is kept."""

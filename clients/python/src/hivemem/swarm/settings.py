@@ -74,7 +74,7 @@ class Stored:
         """Reads it; a run that another program made has settings of its own making, and goes on under `otherwise`."""
         try:
             held = json.loads(text)
-            root = Blueprint(held["root"]["type"], held["root"].get("data"))
+            root = Blueprint(held["root"]["type"], held["root"].get("data", {}))
             return cls(root, Settings.of(held["limits"]))
         except (ValueError, LookupError, TypeError, AttributeError):
             return cls(None, otherwise)

@@ -244,7 +244,7 @@ def _restored(node: RunNode) -> Live:
         waiting=waits,
         resumes=node.children > 0 and not waits,
         from_=waiting["from"],
-        then=deque(Blueprint(step["type"], step.get("data")) for step in steps),
+        then=deque(Blueprint(step["type"], step.get("data", {})) for step in steps),
         keep=waiting.get("keep"),
         receipts={held.key: decode(held.receipt) for held in node.receipts},
         asking=node.phase is NodePhase.ASKING,
