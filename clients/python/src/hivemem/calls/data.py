@@ -128,7 +128,7 @@ def fetch_data(
     """The bytes of an object from `offset` on, `length` of them (None: to the end), in pieces, from wherever it lies.
 
     `user` says who fetches. No deadline. Raises NotFound, PreconditionFailed if the content is another than the SHA-256
-    `expect_hash`, Unavailable where the store can't be reached.
+    `expect_hash` (of the whole object, so not together with a range), Unavailable where the store can't be reached.
     """
     return Streamed(_FETCH_DATA, _fetch_request(namespace, uri, offset, length, expect_hash, user), reader(DataPiece))
 
