@@ -22,6 +22,8 @@ mod error;
 mod graph;
 mod progress;
 mod router;
+#[cfg(feature = "swarm")]
+pub mod swarm;
 
 pub use backup::BackupStream;
 pub use client::{Client, ClientOptions};
