@@ -30,6 +30,16 @@ struct State {
     memories: Vec<RememberRequest>,
     nodes: BTreeMap<String, Node>,
     outcomes: Vec<RecordOutcomeRequest>,
+    fault: Option<Fault>,
+}
+
+/// From this event on nothing is taken any more.
+#[derive(Debug, Clone, Copy)]
+struct Fault {
+    from: u64,
+    /// The append that meets it is stored, and only its reply is lost.
+    stored: bool,
+    code: Code,
 }
 
 #[derive(Debug, Default)]
@@ -83,6 +93,26 @@ impl MemoryBackend {
         let held = state.held(run)?;
         held.run.cancel_requested = true;
         held.tell(&Change::Cancel);
+        Ok(())
+    }
+
+    /// Refuses appends that reach event `from`, until [`Self::mend`]. With `stored` the first of them is kept all the same, as if
+    /// only its reply had been lost. `UNAVAILABLE` is a server that is gone, other codes end the run at once.
+    pub fn break_at(&self, from: u64, stored: bool, code: Code) {
+        self.state().fault = Some(Fault { from, stored, code });
+    }
+
+    /// Takes appends again.
+    pub fn mend(&self) {
+        self.state().fault = None;
+    }
+
+    /// Ends the lease of a run, as time would.
+    ///
+    /// # Errors
+    /// For an unknown one.
+    pub fn expire_lease(&self, run: &str) -> Result<()> {
+        self.state().held(run)?.lease = None;
         Ok(())
     }
 
@@ -298,12 +328,18 @@ impl Backend for MemoryBackend {
 
     async fn append_events(&self, run: &str, fence: u64, events: Vec<RunEvent>) -> Result<()> {
         let mut state = self.state();
+        let fault = state.fault.filter(|fault| events.last().is_some_and(|last| last.sequence >= fault.from));
+        if let Some(fault) = &mut state.fault {
+            fault.stored &= events.last().is_none_or(|last| last.sequence < fault.from);
+        }
         let held = state.held(run)?;
         held.check_fence(fence)?;
-        for event in events {
-            held.append(event)?;
+        if fault.is_none_or(|fault| fault.stored) {
+            for event in events {
+                held.append(event)?;
+            }
         }
-        Ok(())
+        fault.map_or(Ok(()), |fault| Err(refused(fault.code, "the fake was told to break here")))
     }
 
     async fn read_state(&self, run: &str) -> Result<RunSnapshot> {

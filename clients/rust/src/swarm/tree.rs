@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::backend::RunSnapshot;
 use super::context::Pack;
-use super::node::{Blueprint, Child, NodeError, Outcome, Question, Usage, parent_of};
+use super::node::{Blueprint, Child, NodeError, Outcome, Usage, parent_of};
 use crate::proto::run_event::Kind;
 use crate::proto::{NodePhase, RunEvent, RunNode, RunStatus};
 
@@ -353,9 +353,4 @@ fn json_or_null(text: &str) -> Value {
 
 fn error_text(output: &Value) -> String {
     output["error"].as_str().map_or_else(|| output.to_string(), str::to_owned)
-}
-
-/// What a node that asks said, as [`Outcome::Ask`] wrote it.
-pub(super) fn question_of(event: &RunEvent) -> Question {
-    serde_json::from_str(&event.data).unwrap_or_default()
 }
