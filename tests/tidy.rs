@@ -35,7 +35,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("tree_sitter", &["src/engine/parse"]),
     ("tiktoken_rs", &["src/engine/tokens"]),
     ("notify", &["src/engine/store"]),
-    ("jsonschema", &["src/flow/route"]),
+    ("jsonschema", &["src/flow/route", "clients/rust/src/swarm"]),
+    ("async_openai", &["clients/rust/src/swarm/openai.rs"]),
     ("axum", &["src/server"]),
     ("clap", &["src/cli", "src/main.rs"]),
 ];

@@ -364,6 +364,7 @@ mod tests {
         Service::new(Context {
             watching,
             routing: crate::flow::route::Routing::new(rig.engines.clone()),
+            runs: crate::flow::runs::Runs::new(rig.engines.clone(), Default::default()),
             engines: rig.engines.clone(),
             projector: Arc::clone(&rig.projector),
             access: Default::default(),

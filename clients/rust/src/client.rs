@@ -20,7 +20,6 @@ use crate::proto::graph_client::GraphClient;
 use crate::proto::ingest_client::IngestClient;
 use crate::proto::retrieval_client::RetrievalClient;
 use crate::proto::router_client::RouterClient;
-#[cfg(feature = "swarm")]
 use crate::proto::swarm_client::SwarmClient;
 use crate::proto::{
     BackupRequest, CompactRequest, CompactResponse, CreateNamespaceRequest, ForgetRequest, ForgetResponse, FsckRequest,
@@ -57,7 +56,6 @@ pub struct Client {
     retrieval: RetrievalClient<Transport>,
     pub(crate) graph: GraphClient<Transport>,
     pub(crate) router: RouterClient<Transport>,
-    #[cfg(feature = "swarm")]
     pub(crate) swarm: SwarmClient<Transport>,
     admin: AdminClient<Transport>,
     namespace: Arc<str>,
@@ -122,7 +120,6 @@ impl Client {
             router: RouterClient::new(transport.clone())
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
-            #[cfg(feature = "swarm")]
             swarm: SwarmClient::new(transport.clone())
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),

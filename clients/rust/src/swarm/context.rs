@@ -36,12 +36,7 @@ pub(super) fn prefix(above: impl Iterator<Item = Arc<Pack>>, tokens_max: u32) ->
 }
 
 /// Gathers the context of `task` for the node at `path`.
-pub(super) async fn gather(
-    scope: &Scope,
-    path: &str,
-    task: String,
-    prefix: &[Arc<Pack>],
-) -> Result<Pack, NodeError> {
+pub(super) async fn gather(scope: &Scope, path: &str, task: String, prefix: &[Arc<Pack>]) -> Result<Pack, NodeError> {
     let request = GatherContextRequest {
         task,
         budget_tokens: Some(scope.settings.context_tokens),
@@ -61,11 +56,7 @@ pub(super) async fn gather(
 
 /// Remembers what a node came to, once: an execution that a crash repeats and that comes to the same has the same key. What can't be remembered (a server that is gone for a moment) is
 /// said and does not undo the work.
-pub(super) async fn remember(
-    scope: &Scope,
-    (path, node_type): (&str, &str),
-    output: &Value,
-) -> Option<String> {
+pub(super) async fn remember(scope: &Scope, (path, node_type): (&str, &str), output: &Value) -> Option<String> {
     let text = as_text(output);
     if text.trim().is_empty() {
         return None;

@@ -26,13 +26,7 @@ pub(super) struct Done {
 
 impl Done {
     pub fn failed(error: NodeError) -> Self {
-        Self {
-            outcome: Err(error),
-            usage: Usage::default(),
-            notes: Vec::new(),
-            receipts: BTreeMap::new(),
-            pack: None,
-        }
+        Self { outcome: Err(error), usage: Usage::default(), notes: Vec::new(), receipts: BTreeMap::new(), pack: None }
     }
 }
 

@@ -109,7 +109,9 @@ impl Journal {
             tokio::time::sleep(ttl / 3).await;
             match self.backend.renew_run(&self.run, self.fence, ttl).await {
                 Ok(true) => {
-                    stop.send_if_modified(|stop| *stop == Stop::No && std::mem::replace(stop, Stop::Cancel) == Stop::No);
+                    stop.send_if_modified(|stop| {
+                        *stop == Stop::No && std::mem::replace(stop, Stop::Cancel) == Stop::No
+                    });
                 }
                 Ok(false) => {}
                 Err(error) if passes(&error) => {}

@@ -148,13 +148,7 @@ impl NodeTypes {
     ///
     /// # Errors
     /// For a schema that is none.
-    pub fn add_function<F, R>(
-        &self,
-        name: &str,
-        description: &str,
-        schema: Value,
-        function: F,
-    ) -> Result<(), NodeError>
+    pub fn add_function<F, R>(&self, name: &str, description: &str, schema: Value, function: F) -> Result<(), NodeError>
     where
         F: Fn(Arc<Step>) -> R + Send + Sync + 'static,
         R: Future<Output = NodeResult> + Send + 'static,

@@ -401,7 +401,8 @@ impl Backend for MemoryBackend {
         let Some(node) = state.nodes.values().find(named) else {
             return Ok(RouteResponse { decision: "none".into(), advice: "break_down".into(), ..Default::default() });
         };
-        let candidate = RouteCandidate { name: node.name.clone(), schema: node.arguments.clone(), ..Default::default() };
+        let candidate =
+            RouteCandidate { name: node.name.clone(), schema: node.arguments.clone(), ..Default::default() };
         let set = vec![node.name.clone()];
         Ok(RouteResponse { decision: "route".into(), set, candidates: vec![candidate], ..Default::default() })
     }

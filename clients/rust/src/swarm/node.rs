@@ -106,9 +106,7 @@ impl Outcome {
         match (wire.answer, wire.question, spawns) {
             (Some(answer), None, false) => Ok(Self::Finish(answer)),
             (None, Some(text), false) => Ok(Self::Ask(Question { text, choices: wire.choices })),
-            (None, None, true) => {
-                Ok(Self::Spawn(Spawn { children: wire.children, then: wire.then, keep: wire.keep }))
-            }
+            (None, None, true) => Ok(Self::Spawn(Spawn { children: wire.children, then: wire.then, keep: wire.keep })),
             _ => Err(NodeError::again("the output has to be one of: an answer, a question, or children")),
         }
     }
@@ -205,7 +203,9 @@ mod tests {
         let spawn = read(r#"{"children": [{"type": "a"}], "then": [{"type": "b", "data": 1}]}"#).unwrap();
         let Outcome::Spawn(spawn) = spawn else { panic!("{spawn:?}") };
         assert_eq!((spawn.children.len(), spawn.then[0].data.clone()), (1, json!(1)));
-        for bad in ["{}", "[]", "3", r#"{"answer": 1, "question": "?"}"#, r#"{"children": [{"data": 1}]}"#, r#"{"oops": 1}"#] {
+        for bad in
+            ["{}", "[]", "3", r#"{"answer": 1, "question": "?"}"#, r#"{"children": [{"data": 1}]}"#, r#"{"oops": 1}"#]
+        {
             assert!(read(bad).is_err(), "{bad}");
         }
     }

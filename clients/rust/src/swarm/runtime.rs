@@ -29,6 +29,9 @@ use crate::proto::{NodePhase, RunEvent, RunStatus};
 /// Events after which an append is sent; the server takes a thousand, and one outcome at its limit may come on top.
 const APPEND_EVENTS: usize = 256;
 
+/// Wait before a stream of news that broke is asked for again.
+const LISTEN_PAUSE: Duration = Duration::from_millis(200);
+
 type Result<T> = std::result::Result<T, SwarmError>;
 
 /// Runs goals. Clones and runs side by side are cheap.
@@ -385,19 +388,22 @@ impl Runner {
         let until = Instant::now() + Duration::from_millis(self.scope.settings.patience_ms);
         let (backend, run) = (&self.scope.backend, &self.scope.run);
         let from = self.scope.journal.next().await;
-        let (news, snapshot) = loop {
-            let listened = async { Ok((backend.watch_run(run, from).await?, backend.read_state(run).await?)) };
+        // Before the first question there is nothing to take up.
+        let asked = self.tree.asking().next().is_some();
+        let (news, nodes) = loop {
+            let listened = async {
+                let news = backend.watch_run(run, from).await?;
+                Ok((news, if asked { backend.read_state(run).await?.nodes } else { Vec::new() }))
+            };
             match listened.await {
                 Ok(both) => break both,
-                Err(error) if passes(&error) && Instant::now() < until => {
-                    tokio::time::sleep(Duration::from_millis(500)).await;
-                }
+                Err(error) if passes(&error) && Instant::now() < until => tokio::time::sleep(LISTEN_PAUSE).await,
                 Err(error) => return Err(error.into()),
             }
         };
         self.news = Some(news);
         let mut events = Vec::new();
-        for node in snapshot.nodes.into_iter().filter(|node| node.phase() == NodePhase::Asking && node.answered) {
+        for node in nodes.into_iter().filter(|node| node.phase() == NodePhase::Asking && node.answered) {
             events.extend(self.tree.answer(&node.node, node.answer));
         }
         self.write(events).await

@@ -135,7 +135,9 @@ async fn a_run_that_is_stopped_at_any_event_comes_to_the_same() {
             // With the reply to the very last append lost the run has ended, and the state says so.
             world.backend.mend();
             let end = match broken {
-                Err(_) if world.backend.run(&run).unwrap().status() == RunStatus::Open => swarm.resume(&run).await.unwrap(),
+                Err(_) if world.backend.run(&run).unwrap().status() == RunStatus::Open => {
+                    swarm.resume(&run).await.unwrap()
+                }
                 Err(_) => continue,
                 // Retries were fewer this time, and so were events.
                 Ok(end) => end,

@@ -5,14 +5,13 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::backend::{Backend, Change, Result, RunSnapshot};
-use crate::client::{Client, Transport, done};
+use crate::client::Client;
 use crate::error::{ClientError, ErrorKind};
-use crate::proto::swarm_client::SwarmClient;
 use crate::proto::watch_run_response::Change as WireChange;
 use crate::proto::{
     AcquireRunRequest, AnswerQuestionRequest, AppendEventsRequest, CreateRunRequest, GatherContextRequest,
-    GatherContextResponse, Node, ReadStateRequest, RecordOutcomeRequest, RegisterNodesRequest, RegisterNodesResponse,
-    ReleaseRunRequest, RememberRequest, RenewRunRequest, RouteRequest, RouteResponse, Run, RunEvent, WatchRunRequest,
+    GatherContextResponse, Node, RecordOutcomeRequest, RegisterNodesRequest, RegisterNodesResponse, ReleaseRunRequest,
+    RememberRequest, RenewRunRequest, RouteRequest, RouteResponse, Run, RunEvent, WatchRunRequest,
 };
 
 /// See [`Backend`].
@@ -24,86 +23,67 @@ impl ServerBackend {
     pub fn new(client: Client) -> Self {
         Self(client)
     }
-
-    fn swarm(&self) -> SwarmClient<Transport> {
-        self.0.swarm.clone()
-    }
-
-    fn namespace(&self) -> String {
-        self.0.namespace().to_owned()
-    }
 }
 
 fn no_run() -> ClientError {
     ClientError::local(ErrorKind::Internal, "the server's reply holds no run")
 }
 
-fn duration(ttl: Duration) -> prost_types::Duration {
-    prost_types::Duration { seconds: ttl.as_secs() as i64, nanos: ttl.subsec_nanos() as i32 }
+fn duration(ttl: Duration) -> Option<prost_types::Duration> {
+    prost_types::Duration::try_from(ttl).ok()
 }
 
 #[tonic::async_trait]
 impl Backend for ServerBackend {
     async fn create_run(&self, goal: &str, settings: &str, key: &str) -> Result<Run> {
         let request = CreateRunRequest {
-            namespace: self.namespace(),
             goal: goal.to_owned(),
             settings: settings.to_owned(),
             idempotency_key: key.to_owned(),
+            ..CreateRunRequest::default()
         };
-        done(self.swarm().create_run(self.0.timed(request)).await)?.run.ok_or_else(no_run)
+        self.0.create_run(request).await?.run.ok_or_else(no_run)
     }
 
     async fn acquire_run(&self, run: &str, holder: &str, ttl: Duration) -> Result<(u64, Run)> {
-        let request = AcquireRunRequest {
-            namespace: self.namespace(),
-            run: run.to_owned(),
-            holder: holder.to_owned(),
-            ttl: Some(duration(ttl)),
-        };
-        let reply = done(self.swarm().acquire_run(self.0.timed(request)).await)?;
+        let (run, holder) = (run.to_owned(), holder.to_owned());
+        let request = AcquireRunRequest { run, holder, ttl: duration(ttl), ..AcquireRunRequest::default() };
+        let reply = self.0.acquire_run(request).await?;
         Ok((reply.fence, reply.run.ok_or_else(no_run)?))
     }
 
     async fn renew_run(&self, run: &str, fence: u64, ttl: Duration) -> Result<bool> {
-        let request =
-            RenewRunRequest { namespace: self.namespace(), run: run.to_owned(), fence, ttl: Some(duration(ttl)) };
-        Ok(done(self.swarm().renew_run(self.0.timed(request)).await)?.cancel_requested)
+        let run = run.to_owned();
+        let request = RenewRunRequest { run, fence, ttl: duration(ttl), ..RenewRunRequest::default() };
+        Ok(self.0.renew_run(request).await?.cancel_requested)
     }
 
     async fn release_run(&self, run: &str, fence: u64) -> Result<()> {
-        let request = ReleaseRunRequest { namespace: self.namespace(), run: run.to_owned(), fence };
-        done(self.swarm().release_run(self.0.timed(request)).await).map(|_| ())
+        let request = ReleaseRunRequest { run: run.to_owned(), fence, ..ReleaseRunRequest::default() };
+        self.0.release_run(request).await.map(|_| ())
     }
 
     async fn append_events(&self, run: &str, fence: u64, events: Vec<RunEvent>) -> Result<()> {
-        let request = AppendEventsRequest { namespace: self.namespace(), run: run.to_owned(), fence, events };
-        done(self.swarm().append_events(self.0.timed(request)).await).map(|_| ())
+        let request = AppendEventsRequest { run: run.to_owned(), fence, events, ..AppendEventsRequest::default() };
+        self.0.append_events(request).await.map(|_| ())
     }
 
     async fn read_state(&self, run: &str) -> Result<RunSnapshot> {
-        let request = ReadStateRequest { namespace: self.namespace(), run: run.to_owned() };
-        let mut pieces = done(self.swarm().read_state(self.0.timed(request)).await)?;
-        let mut snapshot = RunSnapshot::default();
-        while let Some(piece) = pieces.message().await? {
-            snapshot.run = piece.run.unwrap_or(snapshot.run);
-            snapshot.nodes.extend(piece.nodes);
-            snapshot.queue.extend(piece.queue);
-        }
-        Ok(snapshot)
+        let whole = self.0.read_state(run).await?.whole().await?;
+        Ok(RunSnapshot { run: whole.run.unwrap_or_default(), nodes: whole.nodes, queue: whole.queue })
     }
 
     async fn watch_run(&self, run: &str, from: u64) -> Result<mpsc::Receiver<Change>> {
-        let request = WatchRunRequest { namespace: self.namespace(), run: run.to_owned(), from_sequence: from };
-        let mut changes = done(self.swarm().watch_run(tonic::Request::new(request)).await)?;
+        let request = WatchRunRequest { run: run.to_owned(), from_sequence: from, ..WatchRunRequest::default() };
+        let mut watch = self.0.watch_run(request).await?;
         let (sender, receiver) = mpsc::channel(64);
         tokio::spawn(async move {
             // A broken stream ends the channel; the holder listens anew.
-            while let Some(message) = tokio::select! {
+            while let Some(told) = tokio::select! {
                 () = sender.closed() => None,
-                message = changes.message() => message.ok().flatten(),
+                told = watch.next_change() => told.ok().flatten(),
             } {
-                let change = match message.change {
+                let change = match told.change {
                     Some(WireChange::Answered(asked)) => Change::Answered { node: asked.node, answer: asked.answer },
                     Some(WireChange::CancelRequested(true)) => Change::Cancel,
                     _ => continue,
@@ -117,13 +97,9 @@ impl Backend for ServerBackend {
     }
 
     async fn answer_question(&self, run: &str, node: &str, answer: &str) -> Result<()> {
-        let request = AnswerQuestionRequest {
-            namespace: self.namespace(),
-            run: run.to_owned(),
-            node: node.to_owned(),
-            answer: answer.to_owned(),
-        };
-        done(self.swarm().answer_question(self.0.timed(request)).await).map(|_| ())
+        let (run, node, answer) = (run.to_owned(), node.to_owned(), answer.to_owned());
+        let request = AnswerQuestionRequest { run, node, answer, ..AnswerQuestionRequest::default() };
+        self.0.answer_question(request).await.map(|_| ())
     }
 
     async fn gather_context(&self, request: GatherContextRequest) -> Result<GatherContextResponse> {

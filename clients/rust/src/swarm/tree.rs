@@ -168,8 +168,7 @@ impl Tree {
             data: blueprint.data.to_string(),
             ..event(Kind::CreateNode, &path)
         };
-        let node =
-            Live { node_type: blueprint.node_type, data: Arc::new(blueprint.data), ..Live::default() };
+        let node = Live { node_type: blueprint.node_type, data: Arc::new(blueprint.data), ..Live::default() };
         self.nodes.insert(path.clone(), node);
         self.queue.push_back(path);
         self.created += 1;
@@ -248,11 +247,7 @@ impl Tree {
 
     /// The run ends here, whatever is left.
     pub fn finish(&mut self, end: End) -> Vec<RunEvent> {
-        let said = RunEvent {
-            status: end.status as i32,
-            output: end.output.to_string(),
-            ..event(Kind::EndRun, "")
-        };
+        let said = RunEvent { status: end.status as i32, output: end.output.to_string(), ..event(Kind::EndRun, "") };
         self.end = Some(end);
         vec![said]
     }
@@ -340,11 +335,7 @@ pub(super) fn event(kind: Kind, node: &str) -> RunEvent {
 }
 
 fn spent(kind: Kind, node: &str, usage: Usage) -> RunEvent {
-    RunEvent {
-        prompt_tokens: usage.prompt_tokens,
-        completion_tokens: usage.completion_tokens,
-        ..event(kind, node)
-    }
+    RunEvent { prompt_tokens: usage.prompt_tokens, completion_tokens: usage.completion_tokens, ..event(kind, node) }
 }
 
 fn json_or_null(text: &str) -> Value {

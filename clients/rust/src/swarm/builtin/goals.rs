@@ -184,10 +184,8 @@ impl NodeType for BreakDownGoal {
         };
         let plan = step.ask_json(&role, &task, &schema).await?;
         let steps = plan["steps"].as_array().cloned().unwrap_or_default();
-        let steps: Vec<Blueprint> = steps
-            .iter()
-            .map(|step| Blueprint::new("route_goal", json!({"goal": step, "part_of": goal})))
-            .collect();
+        let steps: Vec<Blueprint> =
+            steps.iter().map(|step| Blueprint::new("route_goal", json!({"goal": step, "part_of": goal}))).collect();
         Ok(if plan["order"] == "sequential" { Outcome::plan(steps) } else { Outcome::parallel(steps) })
     }
 
@@ -236,7 +234,8 @@ impl NodeType for Finish {
         for result in step.data["results"].as_array().into_iter().flatten() {
             task.push_str(&format!("--- {}\n{}\n", result["number"], as_text(&result["output"])));
         }
-        let role = "Write the answer to the goal from the results of its steps. Leave nothing out that the goal asks for.";
+        let role =
+            "Write the answer to the goal from the results of its steps. Leave nothing out that the goal asks for.";
         Ok(Outcome::Finish(json!(step.ask_text(role, &task).await?)))
     }
 }

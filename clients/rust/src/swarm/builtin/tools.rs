@@ -85,7 +85,8 @@ impl NodeType for CreateTool {
         if round > u64::from(step.settings().rounds_max) {
             return Err(NodeError::fatal(format!("the tool fails its tests after {round} rounds: {}", json!(failed))));
         }
-        let task = format!("Goal: {}\n\nTool:\n{}\n\nFailed tests:\n{}", step.text("goal"), keep["tool"], json!(failed));
+        let task =
+            format!("Goal: {}\n\nTool:\n{}\n\nFailed tests:\n{}", step.text("goal"), keep["tool"], json!(failed));
         let role = format!("{TOOL_ROLE}\nThe tool below fails tests: write it anew so that it passes. Keep its name.");
         let tool = step.ask_json(&role, &task, &tool_schema()).await?;
         usable(&tool)?;
@@ -113,7 +114,8 @@ fn described(tool: &Value) -> Value {
 async fn save(step: &Arc<Step>) -> NodeResult {
     let (tool, tests) = (&step.keep["tool"], &step.keep["tests"]);
     let text = |field: &str| tool[field].as_str().unwrap_or_default().to_owned();
-    let strings = |value: &Value| value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+    let strings =
+        |value: &Value| value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
     let mut utterances: Vec<String> = strings(&tool["utterances"]);
     utterances.push(step.text("goal").to_owned());
     let node = Node {
@@ -188,7 +190,8 @@ impl NodeType for RunTests {
 
     async fn execute(&self, step: &Arc<Step>) -> NodeResult {
         let tool = &step.data["tool"];
-        let (language, code) = (tool["language"].as_str().unwrap_or_default(), tool["code"].as_str().unwrap_or_default());
+        let (language, code) =
+            (tool["language"].as_str().unwrap_or_default(), tool["code"].as_str().unwrap_or_default());
         let mut failed = Vec::new();
         let mut passed = 0;
         for test in step.data["tests"].as_array().into_iter().flatten() {

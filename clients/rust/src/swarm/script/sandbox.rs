@@ -44,7 +44,8 @@ async fn works(more: &[&str]) -> bool {
 impl Sandbox {
     /// What is put before the interpreter: arguments of `sh`.
     pub fn words(self, settings: &ScriptSettings) -> Vec<String> {
-        let limits = [settings.cpu_s, settings.memory_bytes / 1024, settings.output_bytes.div_ceil(512), settings.processes];
+        let limits =
+            [settings.cpu_s, settings.memory_bytes / 1024, settings.output_bytes.div_ceil(512), settings.processes];
         let mut words = vec!["-c".to_owned(), LIMITS.to_owned(), "sh".to_owned()];
         words.extend(limits.iter().map(u64::to_string));
         if self.namespaces {
@@ -63,7 +64,8 @@ impl Sandbox {
             (true, true) => None,
             (true, false) => Some("the script had the network: this kernel lends no network namespace".to_owned()),
             (false, _) => Some(
-                "the script had the network, and what it detached may live on: this kernel lends no namespaces".to_owned(),
+                "the script had the network, and what it detached may live on: this kernel lends no namespaces"
+                    .to_owned(),
             ),
         }
     }
