@@ -13,8 +13,12 @@ pub struct Blueprint {
     #[serde(rename = "type")]
     pub node_type: String,
     /// Arguments, as the type's schema wants them.
-    #[serde(default)]
+    #[serde(default = "no_arguments")]
     pub data: Value,
+}
+
+fn no_arguments() -> Value {
+    json!({})
 }
 
 impl Blueprint {

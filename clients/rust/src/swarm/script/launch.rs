@@ -110,15 +110,18 @@ async fn supervise(
             // A script need not read its input.
             let _ = stdin.write_all(bytes.as_bytes()).await;
         }
+        Ok(())
     };
     let most = settings.output_bytes;
     let wall = Duration::from_millis(settings.wall_ms);
     let whole = async {
-        let (_, stdout, stderr) = tokio::join!(feed, all(stdout, most), some(stderr));
-        let stdout = stdout.map_err(|cause| failed("could not be read", cause))?;
-        let Some(stdout) = stdout else {
-            return Err(NodeError::again(format!("the script printed more than {most} bytes, which is the limit")));
+        // The first to fail ends it: a script that floods would go on forever on its other output.
+        let stdout = async {
+            let read = all(stdout, most).await.map_err(|cause| failed("could not be read", cause))?;
+            let over = || NodeError::again(format!("the script printed more than {most} bytes, which is the limit"));
+            read.ok_or_else(over)
         };
+        let (stdout, stderr, ()) = tokio::try_join!(stdout, async { Ok(some(stderr).await) }, feed)?;
         let status = child.wait().await.map_err(|cause| failed("was lost", cause))?;
         Ok(Ran { stdout, stderr, code: status.code() })
     };
@@ -129,7 +132,7 @@ async fn supervise(
     ran
 }
 
-/// Everything, or `None` once it is more than `most`; then the reader is dropped, so the writer finds nobody.
+/// Everything, or `None` once it is more than `most`.
 async fn all(reader: Option<impl AsyncRead + Unpin>, most: u64) -> std::io::Result<Option<String>> {
     let mut bytes = Vec::new();
     if let Some(reader) = reader {
