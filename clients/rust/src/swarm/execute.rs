@@ -40,7 +40,8 @@ pub(super) async fn execute(mut step: Step) -> Done {
         Err(error) => (Err(error), None),
     };
     let data = pack.as_deref().map(|pack| context::said(pack, &step.packs)).unwrap_or_default();
-    let begins = RunEvent { attempt: step.attempt, data, ..event(Kind::RunNode, &step.path) };
+    let begins =
+        RunEvent { attempt: step.attempt, data, node_type: step.node_type.clone(), ..event(Kind::RunNode, &step.path) };
     if scope.journal.append(vec![begins]).await.is_err() {
         return Done::failed(NodeError::again("the run has stopped"));
     }

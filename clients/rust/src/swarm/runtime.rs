@@ -110,6 +110,15 @@ impl Swarm {
         Self { holder: holder.into(), ..self }
     }
 
+    /// Registers the node types of this swarm with the router, so that goals reach them.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn announce(&self) -> Result<()> {
+        let nodes = self.types.describe();
+        if nodes.is_empty() { Ok(()) } else { Ok(self.backend.register_nodes(nodes, "").await.map(|_| ())?) }
+    }
+
     /// Runs `goal` to its end: the root is a `route_goal`.
     ///
     /// # Errors
