@@ -1,4 +1,4 @@
-//! The thin runtime against a real server: contexts and memories of a run, resuming after a kill of either side, two resumes.
+//! The thin runtime against a real server: resuming after a kill of either side, questions, two resumes, the command line.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -221,4 +221,55 @@ async fn a_node_costs_little_with_a_server_in_between() {
     assert!(end.status == RunStatus::Succeeded && per_node < Duration::from_millis(20), "{per_node:?}");
     drop(whole);
     server.stop().await;
+}
+
+/// An endpoint whose model says the same after a while.
+async fn endpoint() -> String {
+    async fn say() -> ([(&'static str, &'static str); 1], String) {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let piece = json!({"choices": [{"delta": {"content": "a text about lanterns"}}]});
+        ([("content-type", "text/event-stream")], format!("data: {piece}\n\ndata: [DONE]\n\n"))
+    }
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let app = axum::Router::new().route("/v1/chat/completions", axum::routing::post(say));
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_goes_on_with_a_run_whose_process_was_killed() {
+    use std::process::Stdio;
+    use tokio::io::{AsyncBufReadExt, BufReader};
+    use tokio::process::Command;
+
+    let (data, url) = (tempfile::tempdir().unwrap(), endpoint().await);
+    let hivemem = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hivemem"));
+        // Nobody listens on port 1, so the server is within the process and is killed with it.
+        command.args(arguments).arg("--data-dir").arg(data.path()).env("HIVEMEM_SERVER", "http://127.0.0.1:1");
+        command.env("HIVEMEM_LLM_BASE_URL", &url).env_remove("HIVEMEM_TOKEN").stdin(Stdio::null()).kill_on_drop(true);
+        command
+    };
+    let mut child = hivemem(&["swarm", "run", "draft an e-mail"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let line = tokio::time::timeout(Duration::from_secs(60), lines.next_line()).await.unwrap().unwrap().unwrap();
+    let run = line.split([' ', ';']).nth(1).unwrap().to_owned();
+    // The model is being asked by now, or is about to be.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    child.kill().await.unwrap();
+
+    let until = Instant::now() + Duration::from_secs(60);
+    let output = loop {
+        let output = hivemem(&["swarm", "resume", &run]).output().await.unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.success() {
+            break output;
+        }
+        assert!(stderr.contains("another process works on this run: ") && Instant::now() < until, "{stderr}");
+    };
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "a text about lanterns\n");
+    let again = hivemem(&["swarm", "resume", "--json", &run]).output().await.unwrap();
+    let end: serde_json::Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!((&end["status"], &end["output"]), (&json!("succeeded"), &json!("a text about lanterns")));
 }

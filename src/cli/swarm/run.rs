@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::sync::Arc;
 
-use hivemem_client::proto::{ListQuestionsRequest, Question, RunStatus};
+use hivemem_client::proto::{AnswerQuestionRequest, GetRunRequest, ListQuestionsRequest, Question, RunStatus};
 use hivemem_client::swarm::{
     Blueprint, NodeError, NodeTypes, OpenAi, RunEnd, ScriptSettings, ServerBackend, Settings, Swarm, SwarmError,
     as_text,
@@ -44,6 +44,19 @@ pub(super) async fn start(
 
 /// Runs `hivemem swarm resume`.
 pub(super) async fn resume(client: &Client, run: &str, work: WorkArgs, as_json: bool) -> Result<(), Failure> {
+    let request = GetRunRequest { run: run.to_owned(), ..GetRunRequest::default() };
+    let found = client.get_run(request).await?.run.unwrap_or_default();
+    if found.status() != RunStatus::Open {
+        output::note(format!("run {run} has ended already"));
+        let end = RunEnd {
+            run: run.to_owned(),
+            status: found.status(),
+            output: super::value(&found.result),
+            nodes: found.nodes,
+            tokens: found.prompt_tokens + found.completion_tokens,
+        };
+        return report(&end, as_json);
+    }
     let swarm = prepare(client, Settings::default(), work).await?;
     work_on(client, swarm, run, as_json).await
 }
@@ -105,12 +118,8 @@ async fn answer(client: Client, live: Arc<Live>, mut questions: mpsc::UnboundedR
         }
         loop {
             let Some(text) = live.line().await else { return };
-            let request = hivemem_client::proto::AnswerQuestionRequest {
-                run: run.clone(),
-                node: node.clone(),
-                answer: text,
-                ..Default::default()
-            };
+            let (run, node) = (run.clone(), node.clone());
+            let request = AnswerQuestionRequest { run, node, answer: text, ..AnswerQuestionRequest::default() };
             match client.answer_question(request).await {
                 Ok(_) => break,
                 Err(error) if error.kind() == ErrorKind::Invalid => live.say(error.message()),

@@ -56,7 +56,7 @@ pub struct RunEnd {
     pub output: Value,
     /// Nodes that there were.
     pub nodes: u64,
-    /// Tokens of this process's model calls.
+    /// Tokens of all model calls.
     pub tokens: u64,
 }
 
