@@ -158,7 +158,7 @@ pub const RUN_EVENT_BYTES_MAX: usize = 1024 * 1024;
 /// Most events of one append: some 10 ms of one transaction.
 pub const RUN_APPEND_EVENTS_MAX: usize = 1_000;
 
-/// Deepest place in the tree of a run, and the largest number in it.
+/// Deepest place in the tree of a run, in nodes from the root down: a break-down of that depth has lost its goal.
 pub const RUN_DEPTH_MAX: usize = 64;
 
 /// Longest name of an effect, of a holder, and of a node's type.
