@@ -267,6 +267,9 @@ async fn endpoints_that_hang_refuse_or_are_gone_fail_the_node() {
     let hangs = Endpoint::start(|_, _| Reply::Hangs).await;
     let model = Arc::new(OpenAi::new(&hangs.url, "scripted", "", Duration::from_millis(200)).unwrap());
     let denied = Endpoint::start(|_, _| Reply::Raw(401, "", r#"{"error": {"message": "who are you"}}"#)).await;
+    for (url, key) in [("ftp://x", ""), ("127.0.0.1:9", ""), (hangs.url.as_str(), "a\nb")] {
+        assert!(OpenAi::new(url, "scripted", key, Duration::from_secs(1)).is_err(), "{url} {key:?}");
+    }
     let gone = Arc::new(OpenAi::new("http://127.0.0.1:9/v1", "scripted", "", Duration::from_secs(5)).unwrap());
     for (model, says) in [(model, "did not answer"), (denied.model(), "who are you"), (gone, "scripted")] {
         let swarm = world.swarm().with_model(model);

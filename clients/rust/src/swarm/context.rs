@@ -8,9 +8,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::llm::cut;
 use super::node::NodeError;
 use super::step::{Scope, as_text};
 use crate::proto::{GatherContextRequest, RememberRequest};
+
+/// Most bytes of a task that a context is gathered for: what a node has beyond that is material, and the server takes 32 KiB.
+const TASK_BYTES: usize = 8 * 1024;
 
 /// A context as it was put before a model.
 #[derive(Debug, Default)]
@@ -38,7 +42,7 @@ pub(super) fn prefix(above: impl Iterator<Item = Arc<Pack>>, tokens_max: u32) ->
 /// Gathers the context of `task` for the node at `path`.
 pub(super) async fn gather(scope: &Scope, path: &str, task: String, prefix: &[Arc<Pack>]) -> Result<Pack, NodeError> {
     let request = GatherContextRequest {
-        task,
+        task: cut(&task, TASK_BYTES).to_owned(),
         budget_tokens: Some(scope.settings.context_tokens),
         run: scope.run.clone(),
         node: path.to_owned(),

@@ -15,6 +15,9 @@ use super::tree::event;
 use crate::proto::RunEvent;
 use crate::proto::run_event::Kind;
 
+/// Most bytes of data of the children that one outcome spawns: they go into one message, which has 8 MiB.
+const SPAWN_BYTES_MAX: usize = 2 * 1024 * 1024;
+
 /// What an execution leaves behind.
 pub(super) struct Done {
     pub outcome: NodeResult,
@@ -92,8 +95,13 @@ async fn perform(step: &Arc<Step>) -> NodeResult {
         Outcome::Spawn(spawn) => {
             scope.types.check_spawn(step, spawn).await?;
             fits(scope.settings.node_bytes_max, "what is kept with the plan", &json!([spawn.keep, spawn.then]))?;
+            let mut bytes = 0;
             for child in &spawn.children {
-                fits(scope.settings.node_bytes_max, "a child's data", &child.data)?;
+                bytes += fits(scope.settings.node_bytes_max, "a child's data", &child.data)?;
+            }
+            if bytes > SPAWN_BYTES_MAX {
+                let message = format!("the children's data has {bytes} bytes, the limit is {SPAWN_BYTES_MAX} together");
+                return Err(NodeError::again(message));
             }
         }
         Outcome::Ask(question) if question.text.trim().is_empty() => {
@@ -104,10 +112,10 @@ async fn perform(step: &Arc<Step>) -> NodeResult {
     Ok(outcome)
 }
 
-fn fits(most: usize, what: &str, value: &Value) -> Result<(), NodeError> {
+fn fits(most: usize, what: &str, value: &Value) -> Result<usize, NodeError> {
     let bytes = value.to_string().len();
     if bytes <= most {
-        return Ok(());
+        return Ok(bytes);
     }
     Err(NodeError::again(format!("{what} has {bytes} bytes, the limit is {most} (node_bytes_max): put it into a file")))
 }

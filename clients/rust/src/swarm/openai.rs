@@ -29,15 +29,21 @@ impl OpenAi {
     /// The model `model` at `base_url`, such as `http://127.0.0.1:11434/v1`. `timeout` is that of one call with its retries.
     ///
     /// # Errors
-    /// Where no HTTP client can be made.
+    /// For an address or a key that can't be used; where no HTTP client can be made.
     pub fn new(base_url: &str, model: &str, api_key: &str, timeout: Duration) -> Result<Self, NodeError> {
+        if !base_url.starts_with("http://") && !base_url.starts_with("https://") {
+            return Err(NodeError::fatal(format!("endpoint {base_url:?} has to start with http:// or https://")));
+        }
+        if !api_key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(NodeError::fatal("the endpoint's key has characters that an HTTP header can't carry"));
+        }
         // Another part of the program may have installed one before, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
             .build()
             .map_err(|cause| NodeError::fatal(format!("no HTTP client: {cause}")))?;
-        // Everything is set, so that nothing comes from the environment.
+        // Everything is set, so that nothing but proxies comes from the environment.
         let config = OpenAIConfig::new()
             .with_api_base(base_url.trim_end_matches('/'))
             .with_api_key(api_key)

@@ -26,8 +26,10 @@ use super::step::{Held, Scope, Step};
 use super::tree::{End, Tree};
 use crate::proto::{NodePhase, RunEvent, RunStatus};
 
-/// Events after which an append is sent; the server takes a thousand, and one outcome at its limit may come on top.
+/// Events and bytes after which an append is sent. The server takes a thousand and 8 MiB, and one outcome at its limits may come on
+/// top.
 const APPEND_EVENTS: usize = 256;
+const APPEND_BYTES: usize = 1024 * 1024;
 
 /// Wait before a stream of news that broke is asked for again.
 const LISTEN_PAUSE: Duration = Duration::from_millis(200);
@@ -278,7 +280,11 @@ impl Runner {
             Happening::Late => self.end(RunStatus::Failed, "the run's time is over (run_timeout_ms)").await,
             Happening::Done(done) => {
                 let mut events = self.settle(*done).await?;
+                let bytes = |events: &[RunEvent]| -> usize {
+                    events.iter().map(|event| event.data.len() + event.output.len()).sum()
+                };
                 while events.len() < APPEND_EVENTS
+                    && bytes(&events) < APPEND_BYTES
                     && let Some(done) = self.tasks.try_join_next_with_id()
                 {
                     events.extend(self.settle(done).await?);

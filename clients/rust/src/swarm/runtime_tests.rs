@@ -277,6 +277,10 @@ async fn what_can_not_be_used_fails_its_node_and_says_why() {
     world.does("unknown_child", |_| async { Ok(Outcome::child("nobody_knows_it", json!({}))) });
     world.does("none", |_| async { Ok(Outcome::parallel(Vec::new())) });
     world.does("large", |_| async { Ok(Outcome::Finish(json!("x".repeat(300_000)))) });
+    world.does("heavy", |_| async {
+        let child = Blueprint::new("heavy", json!({"text": "x".repeat(200_000)}));
+        Ok(Outcome::parallel(vec![child; 12]))
+    });
     world.does("silent", |_| async { Ok(Outcome::Ask(Question::default())) });
     let schema = json!({"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}});
     world.types.add_function("strict", "", schema, |_| async { Ok(Outcome::Finish(json!(1))) }).unwrap();
@@ -287,6 +291,7 @@ async fn what_can_not_be_used_fails_its_node_and_says_why() {
         ("unknown_child", "nobody_knows_it"),
         ("none", "no children"),
         ("large", "node_bytes_max"),
+        ("heavy", "together"),
         ("silent", "no text"),
         ("misfit", "/n"),
         ("nothing_at_all", "no node type"),
