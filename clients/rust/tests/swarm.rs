@@ -347,6 +347,14 @@ async fn scripts_are_nodes_and_their_output_is_data() {
     });
     world.types.add_scripts(&spawns.to_string()).unwrap();
     assert_eq!(world.run(&world.swarm(), "fork", json!({})).await.output, json!([1, 1]));
+
+    // Announced, they are found again by a swarm that was not given them, and stay what they were.
+    world.swarm().announce().await.unwrap();
+    let strangers = world.swarm().with_types(NodeTypes::builtin());
+    assert_eq!(world.run(&strangers, "fork", json!({})).await.output, json!([1, 1]));
+    let before = world.backend.registered();
+    strangers.announce().await.unwrap();
+    assert_eq!(world.backend.registered(), before);
     for bad in ["[]", r#"{"x": {"language": "sh"}}"#, r#"{"x": {"language": "sh", "script": 1}}"#] {
         assert!(world.types.add_scripts(bad).is_err(), "{bad}");
     }

@@ -28,6 +28,21 @@ pub trait NodeType: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Its entry in the catalogue, so that goals are routed to it; `None` for one that is a step of others, or that comes from
+    /// there.
+    fn node(&self, name: &str) -> Option<proto::Node> {
+        let utterances = self.utterances();
+        (!utterances.is_empty()).then(|| proto::Node {
+            name: name.to_owned(),
+            description: self.description().to_owned(),
+            kind: "llm".to_owned(),
+            arguments: self.schema().to_string(),
+            utterances,
+            folder: "swarm".to_owned(),
+            ..proto::Node::default()
+        })
+    }
+
     /// What a context is gathered for before it runs; `None` for one that calls no model.
     fn task(&self, data: &Value) -> Option<String> {
         let _ = data;
@@ -174,22 +189,10 @@ impl NodeTypes {
         self.known.write().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 
-    /// What the router has to know of them, by name. Those without utterances are steps of others and not routed to.
+    /// What the catalogue has to know of them, by name.
     pub fn describe(&self) -> Vec<proto::Node> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let mut nodes: Vec<proto::Node> = known
-            .iter()
-            .filter(|(_, known)| !known.kind.utterances().is_empty())
-            .map(|(name, known)| proto::Node {
-                name: name.clone(),
-                description: known.kind.description().to_owned(),
-                kind: "llm".to_owned(),
-                arguments: known.kind.schema().to_string(),
-                utterances: known.kind.utterances(),
-                folder: "swarm".to_owned(),
-                ..proto::Node::default()
-            })
-            .collect();
+        let mut nodes: Vec<proto::Node> = known.iter().filter_map(|(name, known)| known.kind.node(name)).collect();
         nodes.sort_by(|one, other| one.name.cmp(&other.name));
         nodes
     }

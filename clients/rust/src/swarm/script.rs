@@ -37,6 +37,9 @@ pub(super) struct ScriptKind {
     tool: bool,
     #[serde(default)]
     utterances: Vec<String>,
+    /// It comes from the catalogue, which knows it better.
+    #[serde(skip)]
+    catalogued: bool,
 }
 
 fn any_object() -> Value {
@@ -66,14 +69,16 @@ impl ScriptKind {
             text => serde_json::from_str(text)
                 .map_err(|cause| NodeError::fatal(format!("the schema of {} is not JSON: {cause}", node.name)))?,
         };
-        let tool = node.metadata.get("outcome").is_none_or(|says| says != "node");
+        let says = |field: &str, value: &str| node.metadata.get(field).is_some_and(|held| held == value);
+        let (tool, effect, resumes) = (!says("outcome", "node"), says("effect", "true"), says("resumes", "true"));
         Ok(Self {
             description: node.description,
             language: node.language,
             script: node.code,
             arguments,
-            effect: node.metadata.get("effect").is_some_and(|says| says == "true"),
-            resumes: false,
+            effect,
+            resumes,
+            catalogued: true,
             tool,
             utterances: node.utterances,
         })
@@ -130,6 +135,25 @@ impl NodeType for ScriptKind {
             [] if !self.description.is_empty() => vec![self.description.clone()],
             said => said.to_vec(),
         }
+    }
+
+    fn node(&self, name: &str) -> Option<proto::Node> {
+        let says = |field: &str, value: &str| (field.to_owned(), value.to_owned());
+        let mut metadata = BTreeMap::from([says("outcome", if self.tool { "tool" } else { "node" })]);
+        metadata.extend(self.effect.then(|| says("effect", "true")));
+        metadata.extend(self.resumes.then(|| says("resumes", "true")));
+        (!self.catalogued).then(|| proto::Node {
+            name: name.to_owned(),
+            description: self.description.clone(),
+            kind: "script".to_owned(),
+            language: self.language.clone(),
+            code: self.script.clone(),
+            arguments: self.arguments.to_string(),
+            utterances: self.utterances(),
+            folder: "swarm".to_owned(),
+            metadata,
+            ..proto::Node::default()
+        })
     }
 
     fn task(&self, data: &Value) -> Option<String> {
