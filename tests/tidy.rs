@@ -38,6 +38,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("jsonschema", &["src/flow/route", "clients/rust/src/swarm"]),
     ("serde_saphyr", &["src/flow/route"]),
     ("rmcp", &["src/cli"]),
+    ("async_openai", &["clients/rust/src/swarm/openai.rs"]),
     ("axum", &["src/server"]),
     ("clap", &["src/cli", "src/main.rs"]),
 ];

@@ -10,7 +10,7 @@ mod graph;
 mod swarm;
 
 pub(super) use graph::{GraphCommand, LinkArgs, NeighborsArgs, TreeArgs, Way};
-pub(super) use swarm::{Status, SwarmCommand};
+pub(super) use swarm::{RunLimits, Status, SwarmCommand, WorkArgs};
 
 use crate::base::limits::{
     CONTEXT_TOKENS_MAX, NODE_LIST_DEFAULT, NODE_LIST_MAX, ROUTE_K_DEFAULT, ROUTE_K_MAX, SEARCH_K_MAX,
@@ -79,7 +79,7 @@ pub(super) enum Command {
     Route(RouteArgs),
     /// Tell what came of a routed goal
     Outcome(OutcomeArgs),
-    /// Runs of a swarm: list, show, answer, cancel
+    /// Runs of a swarm: run, resume, list, show, answer, cancel
     Swarm {
         #[command(subcommand)]
         command: SwarmCommand,
@@ -567,6 +567,10 @@ mod tests {
             "route g -k 0",
             "outcome g",
             "swarm",
+            "swarm run",
+            "swarm run g --budget many",
+            "swarm run g --allow-network",
+            "swarm resume",
             "swarm show",
             "swarm ls --status lost",
             "swarm answer r 0",

@@ -19,4 +19,5 @@ mod routing;
 mod search;
 mod support;
 mod swarm;
+mod swarm_client;
 mod watch;

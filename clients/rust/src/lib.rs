@@ -22,6 +22,8 @@ mod error;
 mod graph;
 mod progress;
 mod router;
+#[cfg(feature = "swarm")]
+pub mod swarm;
 mod swarm_calls;
 
 pub use backup::BackupStream;
