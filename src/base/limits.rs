@@ -137,3 +137,6 @@ pub const NODE_LIST_DEFAULT: u32 = 50;
 
 /// Outcomes kept for each node. Old ones say little of a tool that was worked on since.
 pub const OUTCOMES_KEPT: usize = 500;
+
+/// Most objects of one listing of a bucket. Each takes about 300 bytes, so 150 MB while it is compared with what is stored.
+pub const LISTING_OBJECTS_MAX: usize = 500_000;
