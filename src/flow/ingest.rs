@@ -157,8 +157,7 @@ pub async fn ingest(
 
 /// The store that a source is read from, and the source's canonical URI.
 async fn open(engines: &Engines, request: &Request) -> Result<(Arc<dyn Store>, String)> {
-    let (store, address, credential) =
-        (Arc::clone(&engines.store), request.source.clone(), request.credential.clone());
+    let (store, address, credential) = (Arc::clone(&engines.store), request.source.clone(), request.credential.clone());
     let opened = engines.door.run(move || {
         let store = match credential {
             Some(name) => store.under(&address, &name)?,

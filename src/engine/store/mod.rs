@@ -30,6 +30,8 @@ pub mod line;
 pub mod local;
 pub mod local_watch;
 pub mod stores;
+#[cfg(test)]
+pub mod testing;
 pub mod uri;
 pub mod watch;
 

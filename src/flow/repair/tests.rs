@@ -8,7 +8,7 @@ use sqlx::{Connection, SqliteConnection};
 use super::*;
 use crate::base::blocking::Door;
 use crate::base::clock::SystemClock;
-use crate::engine::catalog::Catalog;
+use crate::engine::catalog::{Catalog, Registry};
 use crate::engine::catalog::sqlite::SqliteCatalog;
 use crate::engine::embed::Embedder;
 use crate::engine::embed::fake::FakeEmbedder;
@@ -48,7 +48,8 @@ impl Bench {
         let embedder: Arc<dyn Embedder> = Arc::new(FakeEmbedder::new(DIMENSION));
         let engines = Engines {
             catalog: Arc::clone(&catalog) as Arc<dyn Catalog>,
-            registry: catalog,
+            registry: Arc::clone(&catalog) as Arc<dyn Registry>,
+            inventory: catalog,
             space: Arc::new(Slot::new(Space {
                 generation: 1,
                 embedder: Arc::clone(&embedder),

@@ -1,0 +1,1 @@
+//! The data view over engines in memory and real files.
