@@ -89,7 +89,7 @@ async fn to_file(client: &Client, wanted: Wanted, file: &Path, as_json: bool) ->
     if as_json {
         return output::print_json(&json!({
             "uri": wanted.uri, "file": file.display().to_string(), "bytes": bytes, "resumed_at": begin,
-            "content_hash": hash,
+            "content_hash": hash, "unfinished": part.display().to_string(),
         }));
     }
     let from = if resumed { format!(", read on from {}", render::bytes(begin)) } else { String::new() };

@@ -62,7 +62,7 @@ async fn a_bucket_is_listed_read_and_streamed_by_range() {
         assert_eq!(store.list("s3://data/", &only)?.objects.len(), 3);
         let one = store.list("s3://data/docs/sub/b.md", &ListOptions::default())?;
         assert_eq!((one.objects.len(), one.objects[0].path.as_str()), (1, "b.md"));
-        let at = BTreeSet::from(["s3://data/docs/sub".to_owned(), "s3://elsewhere/x".to_owned()]);
+        let at = BTreeSet::from(["s3://data/docs/sub/".to_owned(), "s3://elsewhere/x".to_owned()]);
         assert_eq!(store.list_at(&source, &ListOptions::default(), &at)?.objects.len(), 1);
         assert_eq!(store.stat("s3://data/docs/sub/b.md")?.unwrap().bytes, 3);
         assert_eq!(store.stat("s3://data/none")?, None);

@@ -71,7 +71,12 @@ async fn answer(request: Request, tries: Arc<AtomicU32>) -> Response<Body> {
         "/to-name" => reply.status(302).header("location", "http://127.0.0.2:1/").body(Body::empty()).unwrap(),
         "/to-itself" => reply.status(302).header("location", "/to-itself").body(Body::empty()).unwrap(),
         "/short" => {
-            let parts = futures::stream::iter([Ok("0123"), Err(std::io::Error::other("cut"))]);
+            // The head and some of it are on their way before it breaks off.
+            let cut = async {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                Err(std::io::Error::other("cut"))
+            };
+            let parts = futures::stream::iter([Ok("0123")]).chain(futures::stream::once(cut));
             reply.header("content-length", "10").body(Body::from_stream(parts)).unwrap()
         }
         "/secret" if request.headers().get("authorization").is_some_and(|held| held == "Bearer hunter2") => full(reply),
