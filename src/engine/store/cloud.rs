@@ -68,7 +68,12 @@ impl Place {
         if bucket.is_empty() || !bucket.chars().all(sound) {
             return Err(wrong("the name of the bucket is not one"));
         }
-        Path::parse(key).map_err(|cause| wrong("the key has empty or relative parts").caused_by(cause))?;
+        let path =
+            Path::parse(key).map_err(|cause| wrong("the key has empty or relative parts").caused_by(cause))?;
+        // The library forgives a slash at the front; then one object would have two addresses.
+        if path.as_ref() != key.strip_suffix('/').unwrap_or(key) {
+            return Err(wrong("the key begins with a slash"));
+        }
         Ok(Self { provider, bucket: bucket.to_owned(), key: key.to_owned() })
     }
 
