@@ -156,7 +156,7 @@ pub async fn ingest(
 }
 
 /// The store that a source is read from, and the source's canonical URI.
-async fn open(engines: &Engines, request: &Request) -> Result<(Arc<dyn Store>, String)> {
+pub(super) async fn open(engines: &Engines, request: &Request) -> Result<(Arc<dyn Store>, String)> {
     let (store, address, credential) = (Arc::clone(&engines.store), request.source.clone(), request.credential.clone());
     let opened = engines.door.run(move || {
         let store = match credential {
@@ -167,46 +167,6 @@ async fn open(engines: &Engines, request: &Request) -> Result<(Arc<dyn Store>, S
         Ok((store, uri))
     });
     opened.await
-}
-
-/// What a sync would do, without doing any of it: how much would be looked at and read, what is new, changed or gone. What
-/// only shows when a file is read is not in it.
-///
-/// # Errors
-/// Those of the store and the catalogue.
-pub async fn preview(engines: &Engines, grant: &Grant, request: &Request) -> Result<Report> {
-    let (store, uri) = open(engines, request).await?;
-    let listing = list(engines, request, &store, &uri).await?;
-    let source = SourceId::derive(grant.namespace().as_str(), &uri);
-    let stored = engines.catalog.source_documents(grant.namespace(), source).await?;
-    let mut stored: HashMap<String, DocumentState> =
-        stored.into_iter().map(|state| (state.uri.clone(), state)).collect();
-    let recipe = engines.recipe(&request.tags);
-    let mut report = Report { source: uri, files: listing.objects.len() as u64, ..Report::default() };
-    for left in listing.left_out {
-        let issues = if left.failed { &mut report.failed } else { &mut report.skipped };
-        issues.add(left.path, left.reason);
-    }
-    for object in listing.objects {
-        let state = stored.remove(&object.uri);
-        if let Some(skip) = media::skip_by_path(&object.path, object.bytes.max(1)) {
-            report.skipped.add(object.path, skip.as_str().to_owned());
-            continue;
-        }
-        match state {
-            Some(state) if !request.verify && trusted(&object, &state, &recipe) => {
-                report.outcome.unchanged += 1;
-                continue;
-            }
-            Some(_) => report.outcome.updated += 1,
-            None => report.outcome.added += 1,
-        }
-        report.bytes += object.bytes;
-    }
-    let narrowed = !request.options.include.is_empty() || !request.options.exclude.is_empty();
-    // Globs don't order removal; what they hide may well be there.
-    report.outcome.removed = if narrowed { 0 } else { stored.len() as u64 };
-    Ok(report)
 }
 
 /// One sync, up to the acknowledgement.
@@ -268,7 +228,8 @@ async fn sync(
     Ok(report)
 }
 
-async fn list(engines: &Engines, request: &Request, store: &Arc<dyn Store>, uri: &str) -> Result<Listing> {
+/// Lists what a request asks for.
+pub(super) async fn list(engines: &Engines, request: &Request, store: &Arc<dyn Store>, uri: &str) -> Result<Listing> {
     let store = Arc::clone(store);
     let (uri, options, at) = (uri.to_owned(), request.options.clone(), request.at.clone());
     engines
@@ -281,7 +242,7 @@ async fn list(engines: &Engines, request: &Request, store: &Arc<dyn Store>, uri:
 }
 
 /// Whether the store's mark, or size and time where it has none, say that the stored version is still the object's content.
-fn trusted(object: &Object, state: &DocumentState, recipe: &str) -> bool {
+pub(super) fn trusted(object: &Object, state: &DocumentState, recipe: &str) -> bool {
     if object.mark.is_some() {
         return state.recipe == recipe && state.mark == object.mark;
     }

@@ -37,6 +37,7 @@ pub mod gate;
 mod history_tests;
 pub mod ingest;
 pub mod memory;
+pub mod preview;
 pub mod put;
 pub mod rebuild;
 pub mod recall;

@@ -21,7 +21,7 @@ use crate::flow::ingest::{Phase, Progress, ProgressSink, Report};
 use crate::flow::memory::Memory;
 use crate::flow::put::{InputDocument, Put};
 use crate::flow::watch::{Follow, News};
-use crate::flow::{forget, ingest, memory, put};
+use crate::flow::{forget, ingest, memory, preview, put};
 
 /// The service.
 #[derive(Debug)]
@@ -262,7 +262,7 @@ impl Ingest for Service {
                 credential: Some(request.credential).filter(|name| !name.is_empty()),
             };
             if request.dry_run {
-                return Ok((ingest::preview(&context.engines, &grant, &wanted).await?, None));
+                return Ok((preview::preview(&context.engines, &grant, &wanted).await?, None));
             }
             context.watching.ingest(&grant, &wanted, follow, &sink).await
         }))

@@ -41,12 +41,15 @@ pub struct CloudStore {
     named: Option<String>,
 }
 
+/// Address of a bucket and name of the credential that it is read with.
+type BucketKey = (String, Option<String>);
+
 struct Shared {
     guard: Guard,
     credentials: Credentials,
     line: Line,
-    /// By address of the bucket and name of the credential. As many as there are buckets in use.
-    buckets: Mutex<HashMap<(String, Option<String>), Arc<dyn Bucket>>>,
+    /// As many as there are buckets in use.
+    buckets: Mutex<HashMap<BucketKey, Arc<dyn Bucket>>>,
 }
 
 /// A parsed address.
@@ -68,8 +71,7 @@ impl Place {
         if bucket.is_empty() || !bucket.chars().all(sound) {
             return Err(wrong("the name of the bucket is not one"));
         }
-        let path =
-            Path::parse(key).map_err(|cause| wrong("the key has empty or relative parts").caused_by(cause))?;
+        let path = Path::parse(key).map_err(|cause| wrong("the key has empty or relative parts").caused_by(cause))?;
         // The library forgives a slash at the front; then one object would have two addresses.
         if path.as_ref() != key.strip_suffix('/').unwrap_or(key) {
             return Err(wrong("the key begins with a slash"));

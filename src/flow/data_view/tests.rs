@@ -240,3 +240,52 @@ async fn documents_that_were_sent_come_back_byte_for_byte_or_not_at_all() {
     }
     assert_eq!(view.stat("note:1").await.unwrap().freshness, "fresh");
 }
+
+/// A bucket that serves `count` documents with etags.
+fn bucket(request: &axum::extract::Request, count: usize) -> axum::http::Response<axum::body::Body> {
+    use axum::body::Body;
+    use axum::http::Response;
+
+    let query = request.uri().query().unwrap_or_default();
+    if !query.contains("list-type=2") {
+        let number = request.uri().path().rsplit('/').next().unwrap_or_default();
+        let text = format!("# Document {number}\n\nIts text is about {number}.\n");
+        let reply = Response::builder().header("etag", format!("\"{number}\""));
+        return reply.header("last-modified", "Mon, 01 Jan 2024 00:00:00 GMT").body(Body::from(text)).unwrap();
+    }
+    let from = query.split('&').find_map(|pair| pair.strip_prefix("continuation-token=")?.parse().ok()).unwrap_or(0);
+    let until = (from + 1_000).min(count);
+    let mut xml = String::from("<?xml version=\"1.0\"?><ListBucketResult><Name>b</Name>");
+    for number in from..until {
+        xml.push_str(&format!(
+            "<Contents><Key>k/{number:05}.md</Key><LastModified>2024-01-01T00:00:00.000Z</LastModified>\
+             <ETag>&quot;{number:05}.md&quot;</ETag><Size>5</Size></Contents>"
+        ));
+    }
+    if until < count {
+        xml.push_str(&format!("<NextContinuationToken>{until}</NextContinuationToken>"));
+    }
+    Response::new(Body::from(xml + "</ListBucketResult>"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prefix_that_did_not_change_is_listed_and_not_read_again() {
+    use crate::engine::store::cloud::CloudStore;
+    use crate::engine::store::credentials::Credentials;
+    use crate::engine::store::guard::Guard;
+    use crate::engine::store::line::Line;
+    use crate::engine::store::testing as servers;
+
+    servers::tls();
+    let (address, seen) = servers::http(|request| async move { bucket(&request, 1_500) }).await;
+    let mut view = View::new().await;
+    let credentials = Credentials::new(vec![servers::s3_credential(address, "secret")]);
+    let line = Line::new(tokio::runtime::Handle::current(), Duration::from_secs(20));
+    view.engines.store = Arc::new(CloudStore::new(Guard::new(true, &[]), credentials, line));
+    let first = view.ingest("s3://b/k/").await.unwrap();
+    assert_eq!((first.outcome.added, first.failed.listed.len()), (1_500, 0), "{:?}", first.failed);
+    assert_eq!(std::mem::take(&mut *seen.lock().unwrap()).len(), 2 + 1_500);
+    let again = view.ingest("s3://b/k/").await.unwrap();
+    assert_eq!((again.outcome.unchanged, again.outcome.updated), (1_500, 0));
+    assert_eq!(seen.lock().unwrap().len(), 2, "two pages of a listing, and nothing else");
+}
