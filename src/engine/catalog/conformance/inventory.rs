@@ -63,13 +63,11 @@ async fn registered_is_read_back<C: Catalog + Inventory>(catalog: &C) {
     assert_eq!(catalog.object(ns, &full.uri).await.unwrap().unwrap().object, changed);
     let other = Place::make(catalog, "registered-other").await.namespace;
     assert!(catalog.object(&other, &full.uri).await.unwrap().is_none());
-    assert!(catalog.unregister_objects(&other, &[full.uri.clone()]).await.unwrap().is_empty());
+    assert!(catalog.unregister_objects(&other, std::slice::from_ref(&full.uri)).await.unwrap().is_empty());
     assert!(catalog.list_data(&other, "", &DataFilter::default(), None, 9).await.unwrap().entries.is_empty());
     assert!(catalog.search_objects(&other, &["orders".into()], 9).await.unwrap().is_empty());
-    assert_eq!(
-        catalog.unregister_objects(ns, &[full.uri.clone(), "s3://none".into()]).await.unwrap(),
-        [full.uri.clone()]
-    );
+    let gone = catalog.unregister_objects(ns, &[full.uri.clone(), "s3://none".into()]).await.unwrap();
+    assert_eq!(gone, std::slice::from_ref(&full.uri));
     assert!(catalog.object(ns, &full.uri).await.unwrap().is_none());
     assert!(catalog.search_objects(ns, &["orders".into()], 9).await.unwrap().is_empty());
     register((0..5).map(|n| object(&format!("s3://b/p/{n}"))).collect()).await.unwrap();
@@ -243,6 +241,6 @@ async fn uses_are_a_ring_and_go_with_what_they_are_of<C: Catalog + Inventory>(ca
     }
     assert!(catalog.uses(ns, &a).await.unwrap().is_empty(), "what is forgotten was used by nobody");
     assert_eq!(catalog.uses(ns, &b).await.unwrap().len(), 3, "what stays registered keeps its uses");
-    catalog.unregister_objects(ns, &[b.clone()]).await.unwrap();
+    catalog.unregister_objects(ns, std::slice::from_ref(&b)).await.unwrap();
     assert!(catalog.uses(ns, &b).await.unwrap().is_empty());
 }
