@@ -73,6 +73,7 @@ pub async fn open(dir: &Path, model: &Model) -> Engines {
         store: Arc::new(LocalStore::default()),
         clock: Arc::new(SystemClock),
         door: Door::new(cores() * 4),
+        far: Door::new(4),
         sizes: *SIZES,
     }
 }

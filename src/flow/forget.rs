@@ -84,7 +84,7 @@ async fn selector(engines: &Engines, grant: &Grant, request: Request) -> Result<
         Request::Document(id) => Selector::Documents(vec![id]),
         Request::Source(source) => {
             let (store, address) = (Arc::clone(&engines.store), source.clone());
-            let resolve = async { engines.door.run(move || store.resolve(&address)).await.ok() };
+            let resolve = async { engines.far.run(move || store.resolve(&address)).await.ok() };
             let uri = if source.contains(':') { source } else { resolve.await.unwrap_or(source) };
             Selector::Source(SourceId::derive(grant.namespace().as_str(), &uri))
         }

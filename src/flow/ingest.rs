@@ -158,7 +158,7 @@ pub async fn ingest(
 /// The store that a source is read from, and the source's canonical URI.
 pub(super) async fn open(engines: &Engines, request: &Request) -> Result<(Arc<dyn Store>, String)> {
     let (store, address, credential) = (Arc::clone(&engines.store), request.source.clone(), request.credential.clone());
-    let opened = engines.door.run(move || {
+    let opened = engines.far.run(move || {
         let store = match credential {
             Some(name) => store.under(&address, &name)?,
             None => store,
@@ -233,7 +233,7 @@ pub(super) async fn list(engines: &Engines, request: &Request, store: &Arc<dyn S
     let store = Arc::clone(store);
     let (uri, options, at) = (uri.to_owned(), request.options.clone(), request.at.clone());
     engines
-        .door
+        .far
         .run(move || match at {
             Some(uris) => store.list_at(&uri, &options, &uris),
             None => store.list(&uri, &options),
@@ -261,7 +261,7 @@ async fn only_absent(
     stored: HashMap<String, DocumentState>,
 ) -> Result<HashMap<String, DocumentState>> {
     let absent = move |uri: &str| matches!(store.stat(uri), Ok(None));
-    engines.door.run(move || Ok(stored.into_iter().filter(|(uri, _)| absent(uri)).collect())).await
+    engines.far.run(move || Ok(stored.into_iter().filter(|(uri, _)| absent(uri)).collect())).await
 }
 
 /// Removes what is stored of the source but was not listed, except below paths that could not be read this time.

@@ -77,6 +77,9 @@ pub struct Engines {
     pub clock: Arc<dyn Clock>,
     /// Blocking work that somebody waits for: listing, looking at files, packing.
     pub door: Door,
+    /// Blocking work that may wait for a network: asking stores and reading from them. Apart from the other, so that a store
+    /// that is slow to answer holds up nobody else.
+    pub far: Door,
     /// Blocking work that gives way to searches: reading and parsing what is ingested.
     pub background: Door,
     /// Sizes of chunks.

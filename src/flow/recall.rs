@@ -217,7 +217,7 @@ pub(super) async fn resolve_filter(engines: &Engines, grant: &Grant, request: &F
                 Some(id) => Some(id),
                 None => {
                     let (store, address) = (Arc::clone(&engines.store), wanted.clone());
-                    let resolved = engines.door.run(move || store.resolve(&address)).await;
+                    let resolved = engines.far.run(move || store.resolve(&address)).await;
                     resolved.ok().and_then(|uri| id(&uri))
                 }
             };

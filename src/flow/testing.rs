@@ -288,6 +288,7 @@ impl Rig {
             store: Arc::new(Faulty::new(Arc::new(tree.clone()), &faults)),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             door: Door::new(4),
+            far: Door::new(4),
             sizes: ChunkSizes { tokens_max: 40, header_tokens_max: 12 },
             turns: Turns::default(),
         };
@@ -411,6 +412,7 @@ pub(crate) async fn engines() -> Engines {
         store: Arc::new(LocalStore::default()),
         clock: Arc::new(SystemClock),
         door: Door::new(8),
+        far: Door::new(8),
         background: Door::background(2),
         sizes: ChunkSizes { tokens_max: 100, header_tokens_max: 20 },
     }

@@ -43,6 +43,8 @@ use crate::rpc;
 
 /// Blocking jobs of the flows at a time, per core: they mix reading and computing.
 const FLOW_JOBS_PER_CORE: usize = 4;
+/// Waits for stores at a time: threads that do nothing meanwhile. Twice what one remote store is asked at a time.
+const FAR_JOBS: usize = 64;
 /// Searches of one index at a time, per core.
 const INDEX_JOBS_PER_CORE: usize = 2;
 
@@ -99,6 +101,7 @@ impl Assembly {
             store: stores(config)?,
             clock: Arc::new(SystemClock),
             door,
+            far: Door::new(FAR_JOBS),
             sizes: config.chunks,
         };
         let projector = Projector::start(&engines, workshop).await?;

@@ -79,6 +79,10 @@ async fn answer(request: Request, tries: Arc<AtomicU32>) -> Response<Body> {
             let parts = futures::stream::iter([Ok("0123")]).chain(futures::stream::once(cut));
             reply.header("content-length", "10").body(Body::from_stream(parts)).unwrap()
         }
+        "/silent" => {
+            let parts = futures::stream::iter([Ok::<_, std::io::Error>("0123")]).chain(futures::stream::pending());
+            reply.header("content-length", "10").body(Body::from_stream(parts)).unwrap()
+        }
         "/secret" if request.headers().get("authorization").is_some_and(|held| held == "Bearer hunter2") => full(reply),
         "/secret" => reply.status(401).body(Body::empty()).unwrap(),
         _ => reply.status(404).body(Body::empty()).unwrap(),
@@ -160,6 +164,18 @@ async fn what_goes_wrong_is_named() {
     let base = server().await;
     let error = blocking(move || walled?.stat(&base)).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Denied, "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_falls_silent_is_given_up() {
+    tls();
+    let line = Line::new(Handle::current(), Duration::from_millis(300));
+    let store = HttpStore::new(loopback(), Credentials::default(), line).unwrap();
+    let base = server().await;
+    let began = std::time::Instant::now();
+    let error = blocking(move || read_all(store.open(&format!("{base}/silent"), Range::default())?)).await.unwrap_err();
+    assert!(error.kind() == Kind::Unavailable && error.message().contains("/silent"), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(5));
 }
 
 #[tokio::test(flavor = "multi_thread")]

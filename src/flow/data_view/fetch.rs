@@ -100,7 +100,7 @@ pub(super) async fn open(engines: &Engines, grant: &Grant, known: &Known, uri: &
     }
     let store = store_of(engines, uri, known.credential()).await?;
     let address = uri.to_owned();
-    engines.door.run(move || store.open(&address, range)).await
+    engines.far.run(move || store.open(&address, range)).await
 }
 
 /// A document that was sent, put together from its chunks. Its bytes were not kept, so only what comes out the same is given.
@@ -179,7 +179,7 @@ impl Job {
         let mut pieces = reading.pieces;
         let mut held: Option<Vec<u8>> = None;
         loop {
-            let step = self.engines.door.run(move || {
+            let step = self.engines.far.run(move || {
                 let piece = pieces.next()?;
                 if let (Some(hashing), Some(piece)) = (&mut hashing, &piece) {
                     hashing.add(piece);

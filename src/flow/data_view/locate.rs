@@ -87,7 +87,7 @@ async fn ways(engines: &Engines, known: &Known, uri: &str, ttl: Duration) -> Res
     }
     let Ok(store) = store_of(engines, uri, known.credential()).await else { return Ok(Ways::default()) };
     let (store, address) = (Arc::clone(&store), uri.to_owned());
-    engines.door.run(move || Ok(store.ways(&address, ttl).unwrap_or_default())).await
+    engines.far.run(move || Ok(store.ways(&address, ttl).unwrap_or_default())).await
 }
 
 /// The ways through this server.

@@ -100,14 +100,14 @@ async fn store_of(engines: &Engines, uri: &str, credential: Option<&str>) -> Res
     let store = Arc::clone(&engines.store);
     let Some(name) = credential.map(str::to_owned) else { return Ok(store) };
     let uri = uri.to_owned();
-    engines.door.run(move || store.under(&uri, &name)).await
+    engines.far.run(move || store.under(&uri, &name)).await
 }
 
 /// Asks the store what it knows of an object.
 async fn look(engines: &Engines, known: &Known, uri: &str) -> Result<Option<Stat>> {
     let store = store_of(engines, uri, known.credential()).await?;
     let uri = uri.to_owned();
-    engines.door.run(move || store.stat(&uri)).await
+    engines.far.run(move || store.stat(&uri)).await
 }
 
 /// Whether bytes at an address are the catalogue's own, with no store behind them.

@@ -89,7 +89,7 @@ async fn obstacle(engines: &Engines, object: &DataObject, whole: bool) -> Result
     let credential = Some(object.credential.as_str()).filter(|name| !name.is_empty());
     let store = store_of(engines, &object.uri, credential).await?;
     let uri = object.uri.clone();
-    engines.door.run(move || store.ways(&uri, Duration::from_secs(60)).map(|_| String::new())).await
+    engines.far.run(move || store.ways(&uri, Duration::from_secs(60)).map(|_| String::new())).await
 }
 
 /// What is to be fetched and ingested.

@@ -76,7 +76,7 @@ async fn hash(engines: &Engines, grant: &Grant, known: &Known, uri: &str) -> Res
     let mut pieces = fetch::open(engines, grant, known, uri, Range::default()).await?.pieces;
     let (mut hashing, mut bytes) = (Hashing::default(), 0);
     loop {
-        let step = engines.door.run(move || {
+        let step = engines.far.run(move || {
             let piece = pieces.next()?;
             let read = piece.as_ref().map(|piece| {
                 hashing.add(piece);

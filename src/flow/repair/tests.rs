@@ -64,6 +64,7 @@ impl Bench {
             store: Arc::new(LocalStore::new(Vec::new())),
             clock: Arc::new(SystemClock),
             door: Door::new(2),
+            far: Door::new(2),
             sizes: ChunkSizes { tokens_max: 20, header_tokens_max: 8 },
         };
         let projector = Projector::start(&engines, Arc::new(NoWorkshop)).await.unwrap();

@@ -202,7 +202,7 @@ impl Watching {
 
     async fn resolve(&self, address: &str) -> Result<String> {
         let (store, address) = (Arc::clone(&self.engines.store), address.to_owned());
-        self.engines.door.run(move || store.resolve(&address)).await
+        self.engines.far.run(move || store.resolve(&address)).await
     }
 
     fn entries(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Entry>> {
