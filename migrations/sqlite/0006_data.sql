@@ -31,10 +31,9 @@ CREATE TABLE objects (
     UNIQUE (namespace, uri)
 ) STRICT;
 
--- Words of the above; rows are found by objects.key. `wall` holds one word that names the namespace, so that a search reads
--- nothing of another.
+-- Words of the above; rows are found by objects.key, which is also what tells whose they are.
 CREATE VIRTUAL TABLE object_words USING fts5 (
-    wall, name, description, schema, tags, content = '', contentless_delete = 1, tokenize = 'porter unicode61'
+    name, description, schema, tags, content = '', contentless_delete = 1, tokenize = 'porter unicode61'
 );
 
 -- Who used what, the newest of each address.

@@ -131,7 +131,8 @@ pub trait Inventory: Send + Sync {
         counted: u64,
     ) -> Result<Level>;
 
-    /// Registered objects with one of `words` in name, description, schema or tags, best first with their scores.
+    /// Registered objects with `words` in name, description, schema or tags, best first with their scores: those with all of
+    /// them, then those with some. At most 500, and of words that thousands of objects have not all are looked at.
     async fn search_objects(
         &self,
         namespace: &Namespace,

@@ -30,11 +30,8 @@ const OBJECTS: Insert = Insert {
            registered_at = excluded.registered_at, version = excluded.version",
 };
 
-const WORDS: Insert = Insert {
-    head: "INSERT INTO object_words (rowid, wall, name, description, schema, tags) VALUES",
-    columns: 6,
-    tail: "",
-};
+const WORDS: Insert =
+    Insert { head: "INSERT INTO object_words (rowid, name, description, schema, tags) VALUES", columns: 5, tail: "" };
 
 /// Columns that [`object`] reads, of `objects AS o`.
 macro_rules! object_columns {
@@ -283,7 +280,7 @@ async fn register(
     OBJECTS
         .run(&mut transaction, rows, |args, (key, object, version)| bind(args, owner, key, object, version, now))
         .await?;
-    WORDS.run(&mut transaction, words, |args, (key, object)| bind_words(args, owner, key, object)).await?;
+    WORDS.run(&mut transaction, words, |args, (key, object)| bind_words(args, key, object)).await?;
     commit(transaction).await?;
     let became = |object: &DataObject| what.get(object.uri.as_str()).copied().unwrap_or(Registered::Unchanged);
     Ok(objects.iter().map(became).collect())
@@ -341,19 +338,13 @@ fn bind(
 }
 
 /// In the order of [`WORDS`]. Of the address the last parts belong to the name: they are what people remember.
-fn bind_words(args: &mut Args, owner: i64, key: i64, object: &DataObject) -> Result<()> {
+fn bind_words(args: &mut Args, key: i64, object: &DataObject) -> Result<()> {
     let place: Vec<&str> = object.uri.trim_end_matches('/').rsplit('/').take(3).collect();
     args.add(key)?;
-    args.add(wall(owner))?;
     args.add(format!("{} {}", object.name, place.join(" ")))?;
     args.add(object.description.clone())?;
     args.add(object.schema.clone())?;
     args.add(object.tags.join(" "))
-}
-
-/// The word that names a namespace.
-fn wall(owner: i64) -> String {
-    format!("wall{owner}")
 }
 
 async fn drop_words(connection: &mut SqliteConnection, keys: &[i64]) -> Result<()> {
@@ -403,35 +394,58 @@ async fn unregister<'q>(
     Ok(uris)
 }
 
+/// Objects of one search: as many as its callers ever ask for.
+const SEARCHED_MAX: i64 = 500;
+
+/// Rows with some of the words that are scored. A word that more rows have says nothing about any of them.
+const SCORED_MAX: i64 = 5_000;
+
+/// Objects with all of the words first; where there are too few, those with some of them.
 async fn search(
     connections: &Connections,
     namespace: &Namespace,
     words: &[String],
     limit: usize,
 ) -> Result<Vec<(DataObject, f32)>> {
+    if words.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut reader = connections.reader().await?;
-    let owner: Option<i64> = sqlx::query_scalar("SELECT key FROM namespaces WHERE name = ?1")
-        .bind(namespace.as_str())
-        .fetch_optional(&mut *reader)
-        .await
-        .doing("search objects")?;
-    let (Some(owner), false) = (owner, words.is_empty()) else { return Ok(Vec::new()) };
     let quoted: Vec<String> = words.iter().map(|word| format!("\"{}\"", word.replace('"', "\"\""))).collect();
-    let asked = format!("wall : {} AND {{name description schema tags}} : ({})", wall(owner), quoted.join(" OR "));
-    // The best are chosen within the index of words, and only those are read.
+    let mut found = scored(&mut reader, namespace, quoted.join(" AND ")).await?;
+    if found.len() < limit && words.len() > 1 {
+        let held: HashSet<String> = found.iter().map(|(object, _)| object.uri.clone()).collect();
+        // Of two with the same score the one with all words is the better answer.
+        let least = found.iter().map(|(_, score)| *score).fold(f32::INFINITY, f32::min);
+        let some = scored(&mut reader, namespace, quoted.join(" OR ")).await?;
+        let some = some.into_iter().filter(|(object, _)| !held.contains(&object.uri));
+        found.extend(some.map(|(object, score)| (object, score.min(least))));
+    }
+    found.truncate(limit);
+    Ok(found)
+}
+
+/// The best of the rows that answer to `asked`.
+async fn scored(
+    connection: &mut SqliteConnection,
+    namespace: &Namespace,
+    asked: String,
+) -> Result<Vec<(DataObject, f32)>> {
     let query: Bound<'_> = sqlx::query(concat!(
-        "WITH found (key, score) AS (SELECT rowid, rank FROM object_words WHERE object_words MATCH ?1 \
-         AND rank MATCH 'bm25(0.0, 4.0, 2.0, 1.0, 2.0)' ORDER BY rank LIMIT ?2) \
+        "WITH found (key, score) AS (SELECT o.key, bm25(object_words, 4.0, 2.0, 1.0, 2.0) FROM object_words \
+         CROSS JOIN objects AS o ON o.key = object_words.rowid WHERE object_words MATCH ?1 \
+         AND o.namespace = (SELECT key FROM namespaces WHERE name = ?2) LIMIT ?3) \
          SELECT ",
         object_columns!(),
-        ", found.score FROM found CROSS JOIN objects AS o ON o.key = found.key WHERE o.namespace = ?3 \
-         ORDER BY found.score, o.uri"
+        ", found.score FROM (SELECT key, score FROM found ORDER BY score, key LIMIT ?4) AS found \
+         CROSS JOIN objects AS o ON o.key = found.key ORDER BY found.score, o.uri"
     ))
     .bind(asked)
-    .bind(signed(limit as u64)?)
-    .bind(owner);
+    .bind(namespace.as_str())
+    .bind(SCORED_MAX)
+    .bind(SEARCHED_MAX);
     let mut found = Vec::new();
-    for_each(&mut reader, query, |row| {
+    for_each(connection, query, |row| {
         found.push((object(row)?, -row.at::<f64>(14)? as f32));
         Ok(())
     })
