@@ -1,7 +1,7 @@
 //! Configuration: raw file → validated values. The default file is embedded and explained key by key; a file of the
 //! user's is laid over it, and whatever is wrong in it refuses to start and names the key.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +9,13 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::environment::Environment;
-use super::sets;
+use super::{credentials, sets};
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::limits::GATE_BYTES_MAX;
 use crate::engine::embed::local::{LocalOptions, ModelSource};
 use crate::engine::parse::ChunkSizes;
+use crate::engine::store::credentials::Credentials;
+use crate::engine::store::guard::Guard;
 use crate::flow::gate::{Gate, Question};
 use crate::flow::put::InputDocument;
 use crate::flow::runs::Retention;
@@ -34,6 +36,8 @@ struct Raw {
     chunks: RawChunks,
     ingest: RawIngest,
     runs: RawRuns,
+    network: RawNetwork,
+    credentials: BTreeMap<String, toml::Table>,
     log: RawLog,
 }
 
@@ -71,6 +75,13 @@ struct RawRuns {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct RawNetwork {
+    allow_private: bool,
+    allow_hosts: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RawLog {
     filter: String,
 }
@@ -94,6 +105,10 @@ pub struct Config {
     pub roots: Vec<PathBuf>,
     /// How long ended runs are kept.
     pub retention: Retention,
+    /// Which hosts may be spoken to.
+    pub guard: Guard,
+    /// Named keys to what is not public.
+    pub credentials: Credentials,
     /// Filter of the log.
     pub log_filter: String,
 }
@@ -169,6 +184,8 @@ impl Config {
             chunks: ChunkSizes { tokens_max: raw.chunks.tokens_max, header_tokens_max: raw.chunks.header_tokens_max },
             roots: raw.ingest.roots,
             retention,
+            guard: Guard::new(raw.network.allow_private, &raw.network.allow_hosts),
+            credentials: credentials::read(raw.credentials, environment)?,
             log_filter: raw.log.filter,
         })
     }
@@ -285,6 +302,7 @@ mod tests {
             cache_dir: Some("/no-such-cache".into()),
             runtime: None,
             token: None,
+            ..Environment::default()
         }
     }
 
@@ -297,7 +315,7 @@ mod tests {
         assert!(config.chunks.tokens_max + config.chunks.header_tokens_max <= model_reads);
         let mut previous = "";
         for line in DEFAULT.lines() {
-            if line.contains(" = ") && !line.starts_with('#') {
+            if (line.contains(" = ") || line == "[credentials]") && !line.starts_with('#') {
                 assert!(previous.starts_with('#'), "{line} has no explanation above it");
             }
             previous = line;
