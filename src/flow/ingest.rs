@@ -224,8 +224,11 @@ async fn list(engines: &Engines, request: &Request, uri: &str) -> Result<crate::
         .await
 }
 
-/// Whether size and time say that the stored version is still the file's content.
+/// Whether the store's mark, or size and time where it has none, say that the stored version is still the object's content.
 fn trusted(object: &Object, state: &DocumentState, recipe: &str) -> bool {
+    if object.mark.is_some() {
+        return state.recipe == recipe && state.mark == object.mark;
+    }
     let Some(modified_at) = object.modified_at else { return false };
     state.recipe == recipe
         && state.bytes == object.bytes
@@ -346,7 +349,8 @@ impl Job {
 
     fn look(&self, object: &Object, state: Option<&DocumentState>, counter: &dyn TokenCounter) -> (u64, Outcome) {
         let stored = state.map(|state| state.id);
-        if let Some(skip) = media::skip_by_path(&object.path, object.bytes) {
+        // A size of 0 may only mean that the store doesn't know it: whether there is nothing in it shows when it is read.
+        if let Some(skip) = media::skip_by_path(&object.path, object.bytes.max(1)) {
             return (0, Outcome::Skipped(skip.as_str().to_owned(), stored));
         }
         let bytes = match self.engines.store.read(object, DOCUMENT_BYTES_MAX) {
@@ -357,8 +361,9 @@ impl Job {
         let read = bytes.len() as u64;
         if let Some(state) = state.filter(|state| state.content == content && state.recipe == self.recipe) {
             let same = DocumentState {
-                bytes: object.bytes,
+                bytes: read,
                 modified_at: object.modified_at,
+                mark: object.mark.clone(),
                 indexed_at: self.engines.clock.now(),
                 ..state.clone()
             };
@@ -386,6 +391,7 @@ impl Job {
             path: object.path.clone(),
             title: None,
             modified_at: object.modified_at,
+            mark: object.mark.clone(),
             tags: self.tags.clone(),
             metadata: BTreeMap::new(),
             trust: Trust::of_uri(&object.uri),
@@ -526,6 +532,25 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mark_is_trusted_before_size_and_time() {
+        let state = DocumentState {
+            id: DocumentId::from_u128(1),
+            uri: "s3://b/k".to_owned(),
+            bytes: 1,
+            modified_at: None,
+            mark: Some("a".to_owned()),
+            indexed_at: crate::base::Timestamp(0),
+            content: ContentHash::of(b"x"),
+            recipe: "r".to_owned(),
+        };
+        let object = |mark: &str| Object { mark: Some(mark.to_owned()), bytes: 9, ..Object::default() };
+        assert!(trusted(&object("a"), &state, "r") && !trusted(&object("b"), &state, "r"));
+        assert!(!trusted(&object("a"), &state, "another recipe"));
+        assert!(!trusted(&object("a"), &DocumentState { mark: None, ..state.clone() }, "r"));
+        assert!(!trusted(&Object { bytes: 1, ..Object::default() }, &state, "r"), "no mark and no time is no evidence");
+    }
 
     #[test]
     fn what_could_not_be_read_spares_itself_and_what_lies_below_it_only() {

@@ -159,6 +159,7 @@ pub(super) fn build(
         uri: full_uri(&source.uri, &input.uri),
         title: input.title.filter(|title| !title.is_empty()),
         modified_at: input.modified_at,
+        mark: None,
         tags: input.tags,
         metadata: input.metadata,
         trust: input.trust.unwrap_or(Trust::Agent),

@@ -28,7 +28,7 @@ use crate::engine::embed::fake::FakeEmbedder;
 use crate::engine::lexical::fake::FakeLexicalIndex;
 use crate::engine::parse::ChunkSizes;
 use crate::engine::store::local::LocalStore;
-use crate::engine::store::{LeftOut, ListOptions, Listing, Object, Store};
+use crate::engine::store::{LeftOut, ListOptions, Listing, Object, Stat, Store};
 use crate::engine::vector::fake::FakeVectorIndex;
 
 mod faulty;
@@ -216,11 +216,11 @@ impl Store for Tree {
 
     fn list(&self, source: &str, _options: &ListOptions) -> Result<Listing> {
         let object = |(path, (bytes, modified_at)): (&String, &(Vec<u8>, Timestamp))| Object {
-            location: path.into(),
             path: path.clone(),
             uri: format!("{source}/{path}"),
             bytes: bytes.len() as u64,
             modified_at: Some(*modified_at),
+            mark: None,
         };
         Ok(Listing { objects: self.files().iter().map(object).collect(), left_out: Vec::<LeftOut>::new() })
     }
@@ -236,9 +236,11 @@ impl Store for Tree {
         self.files().get(&object.path).map(|(bytes, _)| bytes.clone()).ok_or_else(gone)
     }
 
-    fn stat(&self, uri: &str) -> Result<Option<(u64, Option<Timestamp>)>> {
+    fn stat(&self, uri: &str) -> Result<Option<Stat>> {
         let path = uri.strip_prefix(TREE).and_then(|path| path.strip_prefix('/')).unwrap_or(uri);
-        Ok(self.files().get(path).map(|(bytes, at)| (bytes.len() as u64, Some(*at))))
+        let stat =
+            |(bytes, at): &(Vec<u8>, Timestamp)| Stat { bytes: bytes.len() as u64, modified_at: Some(*at), mark: None };
+        Ok(self.files().get(path).map(stat))
     }
 }
 

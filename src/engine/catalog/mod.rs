@@ -38,6 +38,8 @@ pub struct DocumentState {
     pub bytes: u64,
     /// Modification time at the source.
     pub modified_at: Option<Timestamp>,
+    /// The store's mark of that version.
+    pub mark: Option<String>,
     /// When it was indexed.
     pub indexed_at: Timestamp,
     /// Hash of the bytes.
@@ -164,7 +166,7 @@ pub trait Catalog: Send + Sync {
     /// Writes new versions of documents, replacing their chunks. `recipe` is stored with each.
     async fn write(&self, namespace: &Namespace, recipe: &str, writes: Vec<DocumentWrite>) -> Result<WriteOutcome>;
 
-    /// Records new sizes and times of documents whose content did not change. Adds no log entry.
+    /// Records new sizes, times and marks of documents whose content did not change. Adds no log entry.
     async fn touch(&self, namespace: &Namespace, states: &[DocumentState]) -> Result<()>;
 
     /// Removes documents with their chunks.

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use ignore::{DirEntry, Walk, WalkBuilder};
 
 use super::uri::{file_uri, path_of_uri};
-use super::{LeftOut, ListOptions, Listing, Object, Store};
+use super::{LeftOut, ListOptions, Listing, Object, PIECE_BYTES_MAX, Pieces, Range, Reading, Stat, Store, beyond_end};
 use crate::base::Timestamp;
 use crate::base::error::{Error, Kind, Result};
 
@@ -155,7 +155,7 @@ impl Store for LocalStore {
     }
 
     fn read(&self, object: &Object, bytes_max: u64) -> Result<Vec<u8>> {
-        let path = &object.location;
+        let path = &path_of_address(&object.uri)?;
         // A part of the path may have become a link since it was listed.
         let real = path.canonicalize().map_err(|cause| missing(path, cause))?;
         if real != *path {
@@ -183,13 +183,13 @@ impl Store for LocalStore {
         if read as u64 > bytes_max { Err(over(read as u64)) } else { Ok(bytes) }
     }
 
-    fn stat(&self, uri: &str) -> Result<Option<(u64, Option<Timestamp>)>> {
+    fn stat(&self, uri: &str) -> Result<Option<Stat>> {
         let path = path_of_address(uri)?;
         match path.canonicalize().and_then(|real| std::fs::metadata(&real).map(|metadata| (real, metadata))) {
             Ok((real, metadata)) => {
                 self.check_allowed(&real)?;
                 // A link where a file was is not that file.
-                Ok((real == path && metadata.is_file()).then(|| (metadata.len(), modified(&metadata))))
+                Ok((real == path && metadata.is_file()).then(|| stat_of(&metadata)))
             }
             Err(cause) if matches!(cause.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
                 Ok(None)
@@ -197,6 +197,65 @@ impl Store for LocalStore {
             Err(cause) => Err(missing(&path, cause)),
         }
     }
+
+    fn open(&self, uri: &str, range: Range) -> Result<Reading> {
+        let path = path_of_address(uri)?;
+        let real = path.canonicalize().map_err(|cause| missing(&path, cause))?;
+        self.check_allowed(&real)?;
+        if real != path {
+            return Err(Error::new(
+                Kind::Denied,
+                format!("{} leads through a link to {}: name that", path.display(), real.display()),
+            ));
+        }
+        let mut file = File::open(&path).map_err(|cause| missing(&path, cause))?;
+        let metadata = file.metadata().map_err(|cause| missing(&path, cause))?;
+        if !metadata.is_file() {
+            return Err(Error::not_found(format!("{} is no regular file: it can be listed, not read", path.display())));
+        }
+        let stat = stat_of(&metadata);
+        if range.offset > 0 && range.offset >= stat.bytes {
+            return Err(beyond_end(uri, range.offset, stat.bytes));
+        }
+        file.seek(SeekFrom::Start(range.offset)).map_err(|cause| missing(&path, cause))?;
+        let rest = stat.bytes - range.offset;
+        let left = range.length.map_or(rest, |length| length.min(rest));
+        Ok(Reading { stat: stat.clone(), media_type: None, pieces: Box::new(FilePieces { file, path, stat, left }) })
+    }
+}
+
+/// The rest of an open file.
+struct FilePieces {
+    file: File,
+    path: PathBuf,
+    stat: Stat,
+    left: u64,
+}
+
+impl Pieces for FilePieces {
+    fn next(&mut self) -> Result<Option<Vec<u8>>> {
+        let wanted = self.left.min(PIECE_BYTES_MAX as u64);
+        if wanted == 0 {
+            return Ok(None);
+        }
+        let mut piece = Vec::with_capacity(wanted as usize);
+        let read = Read::by_ref(&mut self.file).take(wanted).read_to_end(&mut piece);
+        let read = read.map_err(|cause| missing(&self.path, cause))? as u64;
+        self.left -= wanted;
+        // Looked at after the read: what was written before it shows in the time by now.
+        let now = self.file.metadata().map_err(|cause| missing(&self.path, cause))?;
+        if read < wanted || stat_of(&now) != self.stat {
+            return Err(Error::new(
+                Kind::Conflict,
+                format!("{} changed while it was read: read it again", self.path.display()),
+            ));
+        }
+        Ok(Some(piece))
+    }
+}
+
+fn stat_of(metadata: &Metadata) -> Stat {
+    Stat { bytes: metadata.len(), modified_at: modified(metadata), mark: None }
 }
 
 fn modified(metadata: &Metadata) -> Option<Timestamp> {
@@ -208,11 +267,11 @@ fn list_file(file: &Path, metadata: &Metadata) -> Result<Listing> {
     let mut listing = Listing::default();
     match File::open(file) {
         Ok(_) => listing.objects.push(Object {
-            location: file.to_owned(),
             path: name,
             uri: file_uri(file),
             bytes: metadata.len(),
             modified_at: modified(metadata),
+            mark: None,
         }),
         Err(_) => listing.left_out.push(LeftOut { path: name, reason: NOT_READABLE.to_owned(), failed: true }),
     }
@@ -372,10 +431,10 @@ fn add(listing: &mut Listing, root: &Path, globs: &Globs, entry: &DirEntry) {
     let metadata = File::open(entry.path()).and_then(|file| file.metadata());
     match metadata {
         Ok(metadata) => listing.objects.push(Object {
-            location: entry.path().to_owned(),
             uri: file_uri(entry.path()),
             bytes: metadata.len(),
             modified_at: modified(&metadata),
+            mark: None,
             path,
         }),
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {}
