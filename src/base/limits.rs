@@ -137,3 +137,13 @@ pub const NODE_LIST_DEFAULT: u32 = 50;
 
 /// Outcomes kept for each node. Old ones say little of a tool that was worked on since.
 pub const OUTCOMES_KEPT: usize = 500;
+
+/// Largest answer of a git server to one fetch. The pack of the largest projects with some thousand commits of history has
+/// 1 to 2 GB; what is larger than that holds more than text.
+pub const GIT_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+
+/// Clones kept in the data directory together; beyond it those used longest ago go and are fetched again when asked for.
+pub const GIT_CACHE_BYTES_MAX: u64 = 10 * 1024 * 1024 * 1024;
+
+/// Commits whose changed files are compared, newest first: about a year of a busy project, read in about a second.
+pub const GIT_HISTORY_COMMITS_MAX: u32 = 2_000;

@@ -21,8 +21,8 @@ use crate::base::{ContentHash, DocumentId, Lsn, SourceId};
 use crate::engine::catalog::{DocumentState, Selector, WriteOutcome};
 use crate::engine::parse::{ChunkSizes, media};
 use crate::engine::store::uri::file_uri;
-use crate::engine::store::{ListOptions, Object};
-use crate::model::{DocumentWrite, Namespace, Trust};
+use crate::engine::store::{ListOptions, Object, Partners};
+use crate::model::{DocumentWrite, Namespace, Reference, Trust};
 
 /// A file whose time is this close to the time it was indexed at may have changed since without its time showing it
 /// (file systems keep times by the tick, editors write twice); it is hashed instead of trusted.
@@ -190,7 +190,9 @@ async fn sync(
             state => work.push((object, state)),
         }
     }
+    let partners = if work.is_empty() { None } else { partners(engines, &report.source).await };
     let job = Job {
+        partners,
         engines: engines.clone(),
         namespace: namespace.clone(),
         source: source.id,
@@ -222,6 +224,16 @@ async fn list(engines: &Engines, request: &Request, uri: &str) -> Result<crate::
             None => store.list(&uri, &options),
         })
         .await
+}
+
+/// Which files of a source change together. A history that can't be read is no reason not to read the files.
+async fn partners(engines: &Engines, source: &str) -> Option<Partners> {
+    let (store, uri) = (Arc::clone(&engines.store), source.to_owned());
+    let found = engines.background.run(move || store.partners(&uri)).await;
+    found.unwrap_or_else(|error| {
+        tracing::debug!(%source, error = %error.chain(), "the history of a source can't be read");
+        None
+    })
 }
 
 /// Whether the store's mark, or size and time where it has none, say that the stored version is still the object's content.
@@ -318,6 +330,8 @@ struct Job {
     recipe: String,
     work: Vec<(Object, Option<DocumentState>)>,
     next: AtomicUsize,
+    /// Which of the source's files change together.
+    partners: Option<Partners>,
 }
 
 /// What became of one file.
@@ -384,22 +398,29 @@ impl Job {
         counter: &dyn TokenCounter,
     ) -> Result<DocumentWrite, crate::engine::parse::Skip> {
         let media = media::detect(&object.path, bytes)?;
+        // What is not known of it now is no reason not to keep its text.
+        let about = self.engines.store.about(object).unwrap_or_default();
         let facts = Facts {
             namespace: self.namespace.clone(),
             source: self.source,
             uri: object.uri.clone(),
             path: object.path.clone(),
-            title: None,
+            title: about.title,
             modified_at: object.modified_at,
             mark: object.mark.clone(),
-            tags: self.tags.clone(),
-            metadata: BTreeMap::new(),
+            tags: self.tags.iter().cloned().chain(about.tags).collect(),
+            metadata: about.metadata,
             trust: Trust::of_uri(&object.uri),
             expires_at: None,
             repeats: None,
             indexed_at: self.engines.clock.now(),
         };
-        build::document(facts, &media, bytes, content, sizes, counter)
+        let mut write = build::document(facts, &media, bytes, content, sizes, counter)?;
+        let partners = self.partners.as_ref().and_then(|partners| partners.by_path.get(&object.path));
+        let stated = partners.into_iter().flatten();
+        let stated = stated.map(|other| Reference::changes_with(other.path.clone(), other.weight, other.commits));
+        write.facts.references.extend(stated);
+        Ok(write)
     }
 }
 

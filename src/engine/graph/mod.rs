@@ -19,6 +19,7 @@ mod address;
 mod mention;
 mod names;
 mod overlay;
+mod partners;
 mod paths;
 mod prose;
 mod put;
@@ -150,6 +151,8 @@ struct Used {
     scope: NameId,
     line: u32,
     count: u32,
+    /// Of a partner in history, in percent.
+    weight: u8,
 }
 
 /// A document in the graph.

@@ -6,8 +6,7 @@ use petgraph::visit::EdgeRef;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::names::{NONE, NameId};
-use super::scope::Scope;
-use super::{Edge, Graph, GraphDocument, Held, NOWHERE, Node, STRUCTURE, Slot, Used, paths};
+use super::{Edge, Graph, GraphDocument, Held, NOWHERE, Node, STRUCTURE, Slot, Used, partners, paths};
 use crate::base::{DocumentId, SourceId};
 use crate::model::{EdgeKind, NodeKind};
 
@@ -265,11 +264,12 @@ impl Graph {
             let from = match outer {
                 Some(node) => node,
                 // What prose says, a passage says.
-                None if held.prose => held.passage_at(clip(reference.at)).unwrap_or(held.node),
+                // But the whole file changes with others.
+                None if held.prose && reference.kind != EdgeKind::ChangesWith => held.passage_at(clip(reference.at)).unwrap_or(held.node),
                 None => held.node,
             };
             let local = reference.alias.as_deref().map_or(name, |alias| self.names.intern(alias));
-            let scope = self.names.intern(&reference.scope);
+            let (scope, weight) = (self.names.intern(&reference.scope), partners::weight(reference));
             let place = held.used.len() as u32;
             held.used.push(Used {
                 kind: reference.kind,
@@ -278,16 +278,13 @@ impl Graph {
                 scope,
                 line: reference.line,
                 count: reference.count,
+                weight,
             });
             if reference.kind == EdgeKind::Imports {
                 held.imports.push((local, place));
             }
             // What stands before a name decides what it means, too.
-            let scope = Scope::of(&reference.scope, self.names.text(held.language));
-            let parts: Vec<String> = scope.parts.into_iter().map(str::to_owned).collect();
-            let mut names: Vec<NameId> = parts.iter().map(|part| self.names.intern(part)).chain([name]).collect();
-            names.sort_unstable();
-            names.dedup();
+            let names = self.watched(reference.kind, name, scope, held.language);
             for name in names {
                 self.users.entry(name).or_default().push((slot, place));
             }
@@ -401,12 +398,9 @@ impl Graph {
     }
 
     fn forget_references(&mut self, slot: Slot, held: &Held) {
-        let language = self.names.text(held.language).to_owned();
         let mut names: FxHashSet<NameId> = FxHashSet::default();
         for used in &held.used {
-            names.insert(used.name);
-            let scope = Scope::of(self.names.text(used.scope), &language);
-            names.extend(scope.parts.iter().filter_map(|part| self.names.find(part)));
+            names.extend(self.watched(used.kind, used.name, used.scope, held.language));
         }
         for name in names {
             if let Some(users) = self.users.get_mut(&name) {

@@ -18,11 +18,20 @@ use std::collections::BTreeSet;
 use crate::base::Timestamp;
 use crate::base::error::{Error, Kind, Result};
 
+mod about;
+mod cache;
+pub mod credentials;
+mod fetch;
+mod globs;
+pub mod guard;
+pub mod git;
 pub mod local;
 pub mod local_watch;
 pub mod stores;
 pub mod uri;
 pub mod watch;
+
+pub use about::{About, Partner, Partners};
 
 /// Largest piece of a streamed object. Big enough that a thread switch a piece is nothing beside reading it, and that four
 /// of them on their way to a caller are 4 MiB.
@@ -134,6 +143,24 @@ pub trait Store: Send + Sync {
 
     /// What is known of an object now; `None` if it is gone.
     fn stat(&self, uri: &str) -> Result<Option<Stat>>;
+
+    /// What is known of an object beside its bytes, after it was listed or read.
+    ///
+    /// # Errors
+    /// Those of a stat.
+    fn about(&self, object: &Object) -> Result<About> {
+        let _ = object;
+        Ok(About::default())
+    }
+
+    /// Which objects of a source change together, as far as the source has a history; may take seconds the first time.
+    ///
+    /// # Errors
+    /// Those of a listing.
+    fn partners(&self, source: &str) -> Result<Option<Partners>> {
+        let _ = source;
+        Ok(None)
+    }
 
     /// Opens an object for reading in pieces, however large it is.
     ///
