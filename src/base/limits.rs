@@ -147,3 +147,6 @@ pub const GIT_CACHE_BYTES_MAX: u64 = 10 * 1024 * 1024 * 1024;
 
 /// Commits whose changed files are compared, newest first: about a year of a busy project, read in about a second.
 pub const GIT_HISTORY_COMMITS_MAX: u32 = 2_000;
+
+/// Most objects of one listing of a bucket. Each takes about 300 bytes, so 150 MB while it is compared with what is stored.
+pub const LISTING_OBJECTS_MAX: usize = 500_000;

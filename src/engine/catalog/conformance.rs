@@ -13,6 +13,7 @@ use crate::model::{Chunk, DocumentKind, Facts, Lines, Operation, Role, Span, Tru
 mod care;
 mod edges;
 pub mod histories;
+pub mod inventory;
 mod records;
 pub mod registry;
 

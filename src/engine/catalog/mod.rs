@@ -21,10 +21,12 @@ use crate::model::{Document, DocumentWrite, Facts, Filter, HeldChunk, Hydrated, 
 pub mod audit;
 #[cfg(test)]
 mod conformance;
+pub mod inventory;
 pub mod registry;
 pub mod sqlite;
 
 pub use audit::{Audit, CounterFault, Snapshot};
+pub use inventory::Inventory;
 pub use registry::Registry;
 
 /// What sync needs to know of a stored document.

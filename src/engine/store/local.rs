@@ -10,13 +10,17 @@ use std::fs::{File, Metadata};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use ignore::{DirEntry, Walk, WalkBuilder};
 
 use super::git::Histories;
+use super::globs::Globs;
 use super::uri::{file_uri, path_of_uri};
-use super::{LeftOut, ListOptions, Listing, Object, Partners, PIECE_BYTES_MAX, Pieces, Range, Reading, Stat, Store, beyond_end};
+use super::{
+    LeftOut, ListOptions, Listing, Object, PIECE_BYTES_MAX, Partners, Pieces, Range, Reading, Stat, Store, Ways, beyond_end,
+    shell_word,
+};
 use crate::base::Timestamp;
 use crate::base::error::{Error, Kind, Result};
 
@@ -231,6 +235,15 @@ impl Store for LocalStore {
         let left = range.length.map_or(rest, |length| length.min(rest));
         Ok(Reading { stat: stat.clone(), media_type: None, pieces: Box::new(FilePieces { file, path, stat, left }) })
     }
+
+    fn ways(&self, uri: &str, _ttl: Duration) -> Result<Ways> {
+        let path = path_of_address(uri)?;
+        self.check_allowed(&path)?;
+        let native = path.to_str().map(|path| {
+            if path.ends_with('/') { format!("ls {}", shell_word(path)) } else { format!("cat {}", shell_word(path)) }
+        });
+        Ok(Ways { native, ..Ways::default() })
+    }
 }
 
 /// The rest of an open file.
@@ -288,50 +301,6 @@ fn list_file(file: &Path, metadata: &Metadata) -> Result<Listing> {
 }
 
 const NOT_READABLE: &str = "not readable";
-
-/// Include and exclude globs. A glob without a slash matches a name at any depth, one with a slash a path from the
-/// root; what matches a directory goes for all below it.
-struct Globs {
-    include: Option<GlobSet>,
-    exclude: Option<GlobSet>,
-}
-
-impl Globs {
-    fn new(options: &ListOptions) -> Result<Self> {
-        Ok(Self { include: globs("include", &options.include)?, exclude: globs("exclude", &options.exclude)? })
-    }
-
-    fn excludes(&self, path: &str) -> bool {
-        self.exclude.as_ref().is_some_and(|set| set.is_match(path))
-    }
-
-    fn includes(&self, path: &str) -> bool {
-        self.include.as_ref().is_none_or(|set| set.is_match(path))
-    }
-}
-
-fn globs(field: &'static str, patterns: &[String]) -> Result<Option<GlobSet>> {
-    if patterns.is_empty() {
-        return Ok(None);
-    }
-    let invalid = |pattern: &str, why: &str| Error::invalid(field, format!("{pattern:?} is not a valid glob: {why}"));
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        let trimmed = pattern.trim_end_matches('/');
-        let anchored = trimmed.strip_prefix("./").or(trimmed.strip_prefix('/')).unwrap_or(trimmed);
-        if anchored.is_empty() {
-            return Err(invalid(pattern, "it is empty"));
-        }
-        let rooted = anchored.len() < trimmed.len() || anchored.contains('/');
-        let own = if rooted { anchored.to_owned() } else { format!("**/{anchored}") };
-        for glob in [own.clone(), format!("{own}/**")] {
-            let glob = GlobBuilder::new(&glob).literal_separator(true).build();
-            // The glob in globset's message is the rewritten one; the caller knows only theirs.
-            set.add(glob.map_err(|cause| invalid(pattern, &cause.kind().to_string()))?);
-        }
-    }
-    set.build().map(Some).map_err(|cause| invalid(&patterns.join(" "), &cause.kind().to_string()))
-}
 
 fn list_folder(root: &Path, globs: Globs, at: Option<BTreeSet<PathBuf>>) -> Listing {
     let mut listing = Listing::default();

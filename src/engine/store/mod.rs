@@ -14,17 +14,23 @@
 //!   so on a runtime that it was given, with a deadline for each request, so that no call blocks for ever.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::base::Timestamp;
 use crate::base::error::{Error, Kind, Result};
 
 mod about;
 mod cache;
+pub mod cloud;
+mod cloud_client;
 pub mod credentials;
 mod fetch;
+pub mod git;
 mod globs;
 pub mod guard;
-pub mod git;
+pub mod http;
+pub mod line;
 pub mod local;
 pub mod local_watch;
 pub mod stores;
@@ -86,6 +92,17 @@ impl std::fmt::Debug for Reading {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Reading").field("stat", &self.stat).finish_non_exhaustive()
     }
+}
+
+/// How somebody gets at an object without this server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ways {
+    /// A URL that anybody may read for a while.
+    pub presigned: Option<String>,
+    /// A command of the store's own tool that writes the bytes to stdout.
+    pub native: Option<String>,
+    /// Name of the credential that the server reads it with.
+    pub credential: Option<String>,
 }
 
 /// The bytes of an object in order.
@@ -170,6 +187,38 @@ pub trait Store: Send + Sync {
         let _ = range;
         Err(Error::new(Kind::Precondition, format!("{uri} can't be read in pieces: its store does not stream")))
     }
+
+    /// The store that reads `uri` with the credential of this name instead of the one that its address finds.
+    ///
+    /// # Errors
+    /// Invalid if there is no such credential, or the store takes none.
+    fn under(&self, uri: &str, credential: &str) -> Result<Arc<dyn Store>> {
+        Err(Error::invalid("credential", format!("{uri} is read without credentials: leave out {credential:?}")))
+    }
+
+    /// How somebody else gets at an object without this server; signed URLs are good for `ttl`.
+    ///
+    /// # Errors
+    /// Invalid for an address that can't be one.
+    fn ways(&self, uri: &str, ttl: Duration) -> Result<Ways> {
+        let _ = (uri, ttl);
+        Ok(Ways::default())
+    }
+}
+
+/// The word of a shell for `text`.
+pub fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+/// The error for an object that is too large to be read as a whole.
+pub(super) fn over_limit(uri: &str, bytes: u64, bytes_max: u64) -> Error {
+    Error::limit("bytes", format!("{uri} has {bytes} bytes, over the limit of {bytes_max}"))
 }
 
 /// The error for an offset beyond the end of an object.

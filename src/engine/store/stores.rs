@@ -4,8 +4,9 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::{About, Partners, ListOptions, Listing, Object, Range, Reading, Stat, Store};
+use super::{About, ListOptions, Listing, Object, Partners, Range, Reading, Stat, Store, Ways};
 use crate::base::error::{Error, Result};
 
 /// Stores by the beginnings of the addresses that they serve. Cheap to clone.
@@ -87,6 +88,14 @@ impl Store for Stores {
 
     fn partners(&self, source: &str) -> Result<Option<Partners>> {
         self.of(source)?.partners(source)
+    }
+
+    fn under(&self, uri: &str, credential: &str) -> Result<Arc<dyn Store>> {
+        self.of(uri)?.under(uri, credential)
+    }
+
+    fn ways(&self, uri: &str, ttl: Duration) -> Result<Ways> {
+        self.of(uri)?.ways(uri, ttl)
     }
 }
 
