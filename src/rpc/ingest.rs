@@ -254,7 +254,7 @@ impl Ingest for Service {
         Ok(stream(self.context.clone(), grant, identity, move |context, grant, sink| async move {
             let wanted = ingest::Request {
                 source: request.source,
-                options: ListOptions { include: request.include, exclude: request.exclude },
+                options: ListOptions { include: request.include, exclude: request.exclude, ..ListOptions::default() },
                 tags: request.tags,
                 no_wait: request.no_wait,
                 verify: request.verify,

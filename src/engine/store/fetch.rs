@@ -26,7 +26,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// A maker of requests. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Fetcher {
+pub struct Fetcher {
     client: reqwest::Client,
     guard: Guard,
     runtime: Handle,
@@ -34,7 +34,7 @@ pub(crate) struct Fetcher {
 
 /// An answer with its whole body.
 #[derive(Debug, Clone)]
-pub(crate) struct Got {
+pub struct Got {
     /// Status code, of the last answer if there were redirects.
     pub status: u16,
     /// Where it came from after redirects.
@@ -58,7 +58,7 @@ impl Got {
 }
 
 /// What is asked for.
-pub(crate) struct Wanted<'a> {
+pub struct Wanted<'a> {
     /// Address.
     pub url: Url,
     /// Headers; `authorization` goes to the first host only.
@@ -197,7 +197,7 @@ fn secret(name: &HeaderName, value: &str) -> Result<HeaderValue> {
 }
 
 /// Where an answer sends to. From https only https is followed.
-pub(crate) fn redirect(response: &reqwest::Response, from: &Url) -> Option<Url> {
+pub fn redirect(response: &reqwest::Response, from: &Url) -> Option<Url> {
     let moved = matches!(
         response.status(),
         StatusCode::MOVED_PERMANENTLY
@@ -212,13 +212,13 @@ pub(crate) fn redirect(response: &reqwest::Response, from: &Url) -> Option<Url> 
 }
 
 /// The pause that a server asks for, in seconds or as a date.
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
     text.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// What became of a request that got no whole answer.
-pub(crate) fn failure(url: &Url, cause: reqwest::Error) -> Error {
+pub fn failure(url: &Url, cause: reqwest::Error) -> Error {
     if let Some(refused) = Refused::among(&cause) {
         return Error::new(Kind::Denied, refused.to_string());
     }

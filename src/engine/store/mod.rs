@@ -25,7 +25,7 @@ mod cache;
 pub mod cloud;
 mod cloud_client;
 pub mod credentials;
-mod fetch;
+pub mod fetch;
 pub mod git;
 mod globs;
 pub mod guard;
@@ -36,6 +36,7 @@ pub mod local_watch;
 pub mod stores;
 pub mod uri;
 pub mod watch;
+pub mod web;
 
 pub use about::{About, Partner, Partners};
 
@@ -132,6 +133,19 @@ pub struct ListOptions {
     pub include: Vec<String>,
     /// Globs that a path must not match.
     pub exclude: Vec<String>,
+    /// How far to follow links, for sources that are followed by links.
+    pub crawl: Crawl,
+}
+
+/// Bounds of a crawl; `None`: those of [`crate::base::limits`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Crawl {
+    /// Most links between the first page and another.
+    pub depth: Option<u32>,
+    /// Most pages.
+    pub pages_max: Option<u32>,
+    /// Least time between two requests.
+    pub delay: Option<Duration>,
 }
 
 /// A listing.
