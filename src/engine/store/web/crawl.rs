@@ -162,7 +162,7 @@ impl Crawl<'_> {
             Ok(Visit::Page(entry)) => self.keep(url, *entry, next),
             // It is not there: what is stored of it goes.
             Ok(Visit::Gone) => self.leave_out(url, "not there (404)", false),
-            Ok(Visit::NoText(_)) => self.leave_out(url, "type without text", false),
+            Ok(Visit::NoText) => self.leave_out(url, "type without text", false),
             Ok(Visit::Elsewhere(to)) => {
                 let to = normal(to);
                 let reason = if self.scope.holds(&to) { "redirect to a page that robots.txt forbids" } else { "redirect out of the site" };

@@ -114,7 +114,7 @@ impl WebStore {
             (url, Visit::Elsewhere(to)) => {
                 Err(Error::new(Kind::Unavailable, format!("{url} leads to {to}, which can't be followed")))
             }
-            (url, Visit::NoText(_)) => self.http.list(url.as_str(), options),
+            (url, Visit::NoText) => self.http.list(url.as_str(), options),
         }
     }
 
@@ -172,7 +172,7 @@ impl Store for WebStore {
             Some(found) => Some(found),
             None => match self.visit(&object.uri)?.1 {
                 Visit::Page(_) => kept(),
-                Visit::NoText(_) => return self.http.read(object, bytes_max),
+                Visit::NoText => return self.http.read(object, bytes_max),
                 Visit::Gone | Visit::Elsewhere(_) => None,
             },
         };
@@ -190,7 +190,7 @@ impl Store for WebStore {
                 Ok(Some(Stat { bytes, modified_at, mark }))
             }
             Visit::Gone | Visit::Elsewhere(_) => Ok(None),
-            Visit::NoText(_) => self.http.stat(uri),
+            Visit::NoText => self.http.stat(uri),
         }
     }
 

@@ -91,7 +91,7 @@ async fn answer(State(site): State<Arc<Site>>, request: Request) -> Response {
         "/busy" => html("<p>no longer busy</p>".to_owned()),
         "/huge" => {
             let piece = axum::body::Bytes::from(vec![b'x'; 1024 * 1024]);
-            let pieces = futures::stream::repeat(Ok::<_, std::io::Error>(piece)).take(64);
+            let pieces = futures::stream::repeat(piece).take(64).map(Ok::<_, std::io::Error>);
             Response::builder().header("content-type", "text/html").body(Body::from_stream(pieces)).unwrap()
         }
         "/broken" => {
@@ -201,8 +201,8 @@ async fn depth_pages_and_patterns_bound_a_crawl_and_what_lies_beyond_is_spared()
     assert!(spared(&shallow), "{shallow:?}");
     let few = list(&store, &source, Crawl { pages_max: Some(3), ..Crawl::default() }).await.unwrap();
     assert!(few.objects.len() <= 3 && spared(&few));
-    let trap = list(&store, &format!("site:{base}/calendar/0/0"), Crawl { depth: Some(100), ..Crawl::default() });
-    let trap = trap.await.unwrap();
+    let calendar = format!("site:{base}/calendar/0/0");
+    let trap = list(&store, &calendar, Crawl { depth: Some(100), ..Crawl::default() }).await.unwrap();
     assert!(trap.objects.len() <= 101, "{}", trap.objects.len());
     let over = list(&store, &source, Crawl { pages_max: Some(u32::MAX), ..Crawl::default() }).await.unwrap_err();
     assert_eq!(over.kind(), Kind::Limit);

@@ -36,7 +36,7 @@ pub(super) enum Visit {
     /// It leads out of what is asked for.
     Elsewhere(Url),
     /// Nothing in it can be read.
-    NoText(String),
+    NoText,
 }
 
 /// Fetches pages.
@@ -67,7 +67,7 @@ impl Visitor {
         let got = self.fetcher.get(&wanted).await?;
         match (got.status, known) {
             (304, Some(known)) => Ok(Visit::Page(Box::new(known))),
-            (200..300, _) if !is_readable(&got.headers) => Ok(Visit::NoText(media_type(&got).0)),
+            (200..300, _) if !is_readable(&got.headers) => Ok(Visit::NoText),
             (200..300, _) => Ok(Visit::Page(Box::new(self.keep(url, got)))),
             (404 | 410, _) => Ok(Visit::Gone),
             (300..400, _) => match got.header("location").and_then(|to| got.url.join(to).ok()) {
