@@ -223,7 +223,7 @@ async fn a_single_page_is_fetched_as_asked_and_errors_are_named() {
         ("/none", Kind::NotFound, "not there"),
         ("/inside", Kind::Denied, "10.0.0.1"),
         ("/loop", Kind::Unavailable, "redirects"),
-        ("/broken", Kind::Unavailable, "broke off"),
+        ("/broken", Kind::Unavailable, "/broken"),
         ("/huge", Kind::Limit, "more than"),
     ] {
         let error = list(&store, &format!("{base}{path}"), Crawl::default()).await.unwrap_err();
