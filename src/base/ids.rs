@@ -119,9 +119,35 @@ impl ContentHash {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// Reads what [`Self`] is shown as, 64 hex digits in any case; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits: Vec<u8> = text.chars().map_while(|c| c.to_digit(16)).filter_map(|d| u8::try_from(d).ok()).collect();
+        if digits.len() != 64 || text.len() != 64 {
+            return None;
+        }
+        let bytes: Vec<u8> = digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+        Self::from_slice(&bytes)
+    }
+
     /// Reads 32 bytes; `None` for any other length.
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
+    }
+}
+
+/// A [`ContentHash`] of what comes piece by piece.
+#[derive(Clone, Default)]
+pub struct Hashing(Sha256);
+
+impl Hashing {
+    /// Adds the next bytes.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The hash of all of them.
+    pub fn done(self) -> ContentHash {
+        ContentHash(self.0.finalize().into())
     }
 }
 

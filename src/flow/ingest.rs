@@ -21,7 +21,7 @@ use crate::base::{ContentHash, DocumentId, Lsn, SourceId};
 use crate::engine::catalog::{DocumentState, Selector, WriteOutcome};
 use crate::engine::parse::{ChunkSizes, media};
 use crate::engine::store::uri::file_uri;
-use crate::engine::store::{ListOptions, Object, Partners};
+use crate::engine::store::{ListOptions, Listing, Object, Partners, Store};
 use crate::model::{DocumentWrite, Namespace, Reference, Trust};
 
 /// A file whose time is this close to the time it was indexed at may have changed since without its time showing it
@@ -46,6 +46,8 @@ pub struct Request {
     pub verify: bool,
     /// Look only at what lies at or below these URIs of the source; `None`: at everything.
     pub at: Option<BTreeSet<String>>,
+    /// The credential to read it with; `None`: the one that its address finds.
+    pub credential: Option<String>,
 }
 
 /// What a sync is doing.
@@ -141,16 +143,70 @@ pub async fn ingest(
     request: &Request,
     progress: &ProgressSink,
 ) -> Result<Report> {
-    let (store, address) = (Arc::clone(&engines.store), request.source.clone());
-    let uri = engines.door.run(move || store.resolve(&address)).await?;
+    let (store, uri) = open(engines, request).await?;
     let place = (grant.namespace().clone(), uri.clone());
     let before = projector.state();
     let mut report =
-        engines.turns.take(place, request, || sync(engines, projector, grant, request, uri, progress)).await?;
+        engines.turns.take(place, request, || sync(engines, projector, grant, request, (store, uri), progress)).await?;
     // Outside of the turn: the next sync need not wait for vectors.
     if !request.no_wait {
         wait_for_vectors(projector, &mut report, progress, (before.embedded, before.cached)).await?;
     }
+    Ok(report)
+}
+
+/// The store that a source is read from, and the source's canonical URI.
+async fn open(engines: &Engines, request: &Request) -> Result<(Arc<dyn Store>, String)> {
+    let (store, address, credential) =
+        (Arc::clone(&engines.store), request.source.clone(), request.credential.clone());
+    let opened = engines.door.run(move || {
+        let store = match credential {
+            Some(name) => store.under(&address, &name)?,
+            None => store,
+        };
+        let uri = store.resolve(&address)?;
+        Ok((store, uri))
+    });
+    opened.await
+}
+
+/// What a sync would do, without doing any of it: how much would be looked at and read, what is new, changed or gone. What
+/// only shows when a file is read is not in it.
+///
+/// # Errors
+/// Those of the store and the catalogue.
+pub async fn preview(engines: &Engines, grant: &Grant, request: &Request) -> Result<Report> {
+    let (store, uri) = open(engines, request).await?;
+    let listing = list(engines, request, &store, &uri).await?;
+    let source = SourceId::derive(grant.namespace().as_str(), &uri);
+    let stored = engines.catalog.source_documents(grant.namespace(), source).await?;
+    let mut stored: HashMap<String, DocumentState> =
+        stored.into_iter().map(|state| (state.uri.clone(), state)).collect();
+    let recipe = engines.recipe(&request.tags);
+    let mut report = Report { source: uri, files: listing.objects.len() as u64, ..Report::default() };
+    for left in listing.left_out {
+        let issues = if left.failed { &mut report.failed } else { &mut report.skipped };
+        issues.add(left.path, left.reason);
+    }
+    for object in listing.objects {
+        let state = stored.remove(&object.uri);
+        if let Some(skip) = media::skip_by_path(&object.path, object.bytes.max(1)) {
+            report.skipped.add(object.path, skip.as_str().to_owned());
+            continue;
+        }
+        match state {
+            Some(state) if !request.verify && trusted(&object, &state, &recipe) => {
+                report.outcome.unchanged += 1;
+                continue;
+            }
+            Some(_) => report.outcome.updated += 1,
+            None => report.outcome.added += 1,
+        }
+        report.bytes += object.bytes;
+    }
+    let narrowed = !request.options.include.is_empty() || !request.options.exclude.is_empty();
+    // Globs don't order removal; what they hide may well be there.
+    report.outcome.removed = if narrowed { 0 } else { stored.len() as u64 };
     Ok(report)
 }
 
@@ -160,11 +216,11 @@ async fn sync(
     projector: &Projector,
     grant: &Grant,
     request: &Request,
-    uri: String,
+    (store, uri): (Arc<dyn Store>, String),
     progress: &ProgressSink,
 ) -> Result<Report> {
     let namespace = grant.namespace();
-    let listing = list(engines, request, &uri).await?;
+    let listing = list(engines, request, &store, &uri).await?;
     engines.catalog.create_namespace(namespace, engines.clock.now()).await?;
     let source = engines.catalog.ensure_source(namespace, &uri, engines.clock.now()).await?;
     let recipe = engines.recipe(&request.tags);
@@ -190,10 +246,11 @@ async fn sync(
             state => work.push((object, state)),
         }
     }
-    let partners = if work.is_empty() { None } else { partners(engines, &report.source).await };
+    let partners = if work.is_empty() { None } else { partners(engines, &store, &report.source).await };
     let job = Job {
         partners,
         engines: engines.clone(),
+        store: Arc::clone(&store),
         namespace: namespace.clone(),
         source: source.id,
         tags: request.tags.clone(),
@@ -205,7 +262,7 @@ async fn sync(
     let mut writer = Writer { engines, projector, namespace, report: &mut report, progress, looked_at };
     writer.run(job).await?;
     let narrowed = !request.options.include.is_empty() || !request.options.exclude.is_empty();
-    let gone = if narrowed { only_absent(engines, stored).await? } else { stored };
+    let gone = if narrowed { only_absent(engines, store, stored).await? } else { stored };
     retire(engines, namespace, gone, &kept, &mut report).await?;
 
     projector.wake();
@@ -214,8 +271,8 @@ async fn sync(
     Ok(report)
 }
 
-async fn list(engines: &Engines, request: &Request, uri: &str) -> Result<crate::engine::store::Listing> {
-    let store = Arc::clone(&engines.store);
+async fn list(engines: &Engines, request: &Request, store: &Arc<dyn Store>, uri: &str) -> Result<Listing> {
+    let store = Arc::clone(store);
     let (uri, options, at) = (uri.to_owned(), request.options.clone(), request.at.clone());
     engines
         .door
@@ -227,8 +284,8 @@ async fn list(engines: &Engines, request: &Request, uri: &str) -> Result<crate::
 }
 
 /// Which files of a source change together. A history that can't be read is no reason not to read the files.
-async fn partners(engines: &Engines, source: &str) -> Option<Partners> {
-    let (store, uri) = (Arc::clone(&engines.store), source.to_owned());
+async fn partners(engines: &Engines, store: &Arc<dyn Store>, source: &str) -> Option<Partners> {
+    let (store, uri) = (Arc::clone(store), source.to_owned());
     let found = engines.background.run(move || store.partners(&uri)).await;
     found.unwrap_or_else(|error| {
         tracing::debug!(%source, error = %error.chain(), "the history of a source can't be read");
@@ -252,9 +309,9 @@ fn trusted(object: &Object, state: &DocumentState, recipe: &str) -> bool {
 /// this time, they don't order removal.
 async fn only_absent(
     engines: &Engines,
+    store: Arc<dyn Store>,
     stored: HashMap<String, DocumentState>,
 ) -> Result<HashMap<String, DocumentState>> {
-    let store = Arc::clone(&engines.store);
     let absent = move |uri: &str| matches!(store.stat(uri), Ok(None));
     engines.door.run(move || Ok(stored.into_iter().filter(|(uri, _)| absent(uri)).collect())).await
 }
@@ -277,14 +334,20 @@ async fn retire(
     Ok(())
 }
 
-/// Whether `uri` is what `path` names in `source`, or lies below it. What has no path may be anything.
+/// Whether `uri` is what `path` names in `source`, or lies below it. What has no path may be anything; a path may be a whole
+/// address.
 fn lies_at(uri: &str, source: &str, path: &str) -> bool {
-    // As listings spell it, with what URIs escape.
+    let below = |at: &str| uri.strip_prefix(at).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if path.is_empty() || uri == source {
+        return true;
+    }
+    if path.contains("://") {
+        return below(path);
+    }
+    // As listings spell it, with what URIs escape; in a repository the path stands after a `#`.
     let escaped = file_uri(&Path::new("/").join(path));
-    let at = format!("{}{}", source.trim_end_matches('/'), escaped.trim_start_matches("file://"));
-    path.is_empty()
-        || uri == source
-        || uri.strip_prefix(&at).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    let (root, path) = (source.trim_end_matches('/'), escaped.trim_start_matches("file://"));
+    below(&format!("{root}{path}")) || below(&format!("{root}#{}", path.trim_start_matches('/')))
 }
 
 /// Waits until the vectors of everything in `report` are searchable, telling how many are made.
@@ -324,6 +387,7 @@ pub(super) async fn wait_for_vectors(
 /// Everything that the parsing threads share.
 struct Job {
     engines: Engines,
+    store: Arc<dyn Store>,
     namespace: Namespace,
     source: SourceId,
     tags: Vec<String>,
@@ -367,7 +431,7 @@ impl Job {
         if let Some(skip) = media::skip_by_path(&object.path, object.bytes.max(1)) {
             return (0, Outcome::Skipped(skip.as_str().to_owned(), stored));
         }
-        let bytes = match self.engines.store.read(object, DOCUMENT_BYTES_MAX) {
+        let bytes = match self.store.read(object, DOCUMENT_BYTES_MAX) {
             Ok(bytes) => bytes,
             Err(error) => return (0, Outcome::Failed(error.message().to_owned())),
         };
@@ -399,7 +463,7 @@ impl Job {
     ) -> Result<DocumentWrite, crate::engine::parse::Skip> {
         let media = media::detect(&object.path, bytes)?;
         // What is not known of it now is no reason not to keep its text.
-        let about = self.engines.store.about(object).unwrap_or_default();
+        let about = self.store.about(object).unwrap_or_default();
         let facts = Facts {
             namespace: self.namespace.clone(),
             source: self.source,
@@ -578,6 +642,10 @@ mod tests {
         let spared = |uri: &str, path: &str| lies_at(uri, "file:///repo", path);
         assert!(spared("file:///repo/a%20b/c.md", "a b") && spared("file:///repo/a%20b", "a b"));
         assert!(!spared("file:///repo/x/a%20b/c.md", "a b") && !spared("file:///repo/ab.md", "a"));
+        let of_git = |uri: &str, path: &str| lies_at(uri, "git+https://h/r.git", path);
+        assert!(of_git("git+https://h/r.git#a%20b/c.md", "a b") && !of_git("git+https://h/r.git#ab.md", "a"));
+        let of_site = |uri: &str, path: &str| lies_at(uri, "site:https://h/", path);
+        assert!(of_site("https://h/a/b", "https://h/a/b") && !of_site("https://h/ab", "https://h/a"));
         assert!(spared("file:///repo/any.md", "") && lies_at("file:///one.md", "file:///one.md", "one.md"));
     }
 }

@@ -1,6 +1,6 @@
 //! What the server does, one module per verb, over engine traits only.
 //!
-//! `ingest` and `put` bring documents to the ground state, `apply` carries them on to the projections, `recall` finds,
+//! `data_view` shows everything that there is, ingested or not, and gets at it. `ingest` and `put` bring documents to the ground state, `apply` carries them on to the projections, `recall` finds,
 //! `context` packs, `route` chooses tools, `forget` removes, `watch` follows sources, `census` counts, `repair` compares the stores and mends them,
 //! `rebuild` makes indexes anew, `gate` judges a new model, `compact` gives space back, `backup` copies it all to one file. None of them names a
 //! backend; each takes a [`access::Grant`], or a [`access::Custodian`] for the whole server.
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::base::Clock;
 use crate::base::blocking::Door;
-use crate::engine::catalog::{Catalog, Registry};
+use crate::engine::catalog::{Catalog, Inventory, Registry};
 use crate::engine::embed::Embedder;
 use crate::engine::lexical::LexicalIndex;
 use crate::engine::parse::{CHUNKER_VERSION, ChunkSizes};
@@ -26,6 +26,7 @@ pub mod build;
 pub mod census;
 pub mod compact;
 pub mod context;
+pub mod data_view;
 pub mod facts;
 #[cfg(test)]
 mod fault_tests;
@@ -55,6 +56,8 @@ pub struct Engines {
     pub catalog: Arc<dyn Catalog>,
     /// Its part that routing works on.
     pub registry: Arc<dyn Registry>,
+    /// Its part that the data view works on.
+    pub inventory: Arc<dyn Inventory>,
     /// Projection: vectors, with the embedder for questions to them.
     pub space: Arc<Slot<Space>>,
     /// Projection: words.

@@ -36,13 +36,13 @@ impl Service {
     }
 }
 
-type Reply = std::result::Result<proto::IngestProgress, Status>;
+pub(super) type Reply = std::result::Result<proto::IngestProgress, Status>;
 
 /// What a long call ends with: its report, and what comes after it if a source is followed.
-type Done = (Report, Option<broadcast::Receiver<News>>);
+pub(super) type Done = (Report, Option<broadcast::Receiver<News>>);
 
 /// Forwards progress to the caller while `work` runs, then its report, then news for as long as there may be some.
-fn stream<F>(
+pub(super) fn stream<F>(
     context: Context,
     grant: Grant,
     identity: Identity,
@@ -259,7 +259,11 @@ impl Ingest for Service {
                 no_wait: request.no_wait,
                 verify: request.verify,
                 at: None,
+                credential: Some(request.credential).filter(|name| !name.is_empty()),
             };
+            if request.dry_run {
+                return Ok((ingest::preview(&context.engines, &grant, &wanted).await?, None));
+            }
             context.watching.ingest(&grant, &wanted, follow, &sink).await
         }))
     }
@@ -369,6 +373,7 @@ mod tests {
             access: Default::default(),
             replies: Arc::default(),
             data_dir: Arc::default(),
+            reach: Arc::default(),
         })
     }
 

@@ -1,18 +1,20 @@
 //! Configuration: raw file → validated values. The default file is embedded and explained key by key; a file of the
 //! user's is laid over it, and whatever is wrong in it refuses to start and names the key.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Deserialize;
 
 use super::environment::Environment;
-use super::sets;
+use super::{credentials, sets};
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::limits::GATE_BYTES_MAX;
 use crate::engine::embed::local::{LocalOptions, ModelSource};
 use crate::engine::parse::ChunkSizes;
+use crate::engine::store::credentials::Credentials;
+use crate::engine::store::guard::Guard;
 use crate::flow::gate::{Gate, Question};
 use crate::flow::put::InputDocument;
 
@@ -28,6 +30,8 @@ struct Raw {
     embedder: RawEmbedder,
     chunks: RawChunks,
     ingest: RawIngest,
+    network: RawNetwork,
+    credentials: BTreeMap<String, toml::Table>,
     log: RawLog,
 }
 
@@ -58,6 +62,13 @@ struct RawIngest {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct RawNetwork {
+    allow_private: bool,
+    allow_hosts: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RawLog {
     filter: String,
 }
@@ -79,6 +90,10 @@ pub struct Config {
     pub chunks: ChunkSizes,
     /// Folders that sources may lie in; empty: anywhere.
     pub roots: Vec<PathBuf>,
+    /// Which hosts may be spoken to.
+    pub guard: Guard,
+    /// Named keys to what is not public.
+    pub credentials: Credentials,
     /// Filter of the log.
     pub log_filter: String,
 }
@@ -152,6 +167,8 @@ impl Config {
             },
             chunks: ChunkSizes { tokens_max: raw.chunks.tokens_max, header_tokens_max: raw.chunks.header_tokens_max },
             roots: raw.ingest.roots,
+            guard: Guard::new(raw.network.allow_private, &raw.network.allow_hosts),
+            credentials: credentials::read(raw.credentials, environment)?,
             log_filter: raw.log.filter,
         })
     }
@@ -252,6 +269,7 @@ mod tests {
             cache_dir: Some("/no-such-cache".into()),
             runtime: None,
             token: None,
+            ..Environment::default()
         }
     }
 
@@ -264,7 +282,7 @@ mod tests {
         assert!(config.chunks.tokens_max + config.chunks.header_tokens_max <= model_reads);
         let mut previous = "";
         for line in DEFAULT.lines() {
-            if line.contains(" = ") && !line.starts_with('#') {
+            if (line.contains(" = ") || line == "[credentials]") && !line.starts_with('#') {
                 assert!(previous.starts_with('#'), "{line} has no explanation above it");
             }
             previous = line;

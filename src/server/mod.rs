@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::base::error::Result;
 
 mod config;
+mod credentials;
 mod environment;
 mod http;
 mod local;

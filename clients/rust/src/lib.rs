@@ -18,6 +18,7 @@
 mod backup;
 mod batch;
 mod client;
+mod data;
 mod error;
 mod graph;
 mod progress;
@@ -25,6 +26,7 @@ mod router;
 
 pub use backup::BackupStream;
 pub use client::{Client, ClientOptions};
+pub use data::DataStream;
 pub use error::{ClientError, Detail, ErrorKind};
 pub use progress::ProgressStream;
 
