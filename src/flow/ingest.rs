@@ -159,7 +159,8 @@ pub async fn ingest(
 async fn open(engines: &Engines, request: &Request) -> Result<(Arc<dyn Store>, String)> {
     let (store, address, credential) =
         (Arc::clone(&engines.store), request.source.clone(), request.credential.clone());
-    let opened = engines.door.run(move || {
+    let door = if address.contains(':') { &engines.errands } else { &engines.door };
+    let opened = door.run(move || {
         let store = match credential {
             Some(name) => store.under(&address, &name)?,
             None => store,
@@ -274,9 +275,8 @@ async fn sync(
 async fn list(engines: &Engines, request: &Request, store: &Arc<dyn Store>, uri: &str) -> Result<Listing> {
     let store = Arc::clone(store);
     let (uri, options, at) = (uri.to_owned(), request.options.clone(), request.at.clone());
-    engines
-        .door
-        .run(move || match at {
+    let door = if uri.starts_with("file://") { &engines.door } else { &engines.errands };
+    door.run(move || match at {
             Some(uris) => store.list_at(&uri, &options, &uris),
             None => store.list(&uri, &options),
         })

@@ -78,6 +78,8 @@ pub struct Engines {
     pub door: Door,
     /// Blocking work that gives way to searches: reading and parsing what is ingested.
     pub background: Door,
+    /// Blocking work that waits for other machines, sometimes for an hour: listing and crawling. It keeps nobody else waiting.
+    pub errands: Door,
     /// Sizes of chunks.
     pub sizes: ChunkSizes,
 }

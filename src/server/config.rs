@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -58,6 +59,9 @@ struct RawChunks {
 #[serde(deny_unknown_fields)]
 struct RawIngest {
     roots: Vec<PathBuf>,
+    crawl_delay_min_ms: u64,
+    github_api: String,
+    github_web: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -90,6 +94,10 @@ pub struct Config {
     pub chunks: ChunkSizes,
     /// Folders that sources may lie in; empty: anywhere.
     pub roots: Vec<PathBuf>,
+    /// Least time between two requests of a crawl to another machine.
+    pub crawl_delay_min: Duration,
+    /// Where GitHub is: its API, and its repositories.
+    pub github: (String, String),
     /// Which hosts may be spoken to.
     pub guard: Guard,
     /// Named keys to what is not public.
@@ -167,6 +175,8 @@ impl Config {
             },
             chunks: ChunkSizes { tokens_max: raw.chunks.tokens_max, header_tokens_max: raw.chunks.header_tokens_max },
             roots: raw.ingest.roots,
+            crawl_delay_min: Duration::from_millis(raw.ingest.crawl_delay_min_ms),
+            github: (raw.ingest.github_api, raw.ingest.github_web),
             guard: Guard::new(raw.network.allow_private, &raw.network.allow_hosts),
             credentials: credentials::read(raw.credentials, environment)?,
             log_filter: raw.log.filter,

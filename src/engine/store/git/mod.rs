@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use gix::ObjectId;
@@ -16,7 +16,7 @@ use super::fetch::Fetcher;
 use super::globs::Globs;
 use super::local::{LocalStore, is_kept_name};
 use super::uri::file_uri;
-use super::{About, LeftOut, ListOptions, Listing, Object, Partners, Stat, Store, cache};
+use super::{About, LeftOut, ListOptions, Listing, Object, Partners, Stat, Store, Ways, cache, shell_word};
 use crate::base::error::{Error, Kind, Result};
 use crate::base::keyed::Keyed;
 use crate::base::limits::GIT_CACHE_BYTES_MAX;
@@ -35,17 +35,20 @@ const SEEN_FOR: Duration = Duration::from_secs(10);
 /// Repositories kept open.
 const OPEN_MAX: usize = 64;
 
-/// See the module's documentation.
+/// See the module's documentation. Cheap to clone.
+#[derive(Clone)]
 pub struct GitStore {
     local: LocalStore,
     fetcher: Fetcher,
     credentials: Credentials,
     /// Holds a clone for each remote repository.
     cache: PathBuf,
-    seen: Mutex<HashMap<(Place, Option<String>), Seen>>,
+    seen: Arc<Mutex<HashMap<(Place, Option<String>), Seen>>>,
     /// One fetch of a repository at a time.
     fetching: Keyed<Place, Mutex<()>>,
     histories: Histories,
+    /// The credential that was asked for by name.
+    named: Option<String>,
 }
 
 /// What a ref of a repository meant when it was last looked at.
@@ -60,8 +63,11 @@ impl GitStore {
     /// Reads repositories that `local` allows where they are, and clones others into `cache`.
     pub fn new(local: LocalStore, fetcher: Fetcher, credentials: Credentials, cache: PathBuf) -> Self {
         let (seen, fetching, histories) = Default::default();
-        Self { local, fetcher, credentials, cache, seen, fetching, histories }
+        Self { local, fetcher, credentials, cache, seen, fetching, histories, named: None }
     }
+
+    /// Beginnings of the addresses that it serves, and of those that it says something about.
+    pub const BEGINNINGS: &'static [&'static str] = &["git+", "git@", "git://", "ssh://"];
 
     fn seen(&self) -> MutexGuard<'_, HashMap<(Place, Option<String>), Seen>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
@@ -108,7 +114,11 @@ impl GitStore {
     fn login(&self, url: &str) -> Option<(String, Secret)> {
         let git = format!("git+{url}");
         let found = |kind| self.credentials.of_uri(kind, url).or_else(|| self.credentials.of_uri(kind, &git));
-        let credential = found("git").or_else(|| found("github"))?;
+        let named = |name| ["git", "github"].iter().find_map(|kind| self.credentials.named(kind, name).ok());
+        let credential = match &self.named {
+            Some(name) => named(name)?,
+            None => found("git").or_else(|| found("github"))?,
+        };
         let secret = credential.secret("token").or_else(|| credential.secret("password"))?;
         // As forges take tokens over git: as the password of a user that they do not ask for.
         let user = credential.setting("user").unwrap_or("x-access-token");
@@ -211,6 +221,24 @@ impl Store for GitStore {
         let mut metadata = BTreeMap::from([("commit".to_owned(), seen.commit.to_string())]);
         metadata.extend(address.reference.map(|name| ("ref".to_owned(), name)));
         Ok(About { metadata, ..About::default() })
+    }
+
+    fn under(&self, _uri: &str, credential: &str) -> Result<Arc<dyn Store>> {
+        self.credentials.named("git", credential).or_else(|_| self.credentials.named("github", credential))?;
+        // What one may see, another may not: nothing that was looked at is shared.
+        Ok(Arc::new(Self { named: Some(credential.to_owned()), seen: Arc::default(), ..self.clone() }))
+    }
+
+    fn ways(&self, uri: &str, _ttl: Duration) -> Result<Ways> {
+        let Address { place, reference, path } = Address::parse(uri)?;
+        let repository = match &place {
+            Place::Local(folder) => folder.display().to_string(),
+            Place::Remote(url) => url.clone(),
+        };
+        let branch = reference.map(|name| format!(" --branch {}", shell_word(&name))).unwrap_or_default();
+        let show = if path.is_empty() { String::new() } else { format!(" && git -C clone show {}", shell_word(&format!("HEAD:{path}"))) };
+        let native = format!("git clone --depth 1{branch} {} clone{show}", shell_word(&repository));
+        Ok(Ways { native: Some(native), ..Ways::default() })
     }
 
     fn partners(&self, source: &str) -> Result<Option<Partners>> {

@@ -16,7 +16,6 @@ use super::credentials::Credentials;
 use super::fetch::Fetcher;
 use super::git::address::{Address, looks_like_repository};
 use super::globs::Globs;
-use super::http::HttpStore;
 use super::{About, LeftOut, ListOptions, Listing, Object, Range, Reading, Stat, Store, Ways, cache, over_limit};
 use crate::base::Timestamp;
 use crate::base::error::{Error, Kind, Result};
@@ -43,7 +42,7 @@ pub const SITE: &str = "site:";
 pub struct WebStore {
     visitor: Visitor,
     /// For what is no page.
-    http: HttpStore,
+    http: Arc<dyn Store>,
     cache: PathBuf,
     /// Least delay between two requests of a crawl to another machine.
     delay_min: Duration,
@@ -54,9 +53,9 @@ impl WebStore {
     pub const BEGINNINGS: &'static [&'static str] = &[SITE, "http://", "https://"];
 
     /// Keeps pages in `cache`; what is no page is read by `http`.
-    pub fn new(fetcher: Fetcher, credentials: Credentials, http: HttpStore, cache: PathBuf, delay_min: Duration) -> Self {
+    pub fn new(fetcher: Fetcher, credentials: Credentials, http: Arc<dyn Store>, cache: PathBuf, delay_min: Duration) -> Self {
         let shelf = Shelf::new(cache.clone());
-        Self { visitor: Visitor { fetcher, credentials, shelf }, http, cache, delay_min }
+        Self { visitor: Visitor { fetcher, credentials, shelf, named: None }, http, cache, delay_min }
     }
 
     fn bounds(&self, start: &Url, options: &ListOptions) -> Result<Bounds> {
@@ -209,7 +208,11 @@ impl Store for WebStore {
     }
 
     fn under(&self, uri: &str, credential: &str) -> Result<Arc<dyn Store>> {
-        self.http.under(uri, credential)
+        let page = uri.strip_prefix(SITE).unwrap_or(uri);
+        // Said at once if there is none.
+        self.visitor.credentials.named("http", credential)?;
+        let visitor = Visitor { named: Some(credential.to_owned()), ..self.visitor.clone() };
+        Ok(Arc::new(Self { visitor, http: self.http.under(page, credential)?, ..self.clone() }))
     }
 
     fn ways(&self, uri: &str, ttl: Duration) -> Result<Ways> {

@@ -13,6 +13,7 @@ use futures::StreamExt;
 use tempfile::TempDir;
 
 use super::*;
+use crate::engine::store::http::HttpStore;
 use crate::engine::store::Crawl;
 use crate::engine::store::guard::Guard;
 use crate::engine::store::line::Line;
@@ -110,7 +111,7 @@ fn store() -> (WebStore, TempDir) {
     let cache = tempfile::tempdir().unwrap();
     let http = HttpStore::new(guard.clone(), Credentials::default(), Line::new(runtime.clone(), Duration::from_secs(10))).unwrap();
     let fetcher = Fetcher::new(guard, runtime).unwrap();
-    (WebStore::new(fetcher, Credentials::default(), http, cache.path().to_owned(), Duration::ZERO), cache)
+    (WebStore::new(fetcher, Credentials::default(), Arc::new(http), cache.path().to_owned(), Duration::ZERO), cache)
 }
 
 async fn list(store: &WebStore, source: &str, crawl: Crawl) -> Result<Listing> {

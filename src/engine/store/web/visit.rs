@@ -45,6 +45,8 @@ pub(super) struct Visitor {
     pub fetcher: Fetcher,
     pub credentials: Credentials,
     pub shelf: Shelf,
+    /// The credential that was asked for by name.
+    pub named: Option<String>,
 }
 
 impl Visitor {
@@ -79,7 +81,10 @@ impl Visitor {
     }
 
     fn token(&self, url: &Url) -> Option<String> {
-        let credential = self.credentials.of_uri("http", url.as_str())?;
+        let credential = match &self.named {
+            Some(name) => self.credentials.named("http", name).ok()?,
+            None => self.credentials.of_uri("http", url.as_str())?,
+        };
         credential.secret("token").map(|token| format!("Bearer {token}"))
     }
 
