@@ -46,6 +46,8 @@ pub struct WebStore {
     cache: PathBuf,
     /// Least delay between two requests of a crawl to another machine.
     delay_min: Duration,
+    /// Where pages are repositories.
+    github: Option<String>,
 }
 
 impl WebStore {
@@ -55,7 +57,21 @@ impl WebStore {
     /// Keeps pages in `cache`; what is no page is read by `http`.
     pub fn new(fetcher: Fetcher, credentials: Credentials, http: Arc<dyn Store>, cache: PathBuf, delay_min: Duration) -> Self {
         let shelf = Shelf::new(cache.clone());
-        Self { visitor: Visitor { fetcher, credentials, shelf, named: None }, http, cache, delay_min }
+        Self { visitor: Visitor { fetcher, credentials, shelf, named: None }, http, cache, delay_min, github: None }
+    }
+
+    /// Takes the pages of repositories below `web`, such as `https://github.com/OWNER/NAME`, for what they show.
+    #[must_use]
+    pub fn beside_github(self, web: &str) -> Self {
+        Self { github: Some(format!("{}/", web.trim_end_matches('/'))), ..self }
+    }
+
+    /// The repository whose first page an address is.
+    fn repository(&self, address: &str) -> Option<String> {
+        let name = address.strip_prefix(self.github.as_deref()?)?.trim_end_matches('/');
+        let (owner, rest) = name.split_once('/')?;
+        let is_name = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        (is_name(owner) && is_name(rest)).then(|| format!("github://{owner}/{rest}"))
     }
 
     fn bounds(&self, start: &Url, options: &ListOptions) -> Result<Bounds> {
@@ -142,6 +158,9 @@ impl Store for WebStore {
     fn resolve(&self, address: &str) -> Result<String> {
         if looks_like_repository(address) {
             return Ok(Address::parse(address)?.uri());
+        }
+        if let Some(repository) = self.repository(address) {
+            return Ok(repository);
         }
         let (site, page) = address.strip_prefix(SITE).map_or(("", address), |page| (SITE, page));
         let url = address::parse(page)?;

@@ -238,4 +238,7 @@ async fn a_single_page_is_fetched_as_asked_and_errors_are_named() {
     let error = list(&store, &format!("site:{base}/"), Crawl::default()).await.unwrap_err();
     assert!(error.kind() == Kind::Unavailable && error.message().contains("robots.txt"), "{error}");
     assert_eq!(store.resolve("https://h.example/o/r.git@v1#docs").unwrap(), "git+https://h.example/o/r.git@v1#docs");
+    let store = store.beside_github("https://github.com");
+    assert_eq!(store.resolve("https://github.com/o/r/").unwrap(), "github://o/r");
+    assert_eq!(store.resolve("https://github.com/o/r/wiki").unwrap(), "https://github.com/o/r/wiki");
 }
