@@ -6,8 +6,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hivemem_client::proto::SearchMode;
 
+mod data;
 mod graph;
 
+pub(super) use data::{DataCommand, DataFilterArgs, RegisterArgs};
 pub(super) use graph::{GraphCommand, LinkArgs, NeighborsArgs, TreeArgs, Way};
 
 use crate::base::limits::{
@@ -77,6 +79,11 @@ pub(super) enum Command {
     Route(RouteArgs),
     /// Tell what came of a routed goal
     Outcome(OutcomeArgs),
+    /// All data that there is, ingested or not: list, describe, locate, read, register
+    Data {
+        #[command(subcommand)]
+        command: DataCommand,
+    },
     /// Show counts and states
     Stats,
     /// Build an index anew beside the one that serves
@@ -142,6 +149,12 @@ pub(super) struct IngestArgs {
     /// tags given here.
     #[arg(long)]
     pub watch: bool,
+    /// Do nothing, say what would be read and how much that is
+    #[arg(long, conflicts_with_all = ["watch", "no_watch"])]
+    pub dry_run: bool,
+    /// Name of credentials in the server's configuration to read the sources with
+    #[arg(long, value_name = "NAME")]
+    pub credential: Option<String>,
     /// Stop following, then sync once
     #[arg(long, conflicts_with = "watch")]
     pub no_watch: bool,

@@ -21,8 +21,8 @@ use crate::base::blocking::Door;
 use crate::base::clock::SystemClock;
 use crate::base::error::{Error, Kind, Result};
 use crate::base::{Clock, Lsn, Timestamp};
-use crate::engine::catalog::{Catalog, Registry};
 use crate::engine::catalog::sqlite::SqliteCatalog;
+use crate::engine::catalog::{Catalog, Registry};
 use crate::engine::embed::Embedder;
 use crate::engine::embed::fake::FakeEmbedder;
 use crate::engine::lexical::fake::FakeLexicalIndex;
@@ -284,7 +284,7 @@ impl Rig {
             embedder: model,
             graphs: Arc::default(),
             rebuilding: Arc::default(),
-            background: Door::background(2),            
+            background: Door::background(2),
             errands: Door::new(2),
             store: Arc::new(Faulty::new(Arc::new(tree.clone()), &faults)),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
@@ -413,6 +413,7 @@ pub(crate) async fn engines() -> Engines {
         clock: Arc::new(SystemClock),
         door: Door::new(8),
         background: Door::background(2),
+        errands: Door::new(2),
         sizes: ChunkSizes { tokens_max: 100, header_tokens_max: 20 },
     }
 }

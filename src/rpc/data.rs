@@ -275,8 +275,7 @@ impl DataView for Service {
             let identity = Identity::new("UnregisterData", &request.idempotency_key, &request)?;
             let work = async {
                 let (engines, projector) = (&context.engines, &context.projector);
-                let removed =
-                    register::unregister(engines, projector, &grant, &request.uris, &request.prefix).await?;
+                let removed = register::unregister(engines, projector, &grant, &request.uris, &request.prefix).await?;
                 Ok(proto::UnregisterDataResponse { removed })
             };
             context.replies.once(&context.engines, &grant, &identity, work).await

@@ -48,7 +48,10 @@ fn one(name: String, table: toml::Table, environment: &Environment) -> Result<Cr
             credential.secrets.insert(secret.to_owned(), Secret::new(held));
         } else {
             let known = [SETTINGS, SECRETS].concat().join(", ");
-            return Err(bad(&key, &format!("is not known; there are kind, prefixes, {known}, and each secret with _env")));
+            return Err(bad(
+                &key,
+                &format!("is not known; there are kind, prefixes, {known}, and each secret with _env"),
+            ));
         }
     }
     if credential.kind.is_empty() {

@@ -8,6 +8,7 @@ mod bad_input;
 mod care;
 mod cli;
 mod context;
+mod data;
 mod graph;
 mod ingest;
 mod lifecycle;

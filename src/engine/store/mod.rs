@@ -36,6 +36,8 @@ pub mod local;
 pub mod local_watch;
 pub mod sqlite;
 pub mod stores;
+#[cfg(test)]
+pub mod testing;
 pub mod uri;
 pub mod watch;
 pub mod web;

@@ -70,7 +70,8 @@ pub async fn fetch(engines: &Engines, grant: &Grant, request: Request) -> Result
     let noted = noted.and_then(|held| held.object.content);
     let said = registered.map(|held| held.object.media_type.clone()).filter(|said| !said.is_empty());
     let said = said.or_else(|| known.document.as_ref().map(|document| document.media_type.clone()));
-    let whole = range.offset == 0 && range.length.is_none_or(|length| length >= reading.stat.bytes && reading.stat.bytes > 0);
+    let whole =
+        range.offset == 0 && range.length.is_none_or(|length| length >= reading.stat.bytes && reading.stat.bytes > 0);
     let (send, pieces) = mpsc::channel(PIECES_AHEAD);
     let (stat, media_type) = (reading.stat.clone(), said.or(reading.media_type.clone()).unwrap_or_default());
     let job = Job {
@@ -88,13 +89,7 @@ pub async fn fetch(engines: &Engines, grant: &Grant, request: Request) -> Result
 }
 
 /// Opens an object at its store, or among what the catalogue itself holds.
-pub(super) async fn open(
-    engines: &Engines,
-    grant: &Grant,
-    known: &Known,
-    uri: &str,
-    range: Range,
-) -> Result<Reading> {
+pub(super) async fn open(engines: &Engines, grant: &Grant, known: &Known, uri: &str, range: Range) -> Result<Reading> {
     if is_inline(uri) {
         let gone = || Error::not_found(format!("{uri} is not there: nothing was stored under it"));
         return held(engines, grant, known.document.as_ref().ok_or_else(gone)?, range).await;
@@ -126,7 +121,8 @@ async fn held(engines: &Engines, grant: &Grant, document: &Document, range: Rang
     }
     let whole = text.len() as u64;
     if range.offset > 0 && range.offset >= whole {
-        let message = format!("{} has {whole} bytes, none at offset {}: start before its end", document.uri, range.offset);
+        let message =
+            format!("{} has {whole} bytes, none at offset {}: start before its end", document.uri, range.offset);
         return Err(Error::invalid("offset", message));
     }
     let rest = whole - range.offset;

@@ -64,7 +64,8 @@ pub async fn locate(
     if store != StoreKind::Sql && store != StoreKind::Git {
         recipes.extend(through_server(grant.namespace().as_str(), &uri, reach));
     }
-    let named = ways.credential.as_ref().map(|name| format!("; this server uses [credentials.{name}]")).unwrap_or_default();
+    let named =
+        ways.credential.as_ref().map(|name| format!("; this server uses [credentials.{name}]")).unwrap_or_default();
     if let Some(url) = ways.presigned {
         let until = Timestamp(engines.clock.now().0 + ttl.as_micros() as i64);
         let needs = "anything that speaks HTTP; whoever has it can read the object".to_owned();
@@ -115,7 +116,11 @@ fn through_server(namespace: &str, uri: &str, reach: &Reach) -> Vec<Recipe> {
         recipe("grpc", grpc, token("grpcurl and this server running; bytes come in base64")),
         recipe("cli", cli, token("hivemem and this server running; the bytes go to stdout")),
         recipe("python", python(namespace, uri, reach), token("the Python client and this server running")),
-        recipe("rust", rust(namespace, uri, reach), token("the crates hivemem-client and tokio, and this server running")),
+        recipe(
+            "rust",
+            rust(namespace, uri, reach),
+            token("the crates hivemem-client and tokio, and this server running"),
+        ),
     ]
 }
 
@@ -126,14 +131,15 @@ fn literal(text: &str) -> String {
 
 fn python(namespace: &str, uri: &str, reach: &Reach) -> String {
     let (server, namespace, uri) = (literal(&format!("http://{}", reach.server)), literal(namespace), literal(uri));
-    let (import, token) =
-        if reach.token { ("import os\n", ", token=os.environ[\"HIVEMEM_TOKEN\"]") } else { ("", "") };
+    let (import, token) = if reach.token { ("import os\n", ", token=os.environ[\"HIVEMEM_TOKEN\"]") } else { ("", "") };
     let body = if is_folder(&uri[..uri.len() - 1]) {
         format!("    for entry in client.iter_data({uri}):\n        print(entry.uri)\n")
     } else {
         format!("    for piece in client.fetch_data({uri}):\n        sys.stdout.buffer.write(piece.data)\n")
     };
-    format!("{import}import sys\nimport hivemem\nwith hivemem.Client({server}, namespace={namespace}{token}) as client:\n{body}")
+    format!(
+        "{import}import sys\nimport hivemem\nwith hivemem.Client({server}, namespace={namespace}{token}) as client:\n{body}"
+    )
 }
 
 fn rust(namespace: &str, uri: &str, reach: &Reach) -> String {

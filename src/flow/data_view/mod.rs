@@ -39,8 +39,10 @@ impl Known {
     /// Looks an address up.
     async fn of(engines: &Engines, grant: &Grant, uri: &str) -> Result<Self> {
         let namespace = grant.namespace();
-        let (registration, document) =
-            tokio::try_join!(engines.inventory.object(namespace, uri), engines.catalog.document_by_uri(namespace, uri))?;
+        let (registration, document) = tokio::try_join!(
+            engines.inventory.object(namespace, uri),
+            engines.catalog.document_by_uri(namespace, uri)
+        )?;
         Ok(Self { registration, document })
     }
 

@@ -82,7 +82,9 @@ async fn obstacle(engines: &Engines, object: &DataObject, whole: bool) -> Result
         return Ok("an API is called, not ingested: ingest its description".to_owned());
     }
     if whole && object.bytes.is_some_and(|bytes| bytes > DOCUMENT_BYTES_MAX) {
-        return Ok(format!("it is larger than the {DOCUMENT_BYTES_MAX} bytes that one document may have: fetch a part of it"));
+        return Ok(format!(
+            "it is larger than the {DOCUMENT_BYTES_MAX} bytes that one document may have: fetch a part of it"
+        ));
     }
     let credential = Some(object.credential.as_str()).filter(|name| !name.is_empty());
     let store = store_of(engines, &object.uri, credential).await?;

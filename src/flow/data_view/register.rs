@@ -15,8 +15,8 @@ use crate::flow::Engines;
 use crate::flow::access::Grant;
 use crate::flow::apply::Projector;
 use crate::flow::put::{self, InputDocument, Put};
-use crate::model::data::{CARD, card_uri, name_of};
 use crate::model::DataObject;
+use crate::model::data::{CARD, card_uri, name_of};
 
 use super::address;
 
@@ -53,7 +53,8 @@ pub async fn register(
     report: &mut Report,
 ) -> Result<()> {
     if objects.len() > DATA_BATCH_MAX {
-        let message = format!("{} objects in one message, the limit is {DATA_BATCH_MAX}: send more messages", objects.len());
+        let message =
+            format!("{} objects in one message, the limit is {DATA_BATCH_MAX}: send more messages", objects.len());
         return Err(Error::limit("objects", message));
     }
     let mut sound = Vec::with_capacity(objects.len());

@@ -164,12 +164,7 @@ fn words(text: &str) -> Vec<String> {
 fn reasons(asked: &[String], object: &DataObject) -> Vec<String> {
     let tags = object.tags.join(" ");
     let place = format!("{} {}", object.name, object.uri);
-    let parts = [
-        ("name", &place),
-        ("description", &object.description),
-        ("schema", &object.schema),
-        ("tags", &tags),
-    ];
+    let parts = [("name", &place), ("description", &object.description), ("schema", &object.schema), ("tags", &tags)];
     let mut reasons = Vec::new();
     for (part, text) in parts {
         let there = words_of_part(text);

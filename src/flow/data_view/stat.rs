@@ -46,11 +46,8 @@ pub async fn stat(engines: &Engines, grant: &Grant, uri: &str, offline: bool) ->
         return Err(unknown(&uri));
     }
     let uses = engines.inventory.uses(namespace, &uri).await?;
-    let (freshness, reason, version) = if offline {
-        ("unknown", "not looked at".to_owned(), None)
-    } else {
-        freshness(engines, &known, &uri).await?
-    };
+    let (freshness, reason, version) =
+        if offline { ("unknown", "not looked at".to_owned(), None) } else { freshness(engines, &known, &uri).await? };
     let mut object = known.registration.as_ref().map_or_else(|| DataObject::at(&uri), |held| held.object.clone());
     if let Some(document) = &known.document {
         object.bytes = object.bytes.or(Some(document.bytes));

@@ -8,8 +8,8 @@ use sqlx::{Connection, SqliteConnection};
 use super::*;
 use crate::base::blocking::Door;
 use crate::base::clock::SystemClock;
-use crate::engine::catalog::Catalog;
 use crate::engine::catalog::sqlite::SqliteCatalog;
+use crate::engine::catalog::{Catalog, Registry};
 use crate::engine::embed::Embedder;
 use crate::engine::embed::fake::FakeEmbedder;
 use crate::engine::lexical::LexicalDocument;
@@ -48,7 +48,8 @@ impl Bench {
         let embedder: Arc<dyn Embedder> = Arc::new(FakeEmbedder::new(DIMENSION));
         let engines = Engines {
             catalog: Arc::clone(&catalog) as Arc<dyn Catalog>,
-            registry: catalog,
+            registry: Arc::clone(&catalog) as Arc<dyn Registry>,
+            inventory: catalog,
             space: Arc::new(Slot::new(Space {
                 generation: 1,
                 embedder: Arc::clone(&embedder),
@@ -60,6 +61,7 @@ impl Bench {
             rebuilding: Arc::default(),
             turns: Turns::default(),
             background: Door::background(2),
+            errands: Door::new(2),
             store: Arc::new(LocalStore::new(Vec::new())),
             clock: Arc::new(SystemClock),
             door: Door::new(2),
