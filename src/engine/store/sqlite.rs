@@ -298,7 +298,7 @@ mod tests {
             "CREATE TABLE \"order items\" (user_id INTEGER REFERENCES users(id), price REAL DEFAULT 1.5, note TEXT)",
             "CREATE UNIQUE INDEX by_name ON users(name)",
             "CREATE VIEW names AS SELECT name FROM users",
-            "CREATE VIEW broken AS SELECT nothing FROM nowhere",
+            "CREATE VIEW broken AS SELECT x FROM nowhere",
             "INSERT INTO users VALUES (1, 'Ann | Co', x'0102'), (2, 'Bob', NULL), (3, 'C', NULL), (4, 'D', NULL)",
         ] {
             sqlx::query(sql).execute(&mut connection).await.unwrap();
