@@ -12,7 +12,7 @@ const URL_BYTES_MAX: usize = 2_000;
 const PARTS_MAX: usize = 20;
 /// See [`PARTS_MAX`].
 const REPEATS_MAX: usize = 3;
-/// Pages of one pattern with two numbers or more, such as a calendar's days, and with a query.
+/// Pages of one pattern with two dates or counters, such as a calendar's days, and with a query.
 const NUMBERED_MAX: u32 = 200;
 /// See [`NUMBERED_MAX`].
 const QUERIED_MAX: u32 = 100;
@@ -118,17 +118,26 @@ impl Patterns {
     }
 }
 
-/// An address with its numbers taken out, and how many like it are followed; `None`: all.
+/// An address with its numbers taken out, and how many like it are followed; `None`: all. Numbers count where they look
+/// like dates or counters: in parts of nothing else, and beside a year.
 fn pattern(url: &Url) -> (String, Option<u32>) {
-    let (mut pattern, mut numbers, mut in_number) = (String::new(), 0, false);
-    for c in url.path().chars() {
-        if !c.is_ascii_digit() {
-            pattern.push(c);
-        } else if !in_number {
-            pattern.push('N');
-            numbers += 1;
+    let (mut pattern, mut numbers) = (String::new(), 0);
+    for part in url.path().split('/').skip(1) {
+        pattern.push('/');
+        let runs: Vec<&str> = part.split(|c: char| !c.is_ascii_digit()).filter(|run| !run.is_empty()).collect();
+        let only = !runs.is_empty() && part.chars().all(|c| c.is_ascii_digit() || "-_.,".contains(c));
+        if only || (runs.len() > 1 && runs.iter().any(|run| run.len() == 4)) {
+            numbers += runs.len();
         }
-        in_number = c.is_ascii_digit();
+        let mut in_number = false;
+        for c in part.chars() {
+            if !c.is_ascii_digit() {
+                pattern.push(c);
+            } else if !in_number {
+                pattern.push('N');
+            }
+            in_number = c.is_ascii_digit();
+        }
     }
     if url.query().is_some() {
         let keys: Vec<String> = url.query_pairs().map(|(key, _)| key.into()).collect();
@@ -209,6 +218,9 @@ mod tests {
         assert_eq!(followed.count(), NUMBERED_MAX as usize);
         assert_eq!(patterns.count(&url("https://h/cal/99/99")).unwrap_err(), "/cal/N/N");
         assert!((0..1_000).all(|page| patterns.count(&url(&format!("https://h/post/{page}"))).is_ok()));
+        assert!((0..1_000).all(|page| patterns.count(&url(&format!("https://h/part{page}-1.html"))).is_ok()));
+        let dated = (0..1_000).filter(|day| patterns.count(&url(&format!("https://h/on-2026-{day}"))).is_ok());
+        assert_eq!(dated.count(), NUMBERED_MAX as usize);
         let followed = (0..1_000).filter(|page| patterns.count(&url(&format!("https://h/search?page={page}"))).is_ok());
         assert_eq!(followed.count(), QUERIED_MAX as usize);
     }
