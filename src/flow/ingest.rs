@@ -157,8 +157,7 @@ pub async fn ingest(
 
 /// The store that a source is read from, and the source's canonical URI.
 async fn open(engines: &Engines, request: &Request) -> Result<(Arc<dyn Store>, String)> {
-    let (store, address, credential) =
-        (Arc::clone(&engines.store), request.source.clone(), request.credential.clone());
+    let (store, address, credential) = (Arc::clone(&engines.store), request.source.clone(), request.credential.clone());
     let door = if address.contains(':') { &engines.errands } else { &engines.door };
     let opened = door.run(move || {
         let store = match credential {
@@ -277,10 +276,10 @@ async fn list(engines: &Engines, request: &Request, store: &Arc<dyn Store>, uri:
     let (uri, options, at) = (uri.to_owned(), request.options.clone(), request.at.clone());
     let door = if uri.starts_with("file://") { &engines.door } else { &engines.errands };
     door.run(move || match at {
-            Some(uris) => store.list_at(&uri, &options, &uris),
-            None => store.list(&uri, &options),
-        })
-        .await
+        Some(uris) => store.list_at(&uri, &options, &uris),
+        None => store.list(&uri, &options),
+    })
+    .await
 }
 
 /// Which files of a source change together. A history that can't be read is no reason not to read the files.

@@ -177,7 +177,8 @@ fn stores(config: &Config) -> Result<Arc<dyn Store>> {
     let (api, web) = &config.github;
     let github = GithubStore::new(Arc::clone(&git), fetcher.clone(), credentials.clone(), (api, web), cache("github"))?;
     let page = Arc::new(http);
-    let web = WebStore::new(fetcher, credentials.clone(), page, cache("web"), config.crawl_delay_min).beside_github(web);
+    let web =
+        WebStore::new(fetcher, credentials.clone(), page, cache("web"), config.crawl_delay_min).beside_github(web);
     let sql = SqliteStore::new(local.clone(), tokio::runtime::Handle::current());
     let stores = Stores::new(Arc::new(local))
         .with(CloudStore::BEGINNINGS, Arc::new(cloud))

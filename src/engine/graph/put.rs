@@ -265,7 +265,9 @@ impl Graph {
                 Some(node) => node,
                 // What prose says, a passage says.
                 // But the whole file changes with others.
-                None if held.prose && reference.kind != EdgeKind::ChangesWith => held.passage_at(clip(reference.at)).unwrap_or(held.node),
+                None if held.prose && reference.kind != EdgeKind::ChangesWith => {
+                    held.passage_at(clip(reference.at)).unwrap_or(held.node)
+                }
                 None => held.node,
             };
             let local = reference.alias.as_deref().map_or(name, |alias| self.names.intern(alias));

@@ -54,10 +54,12 @@ mod tests {
     #[test]
     fn a_folder_sees_its_own() {
         let partner = |path: &str| Partner { path: path.to_owned(), weight: 0.5, commits: 2 };
-        let all = Partners { by_path: BTreeMap::from([
-            ("docs/a.md".to_owned(), vec![partner("docs/b.md"), partner("src/c.rs")]),
-            ("docsy/x.md".to_owned(), vec![partner("docs/a.md")]),
-        ]) };
+        let all = Partners {
+            by_path: BTreeMap::from([
+                ("docs/a.md".to_owned(), vec![partner("docs/b.md"), partner("src/c.rs")]),
+                ("docsy/x.md".to_owned(), vec![partner("docs/a.md")]),
+            ]),
+        };
         let below = all.below("docs");
         assert_eq!(below.by_path, BTreeMap::from([("a.md".to_owned(), vec![partner("b.md")])]));
         assert_eq!(all.below(""), all);

@@ -61,7 +61,8 @@ mod tests {
             file.set_modified(old + std::time::Duration::from_secs(age as u64)).unwrap();
         }
         keep_within(dir.path(), 250, &dir.path().join("a"));
-        let mut left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().flatten().map(|entry| entry.file_name()).collect();
+        let mut left: Vec<_> =
+            std::fs::read_dir(dir.path()).unwrap().flatten().map(|entry| entry.file_name()).collect();
         left.sort();
         assert_eq!(left, ["a", "c"], "what is in use stays");
         keep_within(dir.path(), 250, &dir.path().join("a"));

@@ -18,8 +18,8 @@ use super::git::Histories;
 use super::globs::Globs;
 use super::uri::{file_uri, path_of_uri};
 use super::{
-    LeftOut, ListOptions, Listing, Object, PIECE_BYTES_MAX, Partners, Pieces, Range, Reading, Stat, Store, Ways, beyond_end,
-    shell_word,
+    LeftOut, ListOptions, Listing, Object, PIECE_BYTES_MAX, Partners, Pieces, Range, Reading, Stat, Store, Ways,
+    beyond_end, shell_word,
 };
 use crate::base::Timestamp;
 use crate::base::error::{Error, Kind, Result};

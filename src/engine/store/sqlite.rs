@@ -104,7 +104,8 @@ impl SqliteStore {
         // The timeout needs the runtime, too.
         let outcome = self.runtime.block_on(async { read.await });
         outcome.map_err(late)?.map_err(|cause| {
-            let message = format!("{} can't be read as a SQLite database: it is none, or is locked or damaged", file.display());
+            let message =
+                format!("{} can't be read as a SQLite database: it is none, or is locked or damaged", file.display());
             Error::new(Kind::Unavailable, message).caused_by(cause)
         })
     }
@@ -209,7 +210,8 @@ async fn read(file: &Path, only: Option<&str>) -> sqlx::Result<Vec<Table>> {
 
 /// A table in Markdown: columns, what refers to what, indexes, and a few rows.
 async fn describe(connection: &mut SqliteConnection, name: &str, is_view: bool) -> sqlx::Result<String> {
-    let mut text = format!("# {name}\n\n{} of a SQLite database.\n\n## Columns\n\n", if is_view { "View" } else { "Table" });
+    let mut text =
+        format!("# {name}\n\n{} of a SQLite database.\n\n## Columns\n\n", if is_view { "View" } else { "Table" });
     let columns = sqlx::query("SELECT name, type, \"notnull\", dflt_value, pk FROM pragma_table_xinfo(?1)").bind(name);
     for row in columns.fetch_all(&mut *connection).await? {
         let (column, kind): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
@@ -219,7 +221,8 @@ async fn describe(connection: &mut SqliteConnection, name: &str, is_view: bool) 
         let required = if required { ", not null" } else { "" };
         text.push_str(&format!("- `{column}` {kind}{key}{required}{default}\n"));
     }
-    let keys = sqlx::query("SELECT \"from\", \"table\", \"to\" FROM pragma_foreign_key_list(?1) ORDER BY id, seq").bind(name);
+    let keys =
+        sqlx::query("SELECT \"from\", \"table\", \"to\" FROM pragma_foreign_key_list(?1) ORDER BY id, seq").bind(name);
     for (place, row) in keys.fetch_all(&mut *connection).await?.iter().enumerate() {
         if place == 0 {
             text.push_str("\n## Foreign keys\n\n");
@@ -235,8 +238,10 @@ async fn describe(connection: &mut SqliteConnection, name: &str, is_view: bool) 
         let unique = if row.try_get::<bool, _>(1)? { " (unique)" } else { "" };
         text.push_str(&format!("- `{}`{unique}\n", row.try_get::<&str, _>(0)?));
     }
-    let definition: Option<String> =
-        sqlx::query_scalar("SELECT sql FROM sqlite_schema WHERE name = ?1").bind(name).fetch_one(&mut *connection).await?;
+    let definition: Option<String> = sqlx::query_scalar("SELECT sql FROM sqlite_schema WHERE name = ?1")
+        .bind(name)
+        .fetch_one(&mut *connection)
+        .await?;
     if let Some(definition) = definition {
         text.push_str(&format!("\n## Definition\n\n```sql\n{}\n```\n", definition.trim()));
     }
@@ -274,9 +279,14 @@ fn value(row: &SqliteRow, place: usize) -> String {
     let kind = raw.type_info().name().to_owned();
     let text = match kind.as_str() {
         "NULL" => "NULL".to_owned(),
-        "BLOB" => row.try_get_unchecked::<Vec<u8>, _>(place).map(|bytes| format!("({} bytes)", bytes.len())).unwrap_or_default(),
+        "BLOB" => row
+            .try_get_unchecked::<Vec<u8>, _>(place)
+            .map(|bytes| format!("({} bytes)", bytes.len()))
+            .unwrap_or_default(),
         "REAL" => row.try_get_unchecked::<f64, _>(place).map(|number| number.to_string()).unwrap_or_default(),
-        "INTEGER" | "BOOLEAN" => row.try_get_unchecked::<i64, _>(place).map(|number| number.to_string()).unwrap_or_default(),
+        "INTEGER" | "BOOLEAN" => {
+            row.try_get_unchecked::<i64, _>(place).map(|number| number.to_string()).unwrap_or_default()
+        }
         _ => row.try_get_unchecked::<String, _>(place).unwrap_or_default(),
     };
     let flat = text.replace(['\n', '\r'], " ").replace('|', "\\|");
@@ -292,7 +302,8 @@ mod tests {
 
     async fn database(dir: &Path) -> PathBuf {
         let file = dir.join("shop.db");
-        let mut connection = SqliteConnectOptions::new().filename(&file).create_if_missing(true).connect().await.unwrap();
+        let mut connection =
+            SqliteConnectOptions::new().filename(&file).create_if_missing(true).connect().await.unwrap();
         for sql in [
             "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL, photo BLOB)",
             "CREATE TABLE \"order items\" (user_id INTEGER REFERENCES users(id), price REAL DEFAULT 1.5, note TEXT)",
@@ -317,7 +328,10 @@ mod tests {
             move || {
                 let source = store.resolve(&source).unwrap();
                 let listing = store.list(&source, &ListOptions::default()).unwrap();
-                let texts = listing.objects.iter().map(|object| String::from_utf8(store.read(object, 100_000).unwrap()).unwrap());
+                let texts = listing
+                    .objects
+                    .iter()
+                    .map(|object| String::from_utf8(store.read(object, 100_000).unwrap()).unwrap());
                 let texts: Vec<String> = texts.collect();
                 (listing, texts)
             }
@@ -326,11 +340,21 @@ mod tests {
         let paths: Vec<&str> = listing.objects.iter().map(|object| object.path.as_str()).collect();
         assert_eq!(paths, ["broken.md", "names.md", "order items.md", "users.md"]);
         assert_eq!(listing.objects[2].uri, format!("{source}#order%20items"));
-        for part in ["- `id` INTEGER, primary key", "- `name` TEXT, not null", "`by_name` (unique)", "4 rows.", "| 1 | Ann \\| Co | (2 bytes) |"] {
+        for part in [
+            "- `id` INTEGER, primary key",
+            "- `name` TEXT, not null",
+            "`by_name` (unique)",
+            "4 rows.",
+            "| 1 | Ann \\| Co | (2 bytes) |",
+        ] {
             assert!(texts[3].contains(part), "{part:?} is missing in\n{}", texts[3]);
         }
         assert!(!texts[3].contains("| 4 |"), "a few rows, not all");
-        assert!(texts[2].contains("- `user_id` refers to `users.id`") && texts[2].contains("default 1.5"), "{}", texts[2]);
+        assert!(
+            texts[2].contains("- `user_id` refers to `users.id`") && texts[2].contains("default 1.5"),
+            "{}",
+            texts[2]
+        );
         let mut connection = SqliteConnectOptions::new().filename(&file).connect().await.unwrap();
         sqlx::query("INSERT INTO users VALUES (5, 'E', NULL)").execute(&mut connection).await.unwrap();
         let (later, _) = tokio::task::spawn_blocking(look).await.unwrap();
@@ -346,7 +370,10 @@ mod tests {
         let store = SqliteStore::new(LocalStore::default(), Handle::current());
         let address = uri(&file.canonicalize().unwrap(), None);
         let (asked, source) = (store.clone(), address.clone());
-        let error = tokio::task::spawn_blocking(move || asked.list(&source, &ListOptions::default())).await.unwrap().unwrap_err();
+        let error = tokio::task::spawn_blocking(move || asked.list(&source, &ListOptions::default()))
+            .await
+            .unwrap()
+            .unwrap_err();
         assert!(error.kind() == Kind::Unavailable && error.message().contains("SQLite"), "{error}");
         assert_eq!(store.resolve("sqlite:///no/such.db").unwrap_err().kind(), Kind::NotFound);
         assert!(store.resolve("sqlite://relative.db").unwrap_err().message().contains("absolute"));

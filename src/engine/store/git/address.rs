@@ -53,7 +53,8 @@ impl Address {
         }
         let (repository, fragment) = rest.split_once('#').unwrap_or((rest, ""));
         let (repository, reference) = split_reference(repository);
-        let reference = reference.map(|text| unescape(text).ok_or_else(|| bad(address, "its ref is no text"))).transpose()?;
+        let reference =
+            reference.map(|text| unescape(text).ok_or_else(|| bad(address, "its ref is no text"))).transpose()?;
         if let Some(reference) = &reference
             && !is_sound_reference(reference)
         {
@@ -112,7 +113,10 @@ fn place(address: &str, repository: &str) -> Result<Place> {
         return Err(bad(address, "only git+https://, git+http:// and git+file:// are read"));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(bad(address, "it holds a user or password: name a credential of the server's configuration instead"));
+        return Err(bad(
+            address,
+            "it holds a user or password: name a credential of the server's configuration instead",
+        ));
     }
     if url.query().is_some() {
         return Err(bad(address, "a repository's address has no query"));

@@ -151,8 +151,11 @@ impl Remote<'_> {
         let mut next: Option<&(dyn std::error::Error + 'static)> = Some(&error);
         while let Some(cause) = next {
             if cause.to_string().contains(OVER_BUDGET) {
-                let message = format!("{} is larger than {GIT_BYTES_MAX} bytes: name a folder's own repository, or clone it \
-                     and ingest the folders that matter", self.url);
+                let message = format!(
+                    "{} is larger than {GIT_BYTES_MAX} bytes: name a folder's own repository, or clone it \
+                     and ingest the folders that matter",
+                    self.url
+                );
                 return Error::limit("bytes", message);
             }
             let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);

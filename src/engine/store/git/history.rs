@@ -140,7 +140,8 @@ impl Memory {
     /// The nearest partners among the files that there are.
     fn named(&self, pairs: &BTreeMap<u32, Vec<Pair>>, files: &HashSet<String>) -> Partners {
         let path = |number: u32| self.paths.get(number as usize).filter(|path| files.contains(*path));
-        let of = |pair: &Pair| Some(Partner { path: path(pair.other)?.clone(), weight: pair.weight, commits: pair.shared });
+        let of =
+            |pair: &Pair| Some(Partner { path: path(pair.other)?.clone(), weight: pair.weight, commits: pair.shared });
         let mut partners = Partners::default();
         for (number, pairs) in pairs {
             let Some(path) = path(*number) else { continue };
@@ -200,7 +201,10 @@ fn touched(repository: &gix::Repository, parent: ObjectId, id: ObjectId, state: 
 
 /// The paths of all files of a commit.
 fn files_at(repository: &gix::Repository, tip: ObjectId) -> HashSet<String> {
-    let entries = repository.find_commit(tip).and_then(|commit| commit.tree()).and_then(|tree| tree.traverse().breadthfirst.files());
+    let entries = repository
+        .find_commit(tip)
+        .and_then(|commit| commit.tree())
+        .and_then(|tree| tree.traverse().breadthfirst.files());
     let files = entries.unwrap_or_default().into_iter().filter(|entry| entry.mode.is_no_tree());
     files.map(|entry| entry.filepath.to_string()).collect()
 }
@@ -252,7 +256,11 @@ mod tests {
         assert!((one.weight - 0.75).abs() < 0.01, "three of four commits: {one:?}");
         assert!(!pairs.contains_key(&5), "once may be an accident");
         assert!(!pairs.contains_key(&4));
-        let old: Vec<&[u32]> = [&[1_u32, 2][..], &[1, 2]].into_iter().chain(vec![&[9][..]; 900]).chain([&[1][..], &[2], &[1], &[2]]).collect();
+        let old: Vec<&[u32]> = [&[1_u32, 2][..], &[1, 2]]
+            .into_iter()
+            .chain(vec![&[9][..]; 900])
+            .chain([&[1][..], &[2], &[1], &[2]])
+            .collect();
         let recent = weigh(&old)[&1][0].weight;
         assert!(recent > 0.5, "what drifted apart long ago counts less than what stands together now: {recent}");
     }

@@ -148,7 +148,8 @@ impl GitStore {
         } else {
             let entry = tree.lookup_entry_by_path(&address.path).ok().flatten().ok_or_else(|| absent(&address))?;
             if entry.mode().is_tree() {
-                let below = repository.find_tree(entry.object_id()).and_then(|tree| tree.traverse().breadthfirst.files());
+                let below =
+                    repository.find_tree(entry.object_id()).and_then(|tree| tree.traverse().breadthfirst.files());
                 for entry in below.map_err(|cause| broken(&address).caused_by(cause))? {
                     add(&entry.filepath.to_string(), entry.mode, entry.oid);
                 }
@@ -179,7 +180,8 @@ impl Store for GitStore {
         if let Place::Local(folder) = &address.place {
             address.place = Place::Local(self.allowed(folder)?);
         }
-        // Said now rather than by an empty listing.
+        // Each sync begins here: what it reads is what is there from now on.
+        self.seen().remove(&(address.place.clone(), address.reference.clone()));
         self.look(&address)?;
         Ok(address.uri())
     }
@@ -202,7 +204,10 @@ impl Store for GitStore {
         };
         let size = repository.find_header(id).map_err(|cause| broken(&address).caused_by(cause))?.size();
         if size > bytes_max {
-            return Err(Error::limit("bytes", format!("{} has {size} bytes, over the limit of {bytes_max}", object.uri)));
+            return Err(Error::limit(
+                "bytes",
+                format!("{} has {size} bytes, over the limit of {bytes_max}", object.uri),
+            ));
         }
         let mut blob = repository.find_blob(id).map_err(|cause| broken(&address).caused_by(cause))?;
         Ok(blob.take_data())
@@ -236,7 +241,11 @@ impl Store for GitStore {
             Place::Remote(url) => url.clone(),
         };
         let branch = reference.map(|name| format!(" --branch {}", shell_word(&name))).unwrap_or_default();
-        let show = if path.is_empty() { String::new() } else { format!(" && git -C clone show {}", shell_word(&format!("HEAD:{path}"))) };
+        let show = if path.is_empty() {
+            String::new()
+        } else {
+            format!(" && git -C clone show {}", shell_word(&format!("HEAD:{path}")))
+        };
         let native = format!("git clone --depth 1{branch} {} clone{show}", shell_word(&repository));
         Ok(Ways { native: Some(native), ..Ways::default() })
     }
@@ -259,7 +268,9 @@ fn local_commit(repository: &gix::Repository, address: &Address) -> Result<Objec
     let full = ["", "refs/heads/", "refs/tags/", "refs/remotes/origin/"].map(|prefix| format!("{prefix}{name}"));
     let named = full.iter().find_map(|full| repository.try_find_reference(full.as_str()).ok().flatten());
     let id = match named {
-        Some(mut reference) => reference.peel_to_id().map(gix::Id::detach).map_err(|cause| missing().caused_by(cause))?,
+        Some(mut reference) => {
+            reference.peel_to_id().map(gix::Id::detach).map_err(|cause| missing().caused_by(cause))?
+        }
         None => ObjectId::from_hex(name.as_bytes()).map_err(|_| missing())?,
     };
     let commit = repository.find_object(id).and_then(|object| object.peel_to_commit());

@@ -131,7 +131,8 @@ async fn branches_tags_commits_folders_and_files_can_be_named() {
     assert_eq!(store.list(&file, &ListOptions::default()).unwrap().objects[0].uri, file);
     for (rest, said) in [("@none", "no branch, tag or commit"), ("#none", "not in the commit")] {
         let address = format!("{}{rest}", repository.address());
-        let error = store.resolve(&address).and_then(|source| store.list(&source, &ListOptions::default())).unwrap_err();
+        let error =
+            store.resolve(&address).and_then(|source| store.list(&source, &ListOptions::default())).unwrap_err();
         assert!(error.kind() == Kind::NotFound && error.message().contains(said), "{rest}: {error}");
     }
     assert_eq!(store.resolve("git+file:///no/such/repository").unwrap_err().kind(), Kind::NotFound);
@@ -159,7 +160,10 @@ async fn files_that_change_together_are_found_and_large_commits_say_nothing() {
     let source = store.resolve(&repository.address()).unwrap();
     let partners = store.partners(&source).unwrap().unwrap();
     let of_a = &partners.by_path["src/a.rs"];
-    assert_eq!(of_a.iter().map(|partner| (partner.path.as_str(), partner.commits)).collect::<Vec<_>>(), [("src/b.rs", 4)]);
+    assert_eq!(
+        of_a.iter().map(|partner| (partner.path.as_str(), partner.commits)).collect::<Vec<_>>(),
+        [("src/b.rs", 4)]
+    );
     assert!((of_a[0].weight - 4.0 / 12.0).abs() < 0.05, "4 of 12 commits: {of_a:?}");
     assert!(!partners.by_path.keys().any(|path| path.starts_with("many/")), "{partners:?}");
     let below = store.partners(&format!("{source}#src")).unwrap().unwrap();
@@ -212,7 +216,14 @@ async fn backend(State(bridge): State<Bridge>, request: Request) -> Response {
     blocking(move || run_backend(&bridge.root, &parts.method, &path, &query, &parts.headers, &body)).await
 }
 
-fn run_backend(root: &Path, method: &axum::http::Method, path: &str, query: &str, headers: &HeaderMap, body: &Bytes) -> Response {
+fn run_backend(
+    root: &Path,
+    method: &axum::http::Method,
+    path: &str,
+    query: &str,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Response {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut child = Command::new("git")
         .arg("http-backend")
@@ -263,8 +274,6 @@ async fn a_remote_repository_is_cloned_and_a_new_commit_brings_what_it_changed()
     let look = {
         let (store, address) = (Arc::clone(&store), address.clone());
         move || {
-            // As after more than ten seconds.
-            store.seen().clear();
             let source = store.resolve(&address).unwrap();
             (store.list(&source, &ListOptions::default()).unwrap(), source)
         }

@@ -82,7 +82,11 @@ impl Http for Wire {
         _: PostBodyDataKind,
     ) -> gix::Result<PostResponse<Lines, Body, Request>> {
         let shared = Arc::new(Mutex::new(self.exchange(url, base_url, headers)));
-        Ok(PostResponse { post_body: Request(Arc::clone(&shared)), headers: Lines::new(&shared), body: Body::new(&shared) })
+        Ok(PostResponse {
+            post_body: Request(Arc::clone(&shared)),
+            headers: Lines::new(&shared),
+            body: Body::new(&shared),
+        })
     }
 
     fn configure(&mut self, _: &dyn std::any::Any) -> gix::Result {
@@ -118,7 +122,8 @@ impl Exchange {
         for _ in 0..=REDIRECTS_MAX {
             self.fetcher.check(&url).map_err(std::io::Error::other)?;
             let client = self.fetcher.client();
-            let mut request = if post { client.post(url.clone()).body(self.body.clone()) } else { client.get(url.clone()) };
+            let mut request =
+                if post { client.post(url.clone()).body(self.body.clone()) } else { client.get(url.clone()) };
             for (name, value) in self.headers.iter().filter_map(|line| line.split_once(": ")) {
                 request = request.header(name, value);
             }

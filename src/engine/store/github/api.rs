@@ -169,7 +169,8 @@ fn check(got: Got) -> Result<Got> {
     match got.status {
         200..300 | 304 => Ok(got),
         401 | 403 => {
-            let message = format!("{url} is not shown to this server: it needs a credential of kind github that may see it");
+            let message =
+                format!("{url} is not shown to this server: it needs a credential of kind github that may see it");
             Err(Error::new(Kind::Denied, message))
         }
         404 | 410 => Err(Error::not_found(format!("{url} does not exist, or only for those who may see it"))),

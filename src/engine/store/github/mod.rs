@@ -58,11 +58,14 @@ impl Repository {
         let rest = address.strip_prefix("github:").unwrap_or(address).trim_start_matches('/').trim_end_matches('/');
         let (name, reference) = rest.split_once('@').map_or((rest, None), |(name, reference)| (name, Some(reference)));
         let sound = |part: &str| {
-            !part.is_empty() && !part.starts_with('.') && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+            !part.is_empty()
+                && !part.starts_with('.')
+                && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
         };
         let parts: Vec<&str> = name.split('/').collect();
         if parts.len() != 2 || !parts.iter().all(|part| sound(part)) {
-            let message = format!("{address:?} is no repository on GitHub: give github:OWNER/NAME or github:OWNER/NAME@REF");
+            let message =
+                format!("{address:?} is no repository on GitHub: give github:OWNER/NAME or github:OWNER/NAME@REF");
             return Err(Error::invalid("source", message));
         }
         Ok(Self { name: name.trim_end_matches(".git").to_owned(), reference: reference.map(str::to_owned) })
@@ -91,7 +94,8 @@ impl GithubStore {
         cache: PathBuf,
     ) -> Result<Self> {
         let api = Url::parse(places.0).map_err(|cause| {
-            Error::new(Kind::Precondition, format!("ingest.github_api is {:?}, which is no URL", places.0)).caused_by(cause)
+            Error::new(Kind::Precondition, format!("ingest.github_api is {:?}, which is no URL", places.0))
+                .caused_by(cause)
         })?;
         let web = places.1.trim_end_matches('/').to_owned();
         Ok(Self { git, fetcher, credentials, api, web, cache, held: Arc::default(), named: None })
@@ -276,7 +280,8 @@ impl Store for GithubStore {
             return self.git.about(object);
         }
         let found = self.thread(&object.uri)?;
-        let about = |(repository, thread): (Repository, Thread)| thread.about(&format!("{}/{}", self.web, repository.name));
+        let about =
+            |(repository, thread): (Repository, Thread)| thread.about(&format!("{}/{}", self.web, repository.name));
         Ok(found.map(about).unwrap_or_default())
     }
 

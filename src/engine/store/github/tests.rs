@@ -37,17 +37,29 @@ async fn answer(State(forge): State<Arc<Forge>>, request: Request) -> Response {
     if header("authorization").as_deref() != Some("Bearer t0ken") {
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    let asked: HashMap<String, String> = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
-    let (since, page) = (asked.get("since").cloned().unwrap_or_default(), asked.get("page").map_or(1, |page| page.parse().unwrap()));
+    let asked: HashMap<String, String> =
+        url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+    let (since, page) =
+        (asked.get("since").cloned().unwrap_or_default(), asked.get("page").map_or(1, |page| page.parse().unwrap()));
     if forge.limited.load(Ordering::SeqCst) > 0 {
         forge.limited.fetch_sub(1, Ordering::SeqCst);
-        let headers = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1800003600"), ("date", "Fri, 15 Jan 2027 08:00:00 GMT")];
+        let headers = [
+            ("x-ratelimit-remaining", "0"),
+            ("x-ratelimit-reset", "1800003600"),
+            ("date", "Fri, 15 Jan 2027 08:00:00 GMT"),
+        ];
         return (StatusCode::FORBIDDEN, headers).into_response();
     }
     let edits = forge.edits.load(Ordering::SeqCst);
     let all: Vec<Value> = match uri.path() {
         "/api/repos/o/r/issues" => {
-            let time = |number: u64| if number == 3 && edits > 0 { "2024-03-01T00:00:00Z".to_owned() } else { format!("2024-02-01T00:{:02}:{:02}Z", number / 60, number % 60) };
+            let time = |number: u64| {
+                if number == 3 && edits > 0 {
+                    "2024-03-01T00:00:00Z".to_owned()
+                } else {
+                    format!("2024-02-01T00:{:02}:{:02}Z", number / 60, number % 60)
+                }
+            };
             let mut all: Vec<Value> = (1..=150).map(|number| issue(number, &time(number))).collect();
             all.sort_by_key(|issue| issue["updated_at"].as_str().unwrap().to_owned());
             all
@@ -58,7 +70,8 @@ async fn answer(State(forge): State<Arc<Forge>>, request: Request) -> Response {
             "created_at": "2024-02-02T00:00:00Z", "updated_at": "2024-02-02T00:00:00Z", "pull_request_url": "http://x/repos/o/r/pulls/7"})],
         _ => return StatusCode::NOT_FOUND.into_response(),
     };
-    let all: Vec<Value> = all.into_iter().filter(|entry| entry["updated_at"].as_str().unwrap() >= since.as_str()).collect();
+    let all: Vec<Value> =
+        all.into_iter().filter(|entry| entry["updated_at"].as_str().unwrap() >= since.as_str()).collect();
     let tag = format!("\"{} {since} {edits}\"", uri.path().len());
     if header("if-none-match").as_deref() == Some(tag.as_str()) {
         return StatusCode::NOT_MODIFIED.into_response();
@@ -67,7 +80,8 @@ async fn answer(State(forge): State<Arc<Forge>>, request: Request) -> Response {
     let mut reply = axum::Json(shown).into_response();
     reply.headers_mut().insert("etag", tag.parse().unwrap());
     if all.len() > page * 100 {
-        let next = format!("<http://{}{}?page={}&since={since}>; rel=\"next\"", header("host").unwrap(), uri.path(), page + 1);
+        let next =
+            format!("<http://{}{}?page={}&since={since}>; rel=\"next\"", header("host").unwrap(), uri.path(), page + 1);
         reply.headers_mut().insert("link", next.parse().unwrap());
     }
     reply

@@ -110,7 +110,8 @@ impl Thread {
 
     /// The whole conversation.
     pub fn markdown(&self) -> String {
-        let labels = if self.labels.is_empty() { String::new() } else { format!(", labelled {}", self.labels.join(", ")) };
+        let labels =
+            if self.labels.is_empty() { String::new() } else { format!(", labelled {}", self.labels.join(", ")) };
         let day = |at: &str| at.split('T').next().unwrap_or(at).to_owned();
         let mut text = format!(
             "# {} (#{})\n\n{} {}, opened by {} on {}{labels}.\n\n{}\n",
@@ -134,7 +135,9 @@ impl Thread {
         let kind = if self.is_pull { "pull-request" } else { "issue" };
         let mut tags = vec![kind.to_owned(), format!("state:{}", self.state)];
         // As many labels, and as long ones, as documents may have.
-        tags.extend(self.labels.iter().filter(|label| label.len() <= 100).take(40).map(|label| format!("label:{label}")));
+        tags.extend(
+            self.labels.iter().filter(|label| label.len() <= 100).take(40).map(|label| format!("label:{label}")),
+        );
         let link = format!("{web}/{}/{}", if self.is_pull { "pull" } else { "issues" }, self.number);
         let metadata = [
             ("number", self.number.to_string()),

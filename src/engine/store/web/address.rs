@@ -18,14 +18,26 @@ const NUMBERED_MAX: u32 = 200;
 const QUERIED_MAX: u32 = 100;
 
 /// Parameters that say who came from where, not what is shown.
-const TRACKING: &[&str] =
-    &["fbclid", "gclid", "msclkid", "mc_cid", "mc_eid", "phpsessid", "jsessionid", "sessionid", "sid", "session_id", "ref_src"];
+const TRACKING: &[&str] = &[
+    "fbclid",
+    "gclid",
+    "msclkid",
+    "mc_cid",
+    "mc_eid",
+    "phpsessid",
+    "jsessionid",
+    "sessionid",
+    "sid",
+    "session_id",
+    "ref_src",
+];
 
 /// Ends of addresses of what has no text.
 const NO_TEXT: &[&str] = &[
-    "png", "jpg", "jpeg", "gif", "webp", "avif", "svg", "ico", "bmp", "tif", "tiff", "css", "js", "mjs", "map", "woff", "woff2",
-    "ttf", "otf", "eot", "mp3", "mp4", "m4a", "ogg", "wav", "webm", "avi", "mov", "mkv", "zip", "gz", "tgz", "bz2", "xz", "zst",
-    "7z", "rar", "tar", "exe", "msi", "dmg", "deb", "rpm", "apk", "iso", "bin", "jar", "whl", "wasm", "so", "dll",
+    "png", "jpg", "jpeg", "gif", "webp", "avif", "svg", "ico", "bmp", "tif", "tiff", "css", "js", "mjs", "map", "woff",
+    "woff2", "ttf", "otf", "eot", "mp3", "mp4", "m4a", "ogg", "wav", "webm", "avi", "mov", "mkv", "zip", "gz", "tgz",
+    "bz2", "xz", "zst", "7z", "rar", "tar", "exe", "msi", "dmg", "deb", "rpm", "apk", "iso", "bin", "jar", "whl",
+    "wasm", "so", "dll",
 ];
 
 /// Reads a page's address; what makes no difference to the page is taken out or put in order.
@@ -47,7 +59,9 @@ pub(super) fn parse(address: &str) -> Result<Url> {
 /// The one way to write an address: no fragment, parameters in order and without those that only track.
 pub(super) fn normal(mut url: Url) -> Url {
     url.set_fragment(None);
-    if let Some((path, _)) = url.path().split_once(";jsessionid=").map(|(path, rest)| (path.to_owned(), rest.to_owned())) {
+    if let Some((path, _)) =
+        url.path().split_once(";jsessionid=").map(|(path, rest)| (path.to_owned(), rest.to_owned()))
+    {
         url.set_path(&path);
     }
     if url.query().is_some() {
@@ -202,7 +216,9 @@ mod tests {
     fn a_site_is_the_folder_of_its_first_page() {
         let scope = Scope::of(&url("https://h/docs/index.html"));
         assert!(scope.holds(&url("https://h/docs/a/b")) && scope.holds(&url("https://h/docs/index.html")));
-        for outside in ["https://h/blog", "http://h/docs/a", "https://other/docs/a", "https://h:8443/docs/a", "https://h/docsy/"] {
+        for outside in
+            ["https://h/blog", "http://h/docs/a", "https://other/docs/a", "https://h:8443/docs/a", "https://h/docsy/"]
+        {
             assert!(!scope.holds(&url(outside)), "{outside}");
         }
         assert!(Scope::of(&url("https://h/")).holds(&url("https://h/any/thing")));
@@ -214,7 +230,8 @@ mod tests {
         assert!(!is_page(&url("https://h/x/y/x/y/x/y/x/y")), "relative links gone round in circles");
         assert!(!is_page(&url(&format!("https://h/{}", "a".repeat(3_000)))));
         let mut patterns = Patterns::default();
-        let followed = (0..1_000).filter(|day| patterns.count(&url(&format!("https://h/cal/{}/{}", day / 30, day))).is_ok());
+        let followed =
+            (0..1_000).filter(|day| patterns.count(&url(&format!("https://h/cal/{}/{}", day / 30, day))).is_ok());
         assert_eq!(followed.count(), NUMBERED_MAX as usize);
         assert_eq!(patterns.count(&url("https://h/cal/99/99")).unwrap_err(), "/cal/N/N");
         assert!((0..1_000).all(|page| patterns.count(&url(&format!("https://h/post/{page}"))).is_ok()));

@@ -165,7 +165,11 @@ impl Crawl<'_> {
             Ok(Visit::NoText) => self.leave_out(url, "type without text", false),
             Ok(Visit::Elsewhere(to)) => {
                 let to = normal(to);
-                let reason = if self.scope.holds(&to) { "redirect to a page that robots.txt forbids" } else { "redirect out of the site" };
+                let reason = if self.scope.holds(&to) {
+                    "redirect to a page that robots.txt forbids"
+                } else {
+                    "redirect out of the site"
+                };
                 self.leave_out(url, reason, false);
             }
             Err(error) => {
@@ -238,7 +242,11 @@ impl Crawl<'_> {
                     queue.extend(found.sitemaps);
                     for page in found.pages {
                         // A site that lists a page means it: patterns do not count here.
-                        if self.scope.holds(&page) && is_page(&page) && self.is_allowed(&page) && self.seen.insert(page.clone()) {
+                        if self.scope.holds(&page)
+                            && is_page(&page)
+                            && self.is_allowed(&page)
+                            && self.seen.insert(page.clone())
+                        {
                             pages.push(page);
                         }
                     }
@@ -262,11 +270,15 @@ impl Crawl<'_> {
 /// The rules of a site's robots.txt and the sitemaps that it names, as RFC 9309 says: none if there is no file, and nothing
 /// is allowed while it can't be read.
 async fn robots(visitor: &Visitor, start: &Url) -> Result<(Option<Robot>, Vec<Url>)> {
-    let at = |path: &str| start.join(path).map_err(|cause| Error::internal("an address without a root").caused_by(cause));
+    let at =
+        |path: &str| start.join(path).map_err(|cause| Error::internal("an address without a root").caused_by(cause));
     let (url, usual) = (at("/robots.txt")?, at("/sitemap.xml")?);
     let got = visitor.fetcher.get(&Wanted::new(url.clone(), ROBOTS_BYTES_MAX)).await?;
     if got.status >= 500 || got.status == 429 {
-        let message = format!("{url} can't be read (HTTP {}), so nothing of the site may be crawled: try again later", got.status);
+        let message = format!(
+            "{url} can't be read (HTTP {}), so nothing of the site may be crawled: try again later",
+            got.status
+        );
         return Err(Error::new(Kind::Unavailable, message));
     }
     if !got.is_success() {

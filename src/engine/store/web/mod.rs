@@ -20,7 +20,8 @@ use super::{About, LeftOut, ListOptions, Listing, Object, Range, Reading, Stat, 
 use crate::base::Timestamp;
 use crate::base::error::{Error, Kind, Result};
 use crate::base::limits::{
-    CRAWL_DELAY_DEFAULT, CRAWL_DEPTH_DEFAULT, CRAWL_DEPTH_MAX, CRAWL_PAGES_DEFAULT, CRAWL_PAGES_MAX, WEB_CACHE_BYTES_MAX,
+    CRAWL_DELAY_DEFAULT, CRAWL_DEPTH_DEFAULT, CRAWL_DEPTH_MAX, CRAWL_PAGES_DEFAULT, CRAWL_PAGES_MAX,
+    WEB_CACHE_BYTES_MAX,
 };
 
 mod address;
@@ -55,7 +56,13 @@ impl WebStore {
     pub const BEGINNINGS: &'static [&'static str] = &[SITE, "http://", "https://"];
 
     /// Keeps pages in `cache`; what is no page is read by `http`.
-    pub fn new(fetcher: Fetcher, credentials: Credentials, http: Arc<dyn Store>, cache: PathBuf, delay_min: Duration) -> Self {
+    pub fn new(
+        fetcher: Fetcher,
+        credentials: Credentials,
+        http: Arc<dyn Store>,
+        cache: PathBuf,
+        delay_min: Duration,
+    ) -> Self {
         let shelf = Shelf::new(cache.clone());
         Self { visitor: Visitor { fetcher, credentials, shelf, named: None }, http, cache, delay_min, github: None }
     }
@@ -70,7 +77,8 @@ impl WebStore {
     fn repository(&self, address: &str) -> Option<String> {
         let name = address.strip_prefix(self.github.as_deref()?)?.trim_end_matches('/');
         let (owner, rest) = name.split_once('/')?;
-        let is_name = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        let is_name =
+            |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
         (is_name(owner) && is_name(rest)).then(|| format!("github://{owner}/{rest}"))
     }
 
@@ -146,7 +154,11 @@ impl WebStore {
                 }
                 Ok(_) => {}
                 Err(_) => {
-                    listing.left_out.push(LeftOut { path: uri.clone(), reason: "not readable".to_owned(), failed: true });
+                    listing.left_out.push(LeftOut {
+                        path: uri.clone(),
+                        reason: "not readable".to_owned(),
+                        failed: true,
+                    });
                 }
             }
         }

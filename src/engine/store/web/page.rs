@@ -85,7 +85,10 @@ impl TokenSink for Tags {
 impl Tags {
     fn tag(&self, tag: &Tag) {
         let value = |name: &str| {
-            tag.attrs.iter().find(|attribute| &*attribute.name.local == name).map(|attribute| attribute.value.to_string())
+            tag.attrs
+                .iter()
+                .find(|attribute| &*attribute.name.local == name)
+                .map(|attribute| attribute.value.to_string())
         };
         let is = |value: Option<String>, word: &str| {
             value.is_some_and(|value| value.split_ascii_whitespace().any(|part| part.eq_ignore_ascii_case(word)))
@@ -98,7 +101,10 @@ impl Tags {
                     *self.base.borrow_mut() = base;
                 }
             }
-            "meta" if value("name").is_some_and(|name| matches!(name.to_ascii_lowercase().as_str(), "robots" | "hivemem")) => {
+            "meta"
+                if value("name")
+                    .is_some_and(|name| matches!(name.to_ascii_lowercase().as_str(), "robots" | "hivemem")) =>
+            {
                 page.heed(&value("content").unwrap_or_default());
             }
             "link" if is(value("rel"), "canonical") => page.canonical = to("href").map(|url| normal(url).into()),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::cache;
 use super::page::Page;
-use crate::base::files::write_atomic;
+use crate::base::ContentHash;
 
 /// What is known of a fetched page.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -67,21 +67,27 @@ impl Shelf {
         let Ok(mut bytes) = serde_json::to_vec(kept) else { return };
         bytes.push(b'\n');
         bytes.extend_from_slice(body);
-        let made = path.parent().is_some_and(|folder| std::fs::create_dir_all(folder).is_ok());
-        if let Some(error) = made.then(|| write_atomic(&path, &bytes).err()).flatten() {
-            tracing::debug!(%address, error = %error.chain(), "a page is not kept");
+        // Whole or not at all for whoever reads meanwhile. Not forced to the disk: what a crash leaves is checked when it is
+        // read, and a page can be fetched again.
+        let unfinished = path.with_extension("new");
+        let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+        let written = folder
+            .and_then(|()| std::fs::write(&unfinished, &bytes))
+            .and_then(|()| std::fs::rename(&unfinished, &path));
+        if let Err(cause) = written {
+            tracing::debug!(%address, %cause, "a page is not kept");
         }
     }
 
     /// What is kept of an address, and its body.
     pub fn get(&self, address: &str) -> Option<(Entry, Vec<u8>)> {
-        let (kept, body) = read(&self.path(address))?;
-        match kept {
-            Kept::Page(entry) => Some((entry, body)),
-            Kept::See(other) => match read(&self.path(&other))? {
-                (Kept::Page(entry), body) => Some((entry, body)),
-                (Kept::See(_), _) => None,
-            },
+        let found = match read(&self.path(address))? {
+            (Kept::See(other), _) => read(&self.path(&other))?,
+            found => found,
+        };
+        match found {
+            (Kept::Page(entry), body) if ContentHash::of(&body).to_string() == entry.hash => Some((entry, body)),
+            _ => None,
         }
     }
 }
@@ -102,11 +108,13 @@ mod tests {
     fn pages_come_back_by_both_addresses_and_damage_is_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let shelf = Shelf::new(dir.path().to_owned());
-        let entry = Entry { url: "https://h/b".to_owned(), bytes: 3, ..Entry::default() };
+        let entry = Entry { hash: ContentHash::of(b"a\nb").to_string(), bytes: 3, ..Entry::default() };
         shelf.put("https://h/a", &entry, b"a\nb");
         shelf.refer("https://h/b", "https://h/a");
         assert_eq!(shelf.get("https://h/a").unwrap(), (entry.clone(), b"a\nb".to_vec()));
         assert_eq!(shelf.get("https://h/b").unwrap().0, entry);
+        shelf.put("https://h/d", &entry, b"a");
+        assert_eq!(shelf.get("https://h/d"), None, "half of it is nothing");
         shelf.refer("https://h/a", "https://h/b");
         assert_eq!(shelf.get("https://h/a"), None, "two that refer to each other lead nowhere");
         std::fs::write(shelf.path("https://h/c"), "{half").ok();

@@ -13,9 +13,9 @@ use futures::StreamExt;
 use tempfile::TempDir;
 
 use super::*;
-use crate::engine::store::http::HttpStore;
 use crate::engine::store::Crawl;
 use crate::engine::store::guard::Guard;
+use crate::engine::store::http::HttpStore;
 use crate::engine::store::line::Line;
 
 /// A site and what was asked of it.
@@ -109,7 +109,9 @@ fn store() -> (WebStore, TempDir) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let (guard, runtime) = (Guard::new(false, &["127.0.0.1".to_owned()]), tokio::runtime::Handle::current());
     let cache = tempfile::tempdir().unwrap();
-    let http = HttpStore::new(guard.clone(), Credentials::default(), Line::new(runtime.clone(), Duration::from_secs(10))).unwrap();
+    let http =
+        HttpStore::new(guard.clone(), Credentials::default(), Line::new(runtime.clone(), Duration::from_secs(10)))
+            .unwrap();
     let fetcher = Fetcher::new(guard, runtime).unwrap();
     (WebStore::new(fetcher, Credentials::default(), Arc::new(http), cache.path().to_owned(), Duration::ZERO), cache)
 }
@@ -173,7 +175,8 @@ async fn another_crawl_asks_what_changed_and_marks_tell() {
     let base = site.start().await;
     let (store, _cache) = store();
     let source = format!("site:{base}/");
-    let mark = |listing: &Listing, path: &str| listing.objects.iter().find(|object| object.path == path).unwrap().mark.clone();
+    let mark =
+        |listing: &Listing, path: &str| listing.objects.iter().find(|object| object.path == path).unwrap().mark.clone();
     let first = list(&store, &source, Crawl::default()).await.unwrap();
     let again = list(&store, &source, Crawl::default()).await.unwrap();
     assert_eq!(again.objects, first.objects, "links of pages that did not change are followed all the same");
@@ -186,7 +189,8 @@ async fn another_crawl_asks_what_changed_and_marks_tell() {
     let stat = tokio::task::spawn_blocking(move || one.stat(&asked)).await.unwrap().unwrap().unwrap();
     assert_eq!(stat.mark, mark(&changed, "a.html"));
     let (one, at) = (store.clone(), BTreeSet::from([uri]));
-    let listing = tokio::task::spawn_blocking(move || one.list_at(&source, &ListOptions::default(), &at)).await.unwrap();
+    let listing =
+        tokio::task::spawn_blocking(move || one.list_at(&source, &ListOptions::default(), &at)).await.unwrap();
     assert_eq!(paths(&listing.unwrap()), ["a.html"]);
 }
 

@@ -92,10 +92,15 @@ impl Visitor {
         let (media_type, charset) = media_type(&got);
         let is_html = matches!(media_type.as_str(), "text/html" | "application/xhtml+xml");
         let robots = got.header("x-robots-tag").unwrap_or_default().to_owned();
-        let (etag, last_modified) = (got.header("etag").map(str::to_owned), got.header("last-modified").map(str::to_owned));
+        let (etag, last_modified) =
+            (got.header("etag").map(str::to_owned), got.header("last-modified").map(str::to_owned));
         let is_text = media_type.starts_with("text/") || is_html;
         let body = if is_text { utf8(got.body, charset.as_deref(), is_html) } else { got.body };
-        let page = if is_html { Page::read(&got.url, &String::from_utf8_lossy(&body), &robots) } else { Page::read(&got.url, "", &robots) };
+        let page = if is_html {
+            Page::read(&got.url, &String::from_utf8_lossy(&body), &robots)
+        } else {
+            Page::read(&got.url, "", &robots)
+        };
         let (hash, bytes) = (ContentHash::of(&body).to_string(), body.len() as u64);
         let entry = Entry { url: normal(got.url).into(), etag, last_modified, media_type, hash, bytes, page };
         self.shelf.put(url.as_str(), &entry, &body);
@@ -146,8 +151,11 @@ fn utf8(body: Vec<u8>, charset: Option<&str>, is_html: bool) -> Vec<u8> {
 fn meta_charset(body: &[u8]) -> Option<String> {
     let head = String::from_utf8_lossy(&body[..body.len().min(1_024)]).to_ascii_lowercase();
     let (_, rest) = head.split_once("charset=")?;
-    let name: String =
-        rest.trim_start_matches(['"', '\'', ' ']).chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect();
+    let name: String = rest
+        .trim_start_matches(['"', '\'', ' '])
+        .chars()
+        .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+        .collect();
     Some(name).filter(|name| !name.is_empty())
 }
 
@@ -180,7 +188,9 @@ mod tests {
 
     #[test]
     fn what_has_no_text_is_not_fetched() {
-        let readable = |media_type: &str| is_readable(&HeaderMap::from_iter([("content-type".parse().unwrap(), media_type.parse().unwrap())]));
+        let readable = |media_type: &str| {
+            is_readable(&HeaderMap::from_iter([("content-type".parse().unwrap(), media_type.parse().unwrap())]))
+        };
         for media_type in ["text/html; charset=x", "TEXT/Markdown", "application/atom+xml", "application/pdf"] {
             assert!(readable(media_type), "{media_type}");
         }
