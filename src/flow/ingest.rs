@@ -4,7 +4,6 @@
 //! A stored version is replaced only by a new version that parsed; a file that cannot be read this time keeps the old.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -20,9 +19,12 @@ use crate::base::tokens::TokenCounter;
 use crate::base::{ContentHash, DocumentId, Lsn, SourceId};
 use crate::engine::catalog::{DocumentState, Selector, WriteOutcome};
 use crate::engine::parse::{ChunkSizes, media};
-use crate::engine::store::uri::file_uri;
 use crate::engine::store::{ListOptions, Listing, Object, Partners, Store};
 use crate::model::{DocumentWrite, Namespace, Reference, Trust};
+
+mod gone;
+
+use gone::{only_absent, retire};
 
 /// A file whose time is this close to the time it was indexed at may have changed since without its time showing it
 /// (file systems keep times by the tick, editors write twice); it is hashed instead of trusted.
@@ -302,51 +304,6 @@ fn trusted(object: &Object, state: &DocumentState, recipe: &str) -> bool {
         && state.bytes == object.bytes
         && state.modified_at == Some(modified_at)
         && state.indexed_at.0 - modified_at.0 > RACY_MICROS
-}
-
-/// Of the documents that a narrowed listing did not name, those whose source is really gone: globs choose what to look at
-/// this time, they don't order removal.
-async fn only_absent(
-    engines: &Engines,
-    store: Arc<dyn Store>,
-    stored: HashMap<String, DocumentState>,
-) -> Result<HashMap<String, DocumentState>> {
-    let absent = move |uri: &str| matches!(store.stat(uri), Ok(None));
-    engines.door.run(move || Ok(stored.into_iter().filter(|(uri, _)| absent(uri)).collect())).await
-}
-
-/// Removes what is stored of the source but was not listed, except below paths that could not be read this time.
-async fn retire(
-    engines: &Engines,
-    namespace: &Namespace,
-    gone: HashMap<String, DocumentState>,
-    unreadable: &[String],
-    report: &mut Report,
-) -> Result<()> {
-    let below = |uri: &str| unreadable.iter().any(|path| lies_at(uri, &report.source, path));
-    let mut ids: Vec<DocumentId> = gone.values().filter(|state| !below(&state.uri)).map(|state| state.id).collect();
-    if !ids.is_empty() {
-        ids.sort();
-        let (outcome, _) = engines.catalog.remove(namespace, &Selector::Documents(ids)).await?;
-        report.outcome.removed += outcome.removed;
-    }
-    Ok(())
-}
-
-/// Whether `uri` is what `path` names in `source`, or lies below it. What has no path may be anything; a path may be a whole
-/// address.
-fn lies_at(uri: &str, source: &str, path: &str) -> bool {
-    let below = |at: &str| uri.strip_prefix(at).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    if path.is_empty() || uri == source {
-        return true;
-    }
-    if path.contains("://") {
-        return below(path);
-    }
-    // As listings spell it, with what URIs escape; in a repository the path stands after a `#`.
-    let escaped = file_uri(&Path::new("/").join(path));
-    let (root, path) = (source.trim_end_matches('/'), escaped.trim_start_matches("file://"));
-    below(&format!("{root}{path}")) || below(&format!("{root}#{}", path.trim_start_matches('/')))
 }
 
 /// Waits until the vectors of everything in `report` are searchable, telling how many are made.
@@ -634,17 +591,5 @@ mod tests {
         assert!(!trusted(&object("a"), &state, "another recipe"));
         assert!(!trusted(&object("a"), &DocumentState { mark: None, ..state.clone() }, "r"));
         assert!(!trusted(&Object { bytes: 1, ..Object::default() }, &state, "r"), "no mark and no time is no evidence");
-    }
-
-    #[test]
-    fn what_could_not_be_read_spares_itself_and_what_lies_below_it_only() {
-        let spared = |uri: &str, path: &str| lies_at(uri, "file:///repo", path);
-        assert!(spared("file:///repo/a%20b/c.md", "a b") && spared("file:///repo/a%20b", "a b"));
-        assert!(!spared("file:///repo/x/a%20b/c.md", "a b") && !spared("file:///repo/ab.md", "a"));
-        let of_git = |uri: &str, path: &str| lies_at(uri, "git+https://h/r.git", path);
-        assert!(of_git("git+https://h/r.git#a%20b/c.md", "a b") && !of_git("git+https://h/r.git#ab.md", "a"));
-        let of_site = |uri: &str, path: &str| lies_at(uri, "site:https://h/", path);
-        assert!(of_site("https://h/a/b", "https://h/a/b") && !of_site("https://h/ab", "https://h/a"));
-        assert!(spared("file:///repo/any.md", "") && lies_at("file:///one.md", "file:///one.md", "one.md"));
     }
 }

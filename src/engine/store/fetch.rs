@@ -95,9 +95,10 @@ impl Fetcher {
         Ok(Self { client, guard, runtime })
     }
 
-    /// Runs `work` from a thread that may block.
-    pub fn wait<F: Future>(&self, work: F) -> F::Output {
-        self.runtime.block_on(work)
+    /// Runs what `work` makes from a thread that may block. It is made on the runtime, too: timers begin when they are made.
+    pub fn wait<F: Future>(&self, work: impl FnOnce() -> F) -> F::Output {
+        let _context = self.runtime.enter();
+        self.runtime.block_on(work())
     }
 
     /// The client, for requests that are no GET. It follows no redirects.

@@ -99,10 +99,10 @@ impl SqliteStore {
     /// The tables of a database, or the one that is asked for, by name.
     fn tables(&self, file: &Path, only: Option<&str>) -> Result<Vec<Table>> {
         let file = self.allowed(file)?;
+        let _context = self.runtime.enter();
         let read = tokio::time::timeout(TIME_MAX, read(&file, only));
         let late = |_| Error::new(Kind::Unavailable, format!("{} takes too long to be read", file.display()));
-        // The timeout needs the runtime, too.
-        let outcome = self.runtime.block_on(async { read.await });
+        let outcome = self.runtime.block_on(read);
         outcome.map_err(late)?.map_err(|cause| {
             let message =
                 format!("{} can't be read as a SQLite database: it is none, or is locked or damaged", file.display());

@@ -43,13 +43,16 @@ pub struct GitStore {
     credentials: Credentials,
     /// Holds a clone for each remote repository.
     cache: PathBuf,
-    seen: Arc<Mutex<HashMap<(Place, Option<String>), Seen>>>,
+    seen: Arc<Mutex<Looks>>,
     /// One fetch of a repository at a time.
     fetching: Keyed<Place, Mutex<()>>,
     histories: Histories,
     /// The credential that was asked for by name.
     named: Option<String>,
 }
+
+/// The last look at each ref of each repository.
+type Looks = HashMap<(Place, Option<String>), Seen>;
 
 /// What a ref of a repository meant when it was last looked at.
 #[derive(Clone)]
@@ -69,7 +72,7 @@ impl GitStore {
     /// Beginnings of the addresses that it serves, and of those that it says something about.
     pub const BEGINNINGS: &'static [&'static str] = &["git+", "git@", "git://", "ssh://"];
 
-    fn seen(&self) -> MutexGuard<'_, HashMap<(Place, Option<String>), Seen>> {
+    fn seen(&self) -> MutexGuard<'_, Looks> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

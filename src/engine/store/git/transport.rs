@@ -130,7 +130,7 @@ impl Exchange {
             if let Some((user, password)) = self.login.as_ref().filter(|_| url.origin() == first.origin()) {
                 request = request.basic_auth(user, Some(password.expose()));
             }
-            let answer = self.fetcher.wait(request.send());
+            let answer = self.fetcher.wait(|| request.send());
             let answer = answer.map_err(|cause| std::io::Error::other(failure(&url, cause)))?;
             // git sends requests on once, before anything is posted.
             match redirect(&answer, &url).filter(|_| !post) {
@@ -151,7 +151,7 @@ impl Exchange {
         self.send(true)?;
         let Some(answer) = self.answer.as_mut() else { return Ok(Vec::new()) };
         let url = answer.url().clone();
-        let piece = self.fetcher.wait(answer.chunk());
+        let piece = self.fetcher.wait(|| answer.chunk());
         let piece = piece.map_err(|cause| std::io::Error::other(failure(&url, cause)))?.unwrap_or_default();
         let mut left = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
         *left = left.checked_sub(piece.len() as u64).ok_or_else(|| std::io::Error::other(OVER_BUDGET))?;

@@ -124,7 +124,7 @@ impl GithubStore {
         let known = self.known(repository);
         let mut threads = Threads::clone(&known);
         let api = Api { fetcher: &self.fetcher, base: &self.api, token: self.token(repository) };
-        let failure = self.fetcher.wait(self.follow(&api, repository, &mut threads)).err();
+        let failure = self.fetcher.wait(|| self.follow(&api, repository, &mut threads)).err();
         if threads != *known {
             self.keep(repository, &threads);
         }

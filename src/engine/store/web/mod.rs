@@ -101,7 +101,7 @@ impl WebStore {
     fn crawl(&self, start: &Url, options: &ListOptions) -> Result<Listing> {
         let (globs, bounds) = (Globs::new(options)?, self.bounds(start, options)?);
         cache::keep_within(&self.cache, WEB_CACHE_BYTES_MAX, &self.cache);
-        let crawled = self.visitor.fetcher.wait(crawl::crawl(&self.visitor, start, bounds))?;
+        let crawled = self.visitor.fetcher.wait(|| crawl::crawl(&self.visitor, start, bounds))?;
         let mut listing = Listing { left_out: crawled.left_out, ..Listing::default() };
         for (known, (asked, entry)) in crawled.pages {
             if known != asked {
@@ -120,7 +120,7 @@ impl WebStore {
     /// One page now.
     fn visit(&self, uri: &str) -> Result<(Url, Visit)> {
         let url = address::parse(uri)?;
-        let visited = self.visitor.fetcher.wait(self.visitor.visit(&url, &|_| true))?;
+        let visited = self.visitor.fetcher.wait(|| self.visitor.visit(&url, &|_| true))?;
         Ok((url, visited))
     }
 
