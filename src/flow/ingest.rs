@@ -20,9 +20,10 @@ use crate::base::{ContentHash, DocumentId, Lsn, SourceId};
 use crate::engine::catalog::{DocumentState, Selector, WriteOutcome};
 use crate::engine::parse::{ChunkSizes, media};
 use crate::engine::store::{ListOptions, Listing, Object, Partners, Store};
-use crate::model::{DocumentWrite, Namespace, Reference, Trust};
+use crate::model::{DocumentWrite, Namespace, Trust};
 
 mod gone;
+mod history;
 
 use gone::{only_absent, retire};
 
@@ -248,7 +249,7 @@ async fn sync(
             state => work.push((object, state)),
         }
     }
-    let partners = if work.is_empty() { None } else { partners(engines, &store, &report.source).await };
+    let partners = if work.is_empty() { None } else { history::partners(engines, &store, &report.source).await };
     let job = Job {
         partners,
         engines: engines.clone(),
@@ -282,16 +283,6 @@ async fn list(engines: &Engines, request: &Request, store: &Arc<dyn Store>, uri:
         None => store.list(&uri, &options),
     })
     .await
-}
-
-/// Which files of a source change together. A history that can't be read is no reason not to read the files.
-async fn partners(engines: &Engines, store: &Arc<dyn Store>, source: &str) -> Option<Partners> {
-    let (store, uri) = (Arc::clone(store), source.to_owned());
-    let found = engines.background.run(move || store.partners(&uri)).await;
-    found.unwrap_or_else(|error| {
-        tracing::debug!(%source, error = %error.chain(), "the history of a source can't be read");
-        None
-    })
 }
 
 /// Whether the store's mark, or size and time where it has none, say that the stored version is still the object's content.
@@ -436,10 +427,7 @@ impl Job {
             indexed_at: self.engines.clock.now(),
         };
         let mut write = build::document(facts, &media, bytes, content, sizes, counter)?;
-        let partners = self.partners.as_ref().and_then(|partners| partners.by_path.get(&object.path));
-        let stated = partners.into_iter().flatten();
-        let stated = stated.map(|other| Reference::changes_with(other.path.clone(), other.weight, other.commits));
-        write.facts.references.extend(stated);
+        history::state(&mut write, self.partners.as_ref());
         Ok(write)
     }
 }

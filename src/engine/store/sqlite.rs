@@ -202,7 +202,13 @@ async fn read(file: &Path, only: Option<&str>) -> sqlx::Result<Vec<Table>> {
     let mut tables = Vec::with_capacity(names.len());
     for row in names {
         let (name, is_view): (String, bool) = (row.try_get(0)?, row.try_get::<&str, _>(1)? == "view");
-        let text = describe(&mut connection, &name, is_view).await?;
+        let text = match describe(&mut connection, &name, is_view).await {
+            // What it shows may be gone; that there is such a view is worth knowing all the same.
+            Err(sqlx::Error::Database(cause)) if is_view => {
+                format!("# {name}\n\nView of a SQLite database that can't be read: {}.\n", cause.message())
+            }
+            text => text?,
+        };
         tables.push(Table { name, is_view, text });
     }
     Ok(tables)
