@@ -128,25 +128,15 @@ impl ContentHash {
 
     /// Reads what [`Self`] is shown as, 64 hex digits in any case; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
-        let digits: Vec<u8> = text.chars().map_while(|c| c.to_digit(16)).filter_map(|d| u8::try_from(d).ok()).collect();
-        if digits.len() != 64 || text.len() != 64 {
-            return None;
-        }
-        let bytes: Vec<u8> = digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect();
-        Self::from_slice(&bytes)
+        let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+        let digit = |byte: u8| char::from(byte).to_digit(16);
+        let bytes = pairs.iter().map(|[high, low]| Some((digit(*high)? * 16 + digit(*low)?) as u8));
+        Self::from_slice(&bytes.collect::<Option<Vec<u8>>>()?)
     }
 
     /// Reads 32 bytes; `None` for any other length.
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
-    }
-
-    /// Reads what [`fmt::Display`] writes.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
-        let digit = |byte: u8| char::from(byte).to_digit(16).filter(|_| !byte.is_ascii_uppercase());
-        let bytes = pairs.iter().map(|[high, low]| Some((digit(*high)? * 16 + digit(*low)?) as u8));
-        Self::from_slice(&bytes.collect::<Option<Vec<u8>>>()?)
     }
 }
 

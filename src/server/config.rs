@@ -64,6 +64,9 @@ struct RawChunks {
 #[serde(deny_unknown_fields)]
 struct RawIngest {
     roots: Vec<PathBuf>,
+    crawl_delay_min_ms: u64,
+    github_api: String,
+    github_web: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -105,6 +108,10 @@ pub struct Config {
     pub roots: Vec<PathBuf>,
     /// How long ended runs are kept.
     pub retention: Retention,
+    /// Least time between two requests of a crawl to another machine.
+    pub crawl_delay_min: Duration,
+    /// Where GitHub is: its API, and its repositories.
+    pub github: (String, String),
     /// Which hosts may be spoken to.
     pub guard: Guard,
     /// Named keys to what is not public.
@@ -184,6 +191,8 @@ impl Config {
             chunks: ChunkSizes { tokens_max: raw.chunks.tokens_max, header_tokens_max: raw.chunks.header_tokens_max },
             roots: raw.ingest.roots,
             retention,
+            crawl_delay_min: Duration::from_millis(raw.ingest.crawl_delay_min_ms),
+            github: (raw.ingest.github_api, raw.ingest.github_web),
             guard: Guard::new(raw.network.allow_private, &raw.network.allow_hosts),
             credentials: credentials::read(raw.credentials, environment)?,
             log_filter: raw.log.filter,
