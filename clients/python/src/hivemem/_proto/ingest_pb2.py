@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from hivemem._proto import common_pb2 as hivemem_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17hivemem/v1/ingest.proto\x12\nhivemem.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17hivemem/v1/common.proto\"\xc3\x01\n\x13IngestSourceRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x0f\n\x07include\x18\x03 \x03(\t\x12\x0f\n\x07\x65xclude\x18\x04 \x03(\t\x12\x0c\n\x04tags\x18\x05 \x03(\t\x12\x0f\n\x07no_wait\x18\x06 \x01(\x08\x12\x0e\n\x06verify\x18\x07 \x01(\x08\x12\x17\n\x0fidempotency_key\x18\x08 \x01(\t\x12\r\n\x05watch\x18\t \x01(\x08\x12\x10\n\x08no_watch\x18\n \x01(\x08\"\x90\x01\n\x13PutDocumentsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12,\n\tdocuments\x18\x03 \x03(\x0b\x32\x19.hivemem.v1.InputDocument\x12\x0f\n\x07no_wait\x18\x04 \x01(\x08\x12\x17\n\x0fidempotency_key\x18\x05 \x01(\t\"\xfb\x01\n\rInputDocument\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x03 \x01(\x0c\x12\x12\n\nmedia_type\x18\x04 \x01(\t\x12\x0c\n\x04tags\x18\x05 \x03(\t\x12\x39\n\x08metadata\x18\x06 \x03(\x0b\x32\'.hivemem.v1.InputDocument.MetadataEntry\x12/\n\x0bmodified_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa4\x03\n\x0eIngestProgress\x12/\n\x05phase\x18\x01 \x01(\x0e\x32 .hivemem.v1.IngestProgress.Phase\x12\x13\n\x0b\x66iles_total\x18\x02 \x01(\x04\x12\x12\n\nfiles_done\x18\x03 \x01(\x04\x12\x12\n\nbytes_done\x18\x04 \x01(\x04\x12\x0e\n\x06\x63hunks\x18\x05 \x01(\x04\x12\x17\n\x0f\x63hunks_to_embed\x18\x06 \x01(\x04\x12\x17\n\x0f\x63hunks_embedded\x18\x07 \x01(\x04\x12\x14\n\x0c\x61\x63knowledged\x18\x08 \x01(\x08\x12&\n\x03\x65ta\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x06report\x18\n \x01(\x0b\x32\x18.hivemem.v1.IngestReport\x12\x0f\n\x07problem\x18\x0b \x01(\t\"i\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x11\n\rPHASE_LISTING\x10\x01\x12\x11\n\rPHASE_READING\x10\x02\x12\x13\n\x0fPHASE_EMBEDDING\x10\x03\x12\x0e\n\nPHASE_DONE\x10\x04\"\xc6\x04\n\x0cIngestReport\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\r\n\x05\x66iles\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04\x12\x0e\n\x06\x63hunks\x18\x04 \x01(\x04\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x05 \x01(\x04\x12\x0f\n\x07updated\x18\x06 \x01(\x04\x12\x11\n\tunchanged\x18\x07 \x01(\x04\x12\x0f\n\x07removed\x18\x08 \x01(\x04\x12\x10\n\x08\x65mbedded\x18\t \x01(\x04\x12\x19\n\x11\x65mbeddings_cached\x18\n \x01(\x04\x12\x0b\n\x03lsn\x18\x0b \x01(\x04\x12*\n\x07\x65lapsed\x18\x0c \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x07skipped\x18\r \x03(\x0b\x32\x15.hivemem.v1.FileIssue\x12%\n\x06\x66\x61iled\x18\x0e \x03(\x0b\x32\x15.hivemem.v1.FileIssue\x12H\n\x11skipped_by_reason\x18\x0f \x03(\x0b\x32-.hivemem.v1.IngestReport.SkippedByReasonEntry\x12\x46\n\x10\x66\x61iled_by_reason\x18\x10 \x03(\x0b\x32,.hivemem.v1.IngestReport.FailedByReasonEntry\x1a\x36\n\x14SkippedByReasonEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a\x35\n\x13\x46\x61iledByReasonEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\")\n\tFileIssue\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xb6\x02\n\x0fRememberRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0c\n\x04tags\x18\x03 \x03(\t\x12;\n\x08metadata\x18\x04 \x03(\x0b\x32).hivemem.v1.RememberRequest.MetadataEntry\x12\r\n\x05title\x18\x05 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x06 \x01(\t\x12\x0c\n\x04kind\x18\x07 \x01(\t\x12\x0b\n\x03run\x18\x08 \x01(\t\x12\x0c\n\x04node\x18\t \x01(\t\x12\r\n\x05trust\x18\n \x01(\t\x12&\n\x03ttl\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"s\n\x10RememberResponse\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x02 \x01(\t\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x08\x12\x0b\n\x03lsn\x18\x04 \x01(\x04\x12\x0f\n\x07repeats\x18\x05 \x01(\t\x12\x0e\n\x06\x65\x63hoes\x18\x06 \x03(\t\"\xd0\x01\n\rForgetRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\r\n\x03uri\x18\x02 \x01(\tH\x00\x12\x14\n\nuri_prefix\x18\x03 \x01(\tH\x00\x12\x10\n\x06source\x18\x04 \x01(\tH\x00\x12\x15\n\x0b\x64ocument_id\x18\x05 \x01(\tH\x00\x12\r\n\x03tag\x18\x06 \x01(\tH\x00\x12*\n\x06\x66ilter\x18\x08 \x01(\x0b\x32\x18.hivemem.v1.SearchFilterH\x00\x12\x17\n\x0fidempotency_key\x18\x07 \x01(\tB\n\n\x08selector\"M\n\x0e\x46orgetResponse\x12\x0f\n\x07removed\x18\x01 \x01(\x04\x12\x0c\n\x04uris\x18\x02 \x03(\t\x12\x0b\n\x03lsn\x18\x03 \x01(\x04\x12\x0f\n\x07pending\x18\x04 \x03(\t2\xb0\x02\n\x06Ingest\x12M\n\x0cIngestSource\x12\x1f.hivemem.v1.IngestSourceRequest\x1a\x1a.hivemem.v1.IngestProgress0\x01\x12O\n\x0cPutDocuments\x12\x1f.hivemem.v1.PutDocumentsRequest\x1a\x1a.hivemem.v1.IngestProgress(\x01\x30\x01\x12\x45\n\x08Remember\x12\x1b.hivemem.v1.RememberRequest\x1a\x1c.hivemem.v1.RememberResponse\x12?\n\x06\x46orget\x12\x19.hivemem.v1.ForgetRequest\x1a\x1a.hivemem.v1.ForgetResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17hivemem/v1/ingest.proto\x12\nhivemem.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17hivemem/v1/common.proto\"\xd6\x02\n\x13IngestSourceRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x0f\n\x07include\x18\x03 \x03(\t\x12\x0f\n\x07\x65xclude\x18\x04 \x03(\t\x12\x0c\n\x04tags\x18\x05 \x03(\t\x12\x0f\n\x07no_wait\x18\x06 \x01(\x08\x12\x0e\n\x06verify\x18\x07 \x01(\x08\x12\x17\n\x0fidempotency_key\x18\x08 \x01(\t\x12\r\n\x05watch\x18\t \x01(\x08\x12\x10\n\x08no_watch\x18\n \x01(\x08\x12\x0f\n\x07\x64ry_run\x18\x0b \x01(\x08\x12\x12\n\ncredential\x18\x0c \x01(\t\x12\x12\n\x05\x64\x65pth\x18\x14 \x01(\rH\x00\x88\x01\x01\x12\x16\n\tpages_max\x18\x15 \x01(\rH\x01\x88\x01\x01\x12(\n\x05\x64\x65lay\x18\x16 \x01(\x0b\x32\x19.google.protobuf.DurationB\x08\n\x06_depthB\x0c\n\n_pages_max\"\x90\x01\n\x13PutDocumentsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12,\n\tdocuments\x18\x03 \x03(\x0b\x32\x19.hivemem.v1.InputDocument\x12\x0f\n\x07no_wait\x18\x04 \x01(\x08\x12\x17\n\x0fidempotency_key\x18\x05 \x01(\t\"\xfb\x01\n\rInputDocument\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x03 \x01(\x0c\x12\x12\n\nmedia_type\x18\x04 \x01(\t\x12\x0c\n\x04tags\x18\x05 \x03(\t\x12\x39\n\x08metadata\x18\x06 \x03(\x0b\x32\'.hivemem.v1.InputDocument.MetadataEntry\x12/\n\x0bmodified_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa4\x03\n\x0eIngestProgress\x12/\n\x05phase\x18\x01 \x01(\x0e\x32 .hivemem.v1.IngestProgress.Phase\x12\x13\n\x0b\x66iles_total\x18\x02 \x01(\x04\x12\x12\n\nfiles_done\x18\x03 \x01(\x04\x12\x12\n\nbytes_done\x18\x04 \x01(\x04\x12\x0e\n\x06\x63hunks\x18\x05 \x01(\x04\x12\x17\n\x0f\x63hunks_to_embed\x18\x06 \x01(\x04\x12\x17\n\x0f\x63hunks_embedded\x18\x07 \x01(\x04\x12\x14\n\x0c\x61\x63knowledged\x18\x08 \x01(\x08\x12&\n\x03\x65ta\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x06report\x18\n \x01(\x0b\x32\x18.hivemem.v1.IngestReport\x12\x0f\n\x07problem\x18\x0b \x01(\t\"i\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x11\n\rPHASE_LISTING\x10\x01\x12\x11\n\rPHASE_READING\x10\x02\x12\x13\n\x0fPHASE_EMBEDDING\x10\x03\x12\x0e\n\nPHASE_DONE\x10\x04\"\xc6\x04\n\x0cIngestReport\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\r\n\x05\x66iles\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04\x12\x0e\n\x06\x63hunks\x18\x04 \x01(\x04\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x05 \x01(\x04\x12\x0f\n\x07updated\x18\x06 \x01(\x04\x12\x11\n\tunchanged\x18\x07 \x01(\x04\x12\x0f\n\x07removed\x18\x08 \x01(\x04\x12\x10\n\x08\x65mbedded\x18\t \x01(\x04\x12\x19\n\x11\x65mbeddings_cached\x18\n \x01(\x04\x12\x0b\n\x03lsn\x18\x0b \x01(\x04\x12*\n\x07\x65lapsed\x18\x0c \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x07skipped\x18\r \x03(\x0b\x32\x15.hivemem.v1.FileIssue\x12%\n\x06\x66\x61iled\x18\x0e \x03(\x0b\x32\x15.hivemem.v1.FileIssue\x12H\n\x11skipped_by_reason\x18\x0f \x03(\x0b\x32-.hivemem.v1.IngestReport.SkippedByReasonEntry\x12\x46\n\x10\x66\x61iled_by_reason\x18\x10 \x03(\x0b\x32,.hivemem.v1.IngestReport.FailedByReasonEntry\x1a\x36\n\x14SkippedByReasonEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a\x35\n\x13\x46\x61iledByReasonEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\")\n\tFileIssue\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xb6\x02\n\x0fRememberRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0c\n\x04tags\x18\x03 \x03(\t\x12;\n\x08metadata\x18\x04 \x03(\x0b\x32).hivemem.v1.RememberRequest.MetadataEntry\x12\r\n\x05title\x18\x05 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x06 \x01(\t\x12\x0c\n\x04kind\x18\x07 \x01(\t\x12\x0b\n\x03run\x18\x08 \x01(\t\x12\x0c\n\x04node\x18\t \x01(\t\x12\r\n\x05trust\x18\n \x01(\t\x12&\n\x03ttl\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"s\n\x10RememberResponse\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x02 \x01(\t\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x08\x12\x0b\n\x03lsn\x18\x04 \x01(\x04\x12\x0f\n\x07repeats\x18\x05 \x01(\t\x12\x0e\n\x06\x65\x63hoes\x18\x06 \x03(\t\"\xd0\x01\n\rForgetRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\r\n\x03uri\x18\x02 \x01(\tH\x00\x12\x14\n\nuri_prefix\x18\x03 \x01(\tH\x00\x12\x10\n\x06source\x18\x04 \x01(\tH\x00\x12\x15\n\x0b\x64ocument_id\x18\x05 \x01(\tH\x00\x12\r\n\x03tag\x18\x06 \x01(\tH\x00\x12*\n\x06\x66ilter\x18\x08 \x01(\x0b\x32\x18.hivemem.v1.SearchFilterH\x00\x12\x17\n\x0fidempotency_key\x18\x07 \x01(\tB\n\n\x08selector\"M\n\x0e\x46orgetResponse\x12\x0f\n\x07removed\x18\x01 \x01(\x04\x12\x0c\n\x04uris\x18\x02 \x03(\t\x12\x0b\n\x03lsn\x18\x03 \x01(\x04\x12\x0f\n\x07pending\x18\x04 \x03(\t2\xb0\x02\n\x06Ingest\x12M\n\x0cIngestSource\x12\x1f.hivemem.v1.IngestSourceRequest\x1a\x1a.hivemem.v1.IngestProgress0\x01\x12O\n\x0cPutDocuments\x12\x1f.hivemem.v1.PutDocumentsRequest\x1a\x1a.hivemem.v1.IngestProgress(\x01\x30\x01\x12\x45\n\x08Remember\x12\x1b.hivemem.v1.RememberRequest\x1a\x1c.hivemem.v1.RememberResponse\x12?\n\x06\x46orget\x12\x19.hivemem.v1.ForgetRequest\x1a\x1a.hivemem.v1.ForgetResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,35 +43,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REMEMBERREQUEST_METADATAENTRY']._loaded_options = None
   _globals['_REMEMBERREQUEST_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_INGESTSOURCEREQUEST']._serialized_start=130
-  _globals['_INGESTSOURCEREQUEST']._serialized_end=325
-  _globals['_PUTDOCUMENTSREQUEST']._serialized_start=328
-  _globals['_PUTDOCUMENTSREQUEST']._serialized_end=472
-  _globals['_INPUTDOCUMENT']._serialized_start=475
-  _globals['_INPUTDOCUMENT']._serialized_end=726
-  _globals['_INPUTDOCUMENT_METADATAENTRY']._serialized_start=679
-  _globals['_INPUTDOCUMENT_METADATAENTRY']._serialized_end=726
-  _globals['_INGESTPROGRESS']._serialized_start=729
-  _globals['_INGESTPROGRESS']._serialized_end=1149
-  _globals['_INGESTPROGRESS_PHASE']._serialized_start=1044
-  _globals['_INGESTPROGRESS_PHASE']._serialized_end=1149
-  _globals['_INGESTREPORT']._serialized_start=1152
-  _globals['_INGESTREPORT']._serialized_end=1734
-  _globals['_INGESTREPORT_SKIPPEDBYREASONENTRY']._serialized_start=1625
-  _globals['_INGESTREPORT_SKIPPEDBYREASONENTRY']._serialized_end=1679
-  _globals['_INGESTREPORT_FAILEDBYREASONENTRY']._serialized_start=1681
-  _globals['_INGESTREPORT_FAILEDBYREASONENTRY']._serialized_end=1734
-  _globals['_FILEISSUE']._serialized_start=1736
-  _globals['_FILEISSUE']._serialized_end=1777
-  _globals['_REMEMBERREQUEST']._serialized_start=1780
-  _globals['_REMEMBERREQUEST']._serialized_end=2090
-  _globals['_REMEMBERREQUEST_METADATAENTRY']._serialized_start=679
-  _globals['_REMEMBERREQUEST_METADATAENTRY']._serialized_end=726
-  _globals['_REMEMBERRESPONSE']._serialized_start=2092
-  _globals['_REMEMBERRESPONSE']._serialized_end=2207
-  _globals['_FORGETREQUEST']._serialized_start=2210
-  _globals['_FORGETREQUEST']._serialized_end=2418
-  _globals['_FORGETRESPONSE']._serialized_start=2420
-  _globals['_FORGETRESPONSE']._serialized_end=2497
-  _globals['_INGEST']._serialized_start=2500
-  _globals['_INGEST']._serialized_end=2804
+  _globals['_INGESTSOURCEREQUEST']._serialized_end=472
+  _globals['_PUTDOCUMENTSREQUEST']._serialized_start=475
+  _globals['_PUTDOCUMENTSREQUEST']._serialized_end=619
+  _globals['_INPUTDOCUMENT']._serialized_start=622
+  _globals['_INPUTDOCUMENT']._serialized_end=873
+  _globals['_INPUTDOCUMENT_METADATAENTRY']._serialized_start=826
+  _globals['_INPUTDOCUMENT_METADATAENTRY']._serialized_end=873
+  _globals['_INGESTPROGRESS']._serialized_start=876
+  _globals['_INGESTPROGRESS']._serialized_end=1296
+  _globals['_INGESTPROGRESS_PHASE']._serialized_start=1191
+  _globals['_INGESTPROGRESS_PHASE']._serialized_end=1296
+  _globals['_INGESTREPORT']._serialized_start=1299
+  _globals['_INGESTREPORT']._serialized_end=1881
+  _globals['_INGESTREPORT_SKIPPEDBYREASONENTRY']._serialized_start=1772
+  _globals['_INGESTREPORT_SKIPPEDBYREASONENTRY']._serialized_end=1826
+  _globals['_INGESTREPORT_FAILEDBYREASONENTRY']._serialized_start=1828
+  _globals['_INGESTREPORT_FAILEDBYREASONENTRY']._serialized_end=1881
+  _globals['_FILEISSUE']._serialized_start=1883
+  _globals['_FILEISSUE']._serialized_end=1924
+  _globals['_REMEMBERREQUEST']._serialized_start=1927
+  _globals['_REMEMBERREQUEST']._serialized_end=2237
+  _globals['_REMEMBERREQUEST_METADATAENTRY']._serialized_start=826
+  _globals['_REMEMBERREQUEST_METADATAENTRY']._serialized_end=873
+  _globals['_REMEMBERRESPONSE']._serialized_start=2239
+  _globals['_REMEMBERRESPONSE']._serialized_end=2354
+  _globals['_FORGETREQUEST']._serialized_start=2357
+  _globals['_FORGETREQUEST']._serialized_end=2565
+  _globals['_FORGETRESPONSE']._serialized_start=2567
+  _globals['_FORGETRESPONSE']._serialized_end=2644
+  _globals['_INGEST']._serialized_start=2647
+  _globals['_INGEST']._serialized_end=2951
 # @@protoc_insertion_point(module_scope)

@@ -13,7 +13,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class IngestSourceRequest(_message.Message):
-    __slots__ = ("namespace", "source", "include", "exclude", "tags", "no_wait", "verify", "idempotency_key", "watch", "no_watch")
+    __slots__ = ("namespace", "source", "include", "exclude", "tags", "no_wait", "verify", "idempotency_key", "watch", "no_watch", "dry_run", "credential", "depth", "pages_max", "delay")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_FIELD_NUMBER: _ClassVar[int]
@@ -24,6 +24,11 @@ class IngestSourceRequest(_message.Message):
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
     WATCH_FIELD_NUMBER: _ClassVar[int]
     NO_WATCH_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    CREDENTIAL_FIELD_NUMBER: _ClassVar[int]
+    DEPTH_FIELD_NUMBER: _ClassVar[int]
+    PAGES_MAX_FIELD_NUMBER: _ClassVar[int]
+    DELAY_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     source: str
     include: _containers.RepeatedScalarFieldContainer[str]
@@ -34,7 +39,12 @@ class IngestSourceRequest(_message.Message):
     idempotency_key: str
     watch: bool
     no_watch: bool
-    def __init__(self, namespace: _Optional[str] = ..., source: _Optional[str] = ..., include: _Optional[_Iterable[str]] = ..., exclude: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., no_wait: bool = ..., verify: bool = ..., idempotency_key: _Optional[str] = ..., watch: bool = ..., no_watch: bool = ...) -> None: ...
+    dry_run: bool
+    credential: str
+    depth: int
+    pages_max: int
+    delay: _duration_pb2.Duration
+    def __init__(self, namespace: _Optional[str] = ..., source: _Optional[str] = ..., include: _Optional[_Iterable[str]] = ..., exclude: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., no_wait: bool = ..., verify: bool = ..., idempotency_key: _Optional[str] = ..., watch: bool = ..., no_watch: bool = ..., dry_run: bool = ..., credential: _Optional[str] = ..., depth: _Optional[int] = ..., pages_max: _Optional[int] = ..., delay: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class PutDocumentsRequest(_message.Message):
     __slots__ = ("namespace", "source", "documents", "no_wait", "idempotency_key")

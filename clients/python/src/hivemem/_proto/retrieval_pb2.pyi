@@ -224,13 +224,15 @@ class ContextItem(_message.Message):
     def __init__(self, citation: _Optional[str] = ..., uri: _Optional[str] = ..., path: _Optional[str] = ..., location: _Optional[_Union[_common_pb2.Location, _Mapping]] = ..., form: _Optional[_Union[ContextItem.Form, str]] = ..., tokens: _Optional[int] = ..., score: _Optional[float] = ..., chunk_ids: _Optional[_Iterable[str]] = ..., text_start: _Optional[int] = ..., text_end: _Optional[int] = ...) -> None: ...
 
 class TraceStep(_message.Message):
-    __slots__ = ("chunk_id", "decision", "score", "tokens")
+    __slots__ = ("chunk_id", "decision", "score", "tokens", "parts")
     CHUNK_ID_FIELD_NUMBER: _ClassVar[int]
     DECISION_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     TOKENS_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
     chunk_id: str
     decision: str
     score: float
     tokens: int
-    def __init__(self, chunk_id: _Optional[str] = ..., decision: _Optional[str] = ..., score: _Optional[float] = ..., tokens: _Optional[int] = ...) -> None: ...
+    parts: _containers.RepeatedCompositeFieldContainer[ScorePart]
+    def __init__(self, chunk_id: _Optional[str] = ..., decision: _Optional[str] = ..., score: _Optional[float] = ..., tokens: _Optional[int] = ..., parts: _Optional[_Iterable[_Union[ScorePart, _Mapping]]] = ...) -> None: ...

@@ -107,7 +107,8 @@ class RouterServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListNodes(self, request, context):
-        """One level of the catalogue's tree, in pages: the reply does not grow with the catalogue.
+        """One level of the catalogue's tree, in pages: the reply does not grow with the catalogue. Where hundreds of nodes lie in one
+        folder it has groups ("folder/~name-of-group") instead of them, which are listed like folders.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

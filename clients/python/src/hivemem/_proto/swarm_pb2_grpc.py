@@ -166,14 +166,16 @@ class SwarmServicer(object):
 
     def AppendEvents(self, request, context):
         """Appends to the history, all or none. Events that are already there with the same content are counted as duplicates; another
-        content under a number that is taken, a gap, or an old fence is refused.
+        content under a number that is taken (ALREADY_EXISTS), a gap (INVALID_ARGUMENT), or an old fence (ABORTED) is refused, and so is
+        what is new once the run has ended (FAILED_PRECONDITION).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReadState(self, request, context):
-        """What the history comes down to: the nodes there are and the queue. Enough to go on from. In pieces.
+        """What the history comes down to: the nodes there are and the queue. Enough to go on from. In pieces, all of one moment; UNAVAILABLE
+        if the run went on while they were read, so that they are read again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -187,7 +189,9 @@ class SwarmServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def WatchRun(self, request, context):
-        """The history from a number on and then what is appended, answered and cancelled, until the run ends or the caller goes.
+        """The history from a number on and then what is appended, answered and cancelled, until the run ends or the caller goes. Each event
+        once, in order. An answer that no event has taken up yet is told again to whoever comes again. FAILED_PRECONDITION for a number
+        that was compacted away.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -215,14 +219,15 @@ class SwarmServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CompactRun(self, request, context):
-        """Replaces the history up to what can be spared by the state that it comes down to. The run can be resumed as before.
+        """Replaces the history before the last append, which may come again, by the state that it comes down to. The run can be resumed as
+        before.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteRun(self, request, context):
-        """Removes a run with all that belongs to it. Memories of its nodes stay; `forget` removes those.
+        """Removes a run that nobody holds with all that belongs to it. Memories of its nodes stay; `forget` removes those.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -32,14 +32,18 @@ def ingest_source(
     wait: bool = True,
     verify: bool = False,
     watch: bool | None = None,
+    dry_run: bool = False,
+    credential: str = "",
     idempotency_key: str | None = None,
 ) -> Streamed[IngestProgress]:
     """Syncs a directory or file that the server can read: changed documents are stored, gone ones retired.
 
-    `source` is a path on the server's machine or a URI; `include` and `exclude` are globs relative to it. Without `wait` the
+    `source` is a path on the server's machine, or an address that it can read (file, s3, gs, az, http, https);
+    `include` and `exclude` are globs relative to it. Without `wait` the
     report comes once everything is lexically searchable, before the vectors. `verify` reads every file, whatever its size
     and time say. `watch=True` follows the source from then on and keeps the stream open for the reports of later syncs;
-    `watch=False` stops following it. No deadline; leaving the stream cancels the call, not what is stored.
+    `watch=False` stops following it. `dry_run` only reports what would be done; `credential` names credentials in the
+    server's configuration. No deadline; leaving the stream cancels the call, not what is stored.
 
     Raises NotFound for a source that isn't there, Denied outside the allowed folders, LimitExceeded, InvalidArgument.
     """
@@ -54,6 +58,8 @@ def ingest_source(
         idempotency_key=key_or_new(idempotency_key),
         watch=watch is True,
         no_watch=watch is False,
+        dry_run=dry_run,
+        credential=credential,
     )
     return Streamed(_INGEST_SOURCE, request, reader(IngestProgress))
 

@@ -116,9 +116,11 @@ class TraceStep:
 
     chunk_id: str
     decision: str
-    """full, outline, merged, overlap, over_budget, …"""
+    """full, outline, duplicate, over_budget, trimmed, held."""
     score: float
     tokens: int
+    parts: tuple[ScorePart, ...]
+    """The addends of the score; `run` is that of a memory of the nodes around the one that asks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
