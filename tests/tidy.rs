@@ -41,7 +41,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("notify", &["src/engine/store"]),
     ("object_store", &["src/engine/store"]),
     ("reqwest", &["src/engine/store", "clients"]),
-    ("rustls", &["src/engine/store", "src/server", "clients"]),
+    ("rustls", &["src/engine/store", "src/server", "src/cli", "clients"]),
     ("httpdate", &["src/engine/store"]),
     ("jsonschema", &["src/flow/route", "clients/rust/src/swarm"]),
     ("serde_saphyr", &["src/flow/route"]),

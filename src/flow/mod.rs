@@ -1,7 +1,7 @@
 //! What the server does, one module per verb, over engine traits only.
 //!
 //! `data_view` shows everything that there is, ingested or not, and gets at it. `ingest` and `put` bring documents to the ground state, `apply` carries them on to the projections, `recall` finds,
-//! `context` packs, `route` chooses tools, `runs` keeps the histories of swarms, `forget` removes, `watch` follows sources, `census` counts, `repair` compares the stores and mends them,
+//! `context` packs, `route` chooses tools, `runs` keeps the histories of swarms, `own_docs` holds what the server says of itself, `forget` removes, `watch` follows sources, `census` counts, `repair` compares the stores and mends them,
 //! `rebuild` makes indexes anew, `gate` judges a new model, `compact` gives space back, `backup` copies it all to one file. None of them names a
 //! backend; each takes a [`access::Grant`], or a [`access::Custodian`] for the whole server.
 
@@ -37,6 +37,7 @@ pub mod gate;
 mod history_tests;
 pub mod ingest;
 pub mod memory;
+pub mod own_docs;
 pub mod preview;
 pub mod put;
 pub mod rebuild;
