@@ -60,6 +60,9 @@ pub fn document(
 ) -> Result<DocumentWrite, Skip> {
     let parsed = parse::parse(&facts.path, bytes, media, sizes, counter)?;
     let id = DocumentId::derive(facts.namespace.as_str(), &facts.uri);
+    // What the writer says of a document stands above what its format does.
+    let mut metadata = parsed.notes;
+    metadata.extend(facts.metadata);
     let mut tags = facts.tags;
     tags.sort();
     tags.dedup();
@@ -78,7 +81,7 @@ pub fn document(
         modified_at: facts.modified_at,
         indexed_at: facts.indexed_at,
         tags,
-        metadata: facts.metadata,
+        metadata,
         trust: facts.trust,
         expires_at: facts.expires_at,
         repeats: facts.repeats,

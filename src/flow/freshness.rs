@@ -9,8 +9,8 @@ use super::apply::Projector;
 use super::ingest;
 use super::recall::Mode;
 use crate::base::error::{Error, Kind, Result};
-use crate::base::limits::DOCUMENT_BYTES_MAX;
 use crate::base::{ContentHash, DocumentId, SourceId};
+use crate::engine::parse::formats;
 use crate::engine::store::uri::path_of_uri;
 use crate::engine::store::{Object, Store};
 use crate::model::{Document, Freshness};
@@ -49,7 +49,8 @@ fn verdict(store: &dyn Store, document: &Document) -> Freshness {
         Ok(Some((bytes, modified_at))) if bytes == document.bytes => {
             let Some(location) = path_of_uri(&document.uri) else { return Freshness::Unknown };
             let (uri, path) = (document.uri.clone(), document.path.clone());
-            match store.read(&Object { location, path, uri, bytes, modified_at }, DOCUMENT_BYTES_MAX) {
+            let bytes_max = formats::bytes_max(&path);
+            match store.read(&Object { location, path, uri, bytes, modified_at }, bytes_max) {
                 Ok(content) if ContentHash::of(&content) == document.content => Freshness::Fresh,
                 Ok(_) => Freshness::Stale,
                 Err(_) => Freshness::Unknown,
