@@ -72,6 +72,7 @@ pub async fn open(dir: &Path, model: &Model) -> Engines {
         store: Arc::new(LocalStore::default()),
         clock: Arc::new(SystemClock),
         door: Door::new(cores() * 4),
+        reader: hivemem::engine::parse::formats::apart::Reader::Here,
         sizes: *SIZES,
     }
 }

@@ -17,6 +17,12 @@ pub const PACKED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Most pages of a PDF. Reference manuals have up to 4,000; what is longer has more text than [`DOCUMENT_BYTES_MAX`] anyhow.
 pub const PAGES_MAX: usize = 5_000;
 
+/// Longest that a PDF is read. On two busy cores 100 pages take a second.
+pub const READING_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Most memory of the process that reads a PDF: a file at its own limit, twice, and what its largest streams unpack to.
+pub const READING_MEMORY_MAX: u64 = 2 * 1024 * 1024 * 1024;
+
 /// Most entries of an archive. A documentation site has some thousand pages.
 pub const ARCHIVE_ENTRIES_MAX: usize = 20_000;
 

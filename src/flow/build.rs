@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::facts;
 use crate::base::tokens::TokenCounter;
 use crate::base::{ChunkId, ContentHash, DocumentId, EmbedKey, SourceId, Timestamp};
+use crate::engine::parse::formats::Extracted;
 use crate::engine::parse::{self, ChunkSizes, Media, Skip};
 use crate::model::{Chunk, Document, DocumentWrite, Namespace, Trust};
 
@@ -58,7 +59,23 @@ pub fn document(
     sizes: ChunkSizes,
     counter: &dyn TokenCounter,
 ) -> Result<DocumentWrite, Skip> {
-    let parsed = parse::parse(&facts.path, bytes, media, sizes, counter)?;
+    let text = parse::read(bytes, media)?;
+    document_of(facts, media, text, (content, bytes.len() as u64), sizes, counter)
+}
+
+/// The same for a text that was read already, from bytes with this hash and of this number.
+///
+/// # Errors
+/// The reason to skip it.
+pub fn document_of(
+    facts: Facts,
+    media: &Media,
+    text: Extracted,
+    (content, bytes): (ContentHash, u64),
+    sizes: ChunkSizes,
+    counter: &dyn TokenCounter,
+) -> Result<DocumentWrite, Skip> {
+    let parsed = parse::arrange(&facts.path, text, media, sizes, counter)?;
     let id = DocumentId::derive(facts.namespace.as_str(), &facts.uri);
     // What the writer says of a document stands above what its format does.
     let mut metadata = parsed.notes;
@@ -77,7 +94,7 @@ pub fn document(
         language: media.language.map(str::to_owned),
         title: facts.title.or(parsed.title),
         content,
-        bytes: bytes.len() as u64,
+        bytes,
         modified_at: facts.modified_at,
         indexed_at: facts.indexed_at,
         tags,

@@ -395,7 +395,8 @@ impl Job {
             repeats: None,
             indexed_at: self.engines.clock.now(),
         };
-        build::document(facts, &media, bytes, content, sizes, counter)
+        let text = self.engines.reader.read(bytes, &media)?;
+        build::document_of(facts, &media, text, (content, bytes.len() as u64), sizes, counter)
     }
 }
 

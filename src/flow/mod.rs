@@ -12,6 +12,7 @@ use crate::base::blocking::Door;
 use crate::engine::catalog::{Catalog, Registry};
 use crate::engine::embed::Embedder;
 use crate::engine::lexical::LexicalIndex;
+use crate::engine::parse::formats::apart::Reader;
 use crate::engine::parse::formats::{FORMATS_VERSION, Format};
 use crate::engine::parse::{CHUNKER_VERSION, ChunkSizes};
 use crate::engine::store::Store;
@@ -76,6 +77,8 @@ pub struct Engines {
     pub door: Door,
     /// Blocking work that gives way to searches: reading and parsing what is ingested.
     pub background: Door,
+    /// Where documents are read that may be hostile.
+    pub reader: Reader,
     /// Sizes of chunks.
     pub sizes: ChunkSizes,
 }

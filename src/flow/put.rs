@@ -12,6 +12,7 @@ use crate::base::limits::{NAME_BYTES_MAX, PACKED_BYTES_MAX, TAGS_MAX, URI_BYTES_
 use crate::base::tokens::TokenCounter;
 use crate::base::{ContentHash, DocumentId, Timestamp};
 use crate::engine::catalog::Source;
+use crate::engine::parse::formats::apart::Reader;
 use crate::engine::parse::formats::{self, Format};
 use crate::engine::parse::{ChunkSizes, Media, media};
 use crate::model::{DocumentKind, DocumentWrite, Namespace, Role, Trust};
@@ -88,7 +89,7 @@ impl<'a> Put<'a> {
             let counter = engines.embedder.counter();
             let one = |input: InputDocument| {
                 let path = input.uri.clone();
-                build(input, &namespace, &source, engines.clock.now(), engines.sizes, &*counter)
+                build(input, &namespace, &source, engines.clock.now(), (&engines.reader, engines.sizes), &*counter)
                     .map_err(|reason| (path, reason))
             };
             Ok(documents.into_iter().map(one).collect::<Vec<_>>())
@@ -149,7 +150,7 @@ pub(super) fn build(
     namespace: &Namespace,
     source: &Source,
     now: Timestamp,
-    sizes: ChunkSizes,
+    (reader, sizes): (&Reader, ChunkSizes),
     counter: &dyn TokenCounter,
 ) -> Result<DocumentWrite, String> {
     let media = media_of(&input)?;
@@ -168,7 +169,9 @@ pub(super) fn build(
         repeats: input.repeats,
         indexed_at: now,
     };
-    build::document(facts, &media, &input.content, content, sizes, counter).map_err(|skip| skip.as_str().to_owned())
+    let text = reader.read(&input.content, &media).map_err(|skip| skip.as_str().to_owned())?;
+    let bytes = input.content.len() as u64;
+    build::document_of(facts, &media, text, (content, bytes), sizes, counter).map_err(|skip| skip.as_str().to_owned())
 }
 
 /// Checks one against the limits.

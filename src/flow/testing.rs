@@ -27,6 +27,7 @@ use crate::engine::embed::Embedder;
 use crate::engine::embed::fake::FakeEmbedder;
 use crate::engine::lexical::fake::FakeLexicalIndex;
 use crate::engine::parse::ChunkSizes;
+use crate::engine::parse::formats::apart::Reader;
 use crate::engine::store::local::LocalStore;
 use crate::engine::store::{LeftOut, ListOptions, Listing, Object, Store};
 use crate::engine::vector::fake::FakeVectorIndex;
@@ -408,6 +409,7 @@ pub(crate) async fn engines() -> Engines {
         clock: Arc::new(SystemClock),
         door: Door::new(8),
         background: Door::background(2),
+        reader: Reader::Here,
         sizes: ChunkSizes { tokens_max: 100, header_tokens_max: 20 },
     }
 }

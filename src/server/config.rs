@@ -12,6 +12,7 @@ use super::sets;
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::limits::GATE_BYTES_MAX;
 use crate::engine::embed::local::{LocalOptions, ModelSource};
+use crate::engine::parse::formats::apart::Reader;
 use crate::engine::parse::ChunkSizes;
 use crate::flow::gate::{Gate, Question};
 use crate::flow::put::InputDocument;
@@ -79,6 +80,8 @@ pub struct Config {
     pub chunks: ChunkSizes,
     /// Folders that sources may lie in; empty: anywhere.
     pub roots: Vec<PathBuf>,
+    /// Where documents are read that may be hostile.
+    pub reader: Reader,
     /// Filter of the log.
     pub log_filter: String,
 }
@@ -152,6 +155,7 @@ impl Config {
             },
             chunks: ChunkSizes { tokens_max: raw.chunks.tokens_max, header_tokens_max: raw.chunks.header_tokens_max },
             roots: raw.ingest.roots,
+            reader: Reader::Here,
             log_filter: raw.log.filter,
         })
     }

@@ -88,6 +88,7 @@ impl Assembly {
             store: Arc::new(LocalStore::new(config.roots.clone())),
             clock: Arc::new(SystemClock),
             door,
+            reader: config.reader.clone(),
             sizes: config.chunks,
         };
         let projector = Projector::start(&engines, workshop).await?;

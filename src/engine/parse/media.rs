@@ -33,6 +33,8 @@ impl Skip {
             Self::TooManyPages,
             Self::Expands,
             Self::Scanned,
+            Self::TooSlow,
+            Self::Unreadable,
             Self::Minified,
             Self::Generated,
             Self::Vendored,
@@ -54,6 +56,8 @@ impl Skip {
             Self::TooManyPages => "more than 5000 pages",
             Self::Expands => "archive expands beyond 32 MiB, 20000 entries or 200 times its size",
             Self::Scanned => "scanned pages without text",
+            Self::TooSlow => "takes longer than 60 s to read",
+            Self::Unreadable => "no process to read it in",
             Self::Minified => "minified",
             Self::Generated => "generated",
             Self::Vendored => "vendored",
@@ -87,7 +91,7 @@ impl Skip {
     /// Whether the document could not be read, rather than was left out by choice. It may be whole again the next time,
     /// so what is stored of it stays.
     pub fn is_failure(self) -> bool {
-        matches!(self, Self::Damaged(_))
+        matches!(self, Self::Damaged(_) | Self::TooSlow | Self::Unreadable)
     }
 }
 

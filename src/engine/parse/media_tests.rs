@@ -3,6 +3,7 @@
 use super::*;
 use crate::base::limits::{
     ARCHIVE_ENTRIES_MAX, ARCHIVE_MARKUP_BYTES_MAX, ARCHIVE_RATIO_MAX, DOCUMENT_BYTES_MAX, PACKED_BYTES_MAX, PAGES_MAX,
+    READING_TIME_MAX,
 };
 use crate::model::Role;
 
@@ -167,6 +168,7 @@ fn phrases_say_the_limits_that_are_kept() {
     for (skip, limit) in [
         (Skip::PackedTooLarge, format!("{} MiB", PACKED_BYTES_MAX >> 20)),
         (Skip::TextTooLarge, format!("{} MiB", DOCUMENT_BYTES_MAX >> 20)),
+        (Skip::TooSlow, format!("{} s", READING_TIME_MAX.as_secs())),
         (Skip::TooManyPages, format!("{PAGES_MAX} pages")),
         (Skip::Expands, format!("{} MiB", ARCHIVE_MARKUP_BYTES_MAX >> 20)),
         (Skip::Expands, format!("{ARCHIVE_ENTRIES_MAX} entries")),

@@ -49,7 +49,7 @@ pub struct Media {
 }
 
 /// Why a file is not ingested. The text form is counted and shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub enum Skip {
     /// Not text.
     Binary,
@@ -67,6 +67,10 @@ pub enum Skip {
     Expands,
     /// A PDF of pictures.
     Scanned,
+    /// Took longer to read than a document may.
+    TooSlow,
+    /// The process that was to read it can't be started.
+    Unreadable,
     /// Locked by a password.
     Encrypted(Format),
     /// Not a whole document of its format.
@@ -138,7 +142,20 @@ pub fn parse(
     sizes: ChunkSizes,
     counter: &dyn TokenCounter,
 ) -> Result<Parsed, Skip> {
-    let mut read = read(bytes, media)?;
+    arrange(path, read(bytes, media)?, media, sizes, counter)
+}
+
+/// Cuts a text that was read already; see [`parse`].
+///
+/// # Errors
+/// The reason to skip it.
+pub fn arrange(
+    path: &str,
+    mut read: Extracted,
+    media: &Media,
+    sizes: ChunkSizes,
+    counter: &dyn TokenCounter,
+) -> Result<Parsed, Skip> {
     if read.text.trim_start().is_empty() {
         return Err(Skip::Empty);
     }
@@ -151,7 +168,10 @@ pub fn parse(
 }
 
 /// The text of a document.
-fn read(bytes: &[u8], media: &Media) -> Result<Extracted, Skip> {
+///
+/// # Errors
+/// The reason to skip it.
+pub fn read(bytes: &[u8], media: &Media) -> Result<Extracted, Skip> {
     if let Some(format) = Format::of_media_type(media.media_type)
         && let Some(extracted) = formats::extract(format, bytes)?
     {

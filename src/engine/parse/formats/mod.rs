@@ -5,11 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::path_rules::Name;
 use super::{Media, Skip, media};
 use crate::base::limits::{DOCUMENT_BYTES_MAX, PACKED_BYTES_MAX};
 use crate::model::{DocumentKind, Role};
 
+pub mod apart;
 mod columns;
 mod docx;
 mod epub;
@@ -31,7 +34,7 @@ pub const FORMATS_VERSION: u32 = 1;
 pub const PAGES_WITHOUT_TEXT: &str = "pages_without_text";
 
 /// A format whose text has to be extracted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Format {
     /// Pages of text.
     Pdf,
@@ -170,7 +173,7 @@ pub fn bytes_max(path: &str) -> u64 {
 }
 
 /// The text of a document, and what is known of it beside.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Extracted {
     /// What spans refer to.
     pub text: String,
