@@ -443,3 +443,37 @@ fn a_page_without_an_article_is_kept_whole_and_nonsense_is_survived() {
         let _ = page(html, "no address");
     }
 }
+
+/// Compares the words of real PDFs with those that `pdftotext` finds: run by `make pdf-reference`, which puts `x.pdf` and
+/// `x.txt` side by side into the folder that the variable names.
+#[test]
+fn words_of_real_pdfs_are_those_of_pdftotext() {
+    let Some(folder) = std::env::var_os("HIVEMEM_REFERENCE_PDFS") else { return };
+    let (mut files, mut good, mut pages) = (0, 0, 0);
+    let begun = std::time::Instant::now();
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        let Ok(reference) = std::fs::read_to_string(path.with_extension("txt")) else { continue };
+        if path.extension().is_none_or(|extension| extension != "pdf") {
+            continue;
+        }
+        let found = pdf::read(&std::fs::read(&path).unwrap());
+        let (wanted, text) = (words(&reference), found.as_ref().map(|found| found.text.as_str()).unwrap_or_default());
+        let (have, total) = (words(text), wanted.values().sum::<usize>());
+        let hit: usize = wanted.iter().map(|(word, &count)| count.min(have.get(word).copied().unwrap_or(0))).sum();
+        let recall = hit as f64 / total.max(1) as f64;
+        println!("{:6.2} % of {total} words, {}: {:?}", 100.0 * recall, path.display(), found.as_ref().err());
+        (files, pages) = (files + 1, pages + found.map_or(0, |found| found.pages.len()));
+        good += usize::from(recall >= 0.95);
+    }
+    println!("{good} of {files} files at 95 %, {:.0} pages/s", pages as f64 / begun.elapsed().as_secs_f64());
+    assert!(files >= 20 && good * 100 >= files * 95, "{good} of {files}");
+}
+
+fn words(text: &str) -> std::collections::HashMap<String, usize> {
+    let mut counts = std::collections::HashMap::new();
+    for word in text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()) {
+        *counts.entry(word.to_lowercase()).or_default() += 1;
+    }
+    counts
+}
