@@ -84,14 +84,13 @@ fn run(cli: Cli) -> Result<(), Failure> {
 }
 
 async fn serve(args: args::ServeArgs, global: Global) -> Result<(), Failure> {
-    let options =
-        ServeOptions {
-            config: args.config,
-            data_dir: global.data_dir,
-            listen: args.listen,
-            one_command: false,
-            program: this_program(),
-        };
+    let options = ServeOptions {
+        config: args.config,
+        data_dir: global.data_dir,
+        listen: args.listen,
+        one_command: false,
+        program: this_program(),
+    };
     Ok(server::serve(options).await?)
 }
 

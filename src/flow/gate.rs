@@ -212,7 +212,8 @@ impl Gate {
                     Source { id: SourceId::derive(namespace.as_str(), put::INLINE_SOURCE), uri: String::new() };
                 let mut texts = Vec::new();
                 for (place, document) in gate.documents.iter().enumerate().skip(first).take(CUT_DOCUMENTS) {
-                    let built = put::build(document.clone(), &namespace, &source, now, (&Reader::Here, sizes), &*counter);
+                    let built =
+                        put::build(document.clone(), &namespace, &source, now, (&Reader::Here, sizes), &*counter);
                     let Ok(held) = built else { continue };
                     let text = |chunk| super::build::embed_text(&held.document, chunk, sizes, &*counter);
                     texts.extend(held.chunks.iter().map(|chunk| (place, text(chunk))));

@@ -187,7 +187,9 @@ async fn sync(
     for object in listing.objects {
         let state = stored.remove(&object.uri);
         match state {
-            Some(state) if !request.verify && trusted(&object, &state, recipes.of(&object.path)) => report.outcome.unchanged += 1,
+            Some(state) if !request.verify && trusted(&object, &state, recipes.of(&object.path)) => {
+                report.outcome.unchanged += 1
+            }
             state => work.push((object, state)),
         }
     }
@@ -356,7 +358,9 @@ impl Job {
         };
         let content = ContentHash::of(&bytes);
         let read = bytes.len() as u64;
-        if let Some(state) = state.filter(|state| state.content == content && state.recipe == self.recipes.of(&object.path)) {
+        if let Some(state) =
+            state.filter(|state| state.content == content && state.recipe == self.recipes.of(&object.path))
+        {
             let same = DocumentState {
                 bytes: object.bytes,
                 modified_at: object.modified_at,

@@ -12,8 +12,8 @@ use super::sets;
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::limits::GATE_BYTES_MAX;
 use crate::engine::embed::local::{LocalOptions, ModelSource};
-use crate::engine::parse::formats::apart::Reader;
 use crate::engine::parse::ChunkSizes;
+use crate::engine::parse::formats::apart::Reader;
 use crate::flow::gate::{Gate, Question};
 use crate::flow::put::InputDocument;
 

@@ -16,9 +16,7 @@ thread_local! {
 /// HTML as Markdown: without scripts, styles and navigation, and with links reduced to their texts, because addresses
 /// cost tokens and say little.
 pub fn html_to_markdown(html: &str) -> String {
-    convert(html, |html| {
-        CONVERTER.with_borrow_mut(|slot| slot.get_or_insert_with(|| converter(false)).convert(html))
-    })
+    convert(html, |html| CONVERTER.with_borrow_mut(|slot| slot.get_or_insert_with(|| converter(false)).convert(html)))
 }
 
 /// The same with the addresses of links kept.

@@ -153,7 +153,11 @@ impl Shape {
         }
         if self.lists > 0 {
             let items = self.items.as_ref().map_or(0, |items| items.count());
-            parts.push(if self.lists == 1 { format!("list of {items}") } else { format!("lists, {items} items in all") });
+            parts.push(if self.lists == 1 {
+                format!("list of {items}")
+            } else {
+                format!("lists, {items} items in all")
+            });
         }
         if self.objects > 0 && !path.is_empty() {
             let keys = self.keys.len() as u64 + self.other_keys;

@@ -101,6 +101,7 @@ fn ranges(pages: &[usize]) -> String {
             _ => runs.push((page, page)),
         }
     }
-    let shown = runs.iter().map(|&(first, last)| if first == last { format!("{first}") } else { format!("{first}-{last}") });
+    let shown =
+        runs.iter().map(|&(first, last)| if first == last { format!("{first}") } else { format!("{first}-{last}") });
     clipped(&shown.collect::<Vec<_>>().join(", "), TITLE_BYTES_MAX)
 }

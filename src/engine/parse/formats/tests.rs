@@ -112,22 +112,26 @@ fn survey() -> Vec<u8> {
     let cell = |text: &str| format!("<w:tc>{}</w:tc>", paragraph("", text));
     let row = |one: &str, two: &str| format!("<w:tr>{}{}</w:tr>", cell(one), cell(two));
     let bullet = r#"<w:numPr><w:ilvl w:val="0"/><w:numId w:val="1"/></w:numPr>"#;
-    docx(&[
-        paragraph(r#"<w:pStyle w:val="Heading1"/>"#, "Wells"),
-        paragraph("", "Seven wells were measured."),
-        paragraph(r#"<w:pStyle w:val="Heading2"/>"#, "Depths"),
-        format!("<w:tbl>{}{}</w:tbl>", row("well", "depth"), row("north", "41 m")),
-        paragraph(bullet, "rope"),
-        paragraph(bullet, "bucket"),
-    ]
-    .concat())
+    docx(
+        &[
+            paragraph(r#"<w:pStyle w:val="Heading1"/>"#, "Wells"),
+            paragraph("", "Seven wells were measured."),
+            paragraph(r#"<w:pStyle w:val="Heading2"/>"#, "Depths"),
+            format!("<w:tbl>{}{}</w:tbl>", row("well", "depth"), row("north", "41 m")),
+            paragraph(bullet, "rope"),
+            paragraph(bullet, "bucket"),
+        ]
+        .concat(),
+    )
 }
 
 fn epub() -> Vec<u8> {
     let container = r#"<?xml version="1.0"?><container version="1.0" xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles><rootfile full-path="OEBPS/book.opf" media-type="application/oebps-package+xml"/></rootfiles></container>"#;
     let package = r#"<?xml version="1.0"?><package xmlns="http://www.idpf.org/2007/opf" version="3.0" unique-identifier="id"><metadata xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:identifier id="id">x</dc:identifier><dc:title>Tides</dc:title><dc:language>en</dc:language></metadata><manifest><item id="b" href="b.xhtml" media-type="application/xhtml+xml"/><item id="a" href="a.xhtml" media-type="application/xhtml+xml"/></manifest><spine><itemref idref="b"/><itemref idref="a"/></spine></package>"#;
     let chapter = |title: &str, text: &str| {
-        format!(r#"<html xmlns="http://www.w3.org/1999/xhtml"><head><title>x</title></head><body><h1>{title}</h1><p>{text}</p></body></html>"#)
+        format!(
+            r#"<html xmlns="http://www.w3.org/1999/xhtml"><head><title>x</title></head><body><h1>{title}</h1><p>{text}</p></body></html>"#
+        )
     };
     zip(&[
         ("mimetype", "application/epub+zip"),
@@ -181,7 +185,9 @@ fn half_a_pdf_gives_what_is_there_or_says_that_it_is_damaged() {
     for end in (0..LEDGER.len()).step_by(97) {
         match read("ledger.pdf", &LEDGER[..end]) {
             Ok(parsed) => assert!(!parsed.text.trim().is_empty()),
-            Err(skip) => assert!(matches!(skip, Skip::Empty | Skip::Damaged(Format::Pdf) | Skip::Scanned), "{end}: {skip}"),
+            Err(skip) => {
+                assert!(matches!(skip, Skip::Empty | Skip::Damaged(Format::Pdf) | Skip::Scanned), "{end}: {skip}")
+            }
         }
     }
 }
@@ -352,8 +358,12 @@ fn a_short_table_is_shown_whole_and_a_ragged_one_is_survived() {
 
 #[test]
 fn a_long_list_of_json_is_told_by_its_fields() {
-    let item = |at: usize| format!(r#"{{"id": {at}, "name": "n{at}", "at": {{"lat": {at}.5}}, "tags": ["a", "b"]{}}}"#,
-        if at.is_multiple_of(2) { ", \"even\": true" } else { "" });
+    let item = |at: usize| {
+        format!(
+            r#"{{"id": {at}, "name": "n{at}", "at": {{"lat": {at}.5}}, "tags": ["a", "b"]{}}}"#,
+            if at.is_multiple_of(2) { ", \"even\": true" } else { "" }
+        )
+    };
     let items: Vec<String> = (0..300).map(item).collect();
     let list = format!("[{}]", items.join(",\n"));
     let lines = items.join("\n");
