@@ -12,10 +12,10 @@ use criterion::{Criterion, Throughput};
 use fastembed::TextEmbedding;
 use hivemem::base::EmbedKey;
 use hivemem::base::limits::{EMBED_BATCH_TEXTS_MAX, EMBED_BATCH_TOKENS_MAX};
-use hivemem::engine::parse::facts::{Code, of_code};
+use hivemem::engine::parse::facts::{Code, Markup, of_code, of_prose};
 use hivemem::engine::parse::language::Grammar;
-use hivemem::engine::parse::media;
 use hivemem::engine::parse::syntax;
+use hivemem::engine::parse::{headings, media};
 use hivemem::flow::access::Access;
 use hivemem::flow::apply::Projector;
 use hivemem::flow::rebuild::NoWorkshop;
@@ -95,12 +95,9 @@ fn facts(model: &Model) {
         // Right after the file was parsed, as it is done: its tree is still in the processor's caches.
         let alone = || {
             let (mut seconds, mut references) = (0.0, 0);
-            for (text, grammar) in corpus.files.iter().filter_map(|(object, bytes)| code(&object.path, bytes)) {
-                let Some(found) = syntax::analyse(text, grammar, &|_, _| false) else { continue };
-                let (tree, symbols) = (&found.tree, &found.symbols[..]);
-                let (spent, facts) = timed(|| of_code(&Code { text, grammar, tree, symbols, test: false }));
+            for (spent, count) in corpus.files.iter().filter_map(|(object, bytes)| of_file(&object.path, bytes)) {
                 seconds += spent;
-                references += facts.references.len();
+                references += count;
             }
             (seconds, references)
         };
@@ -115,11 +112,24 @@ fn facts(model: &Model) {
     }
 }
 
-/// The text of a file of code, and its grammar.
-fn code<'b>(path: &str, bytes: &'b [u8]) -> Option<(&'b str, Grammar)> {
+/// How long the facts of a file take once it is parsed, and how many references there are.
+fn of_file(path: &str, bytes: &[u8]) -> Option<(f64, usize)> {
     let media = media::detect(path, bytes).ok()?;
-    let grammar = Grammar::of(media.language?, path)?;
-    Some((std::str::from_utf8(bytes).ok()?, grammar))
+    let text = std::str::from_utf8(bytes).ok()?;
+    let (spent, facts) = match (media.language, media.media_type) {
+        (Some(language), _) => {
+            let grammar = Grammar::of(language, path)?;
+            let found = syntax::analyse(text, grammar, &|_, _| false)?;
+            let (tree, symbols) = (&found.tree, &found.symbols[..]);
+            timed(|| of_code(&Code { text, grammar, tree, symbols, test: false }))
+        }
+        (None, "text/markdown") => {
+            let layout = headings::markdown(text);
+            timed(|| of_prose(text, &layout, Markup::Markdown))
+        }
+        _ => return None,
+    };
+    Some((spent, facts.references.len()))
 }
 
 /// Parsing, SQL and words, up to the acknowledgement.

@@ -45,9 +45,14 @@ def main():
 def sampled(rows):
     out = []
     for kind in ("defines", "imports", "calls"):
-        of_kind = sorted((row for row in rows if row["kind"] == kind), key=lambda row: json.dumps(row))
+        of_kind = sorted((row for row in rows if row["kind"] == kind), key=lambda row: json.dumps(said(row)))
         out += random.sample(of_kind, min(SAMPLES, len(of_kind)))
     return sorted(out, key=lambda row: (row["file"], row["line"], row["kind"], row["name"]))
+
+
+def said(row):
+    """A row without what was looked up afterwards: that must not choose the sample."""
+    return {key: value for key, value in row.items() if row["kind"] == "calls" or key not in ("to_file", "to_line")}
 
 
 # Rust
@@ -72,7 +77,7 @@ def rust_crate(name, scratch):
     tree = rustc(root, ["-Zunpretty=hir-tree"])
     definitions, impls, imports = hir(tree, root)
     rows = [{**context, "kind": "defines", **row} for row in definitions.values() if row["own"]]
-    rows += [{**context, "kind": "imports", **row} for row in imports]
+    rows += [{**context, "kind": "imports", **row, **imported(row["to"], package, definitions, root)} for row in imports]
     options = ["--emit=mir", "-Zmir-include-spans=on", "-Ztrim-diagnostic-paths=no"]
     rustc(root, options)
     mir = next((root / "target/debug/deps").glob("*.mir")).read_text()
@@ -159,6 +164,20 @@ def use(path, block, file, line, end):
     return [row]
 
 
+def imported(path, package, definitions, root):
+    """Where the target of an import of the crate itself stands."""
+    crate, _, inside = path.partition("::")
+    if crate != package.replace("-", "_"):
+        return {}
+    found = definitions.get(inside)
+    if found and found["is"] != "module":
+        return {"to_file": found["file"], "to_line": found["line"]}
+    folder = "src/" + inside.replace("::", "/")
+    files = [f"{folder}.rs", f"{folder}/mod.rs"] if inside else ["src/lib.rs"]
+    file = next((file for file in files if (root / file).is_file()), None)
+    return {"to_file": file, "to_line": 1} if file else {}
+
+
 def calls(mir, definitions, impls):
     """Calls of functions of the crate itself, where they are written (not in macros)."""
     seen, rows, function = set(), [], None
@@ -234,6 +253,9 @@ def python_package(requirement, scratch):
     rows = sampled([{**context, "kind": "defines", **row} for row in definitions]
                    + [{**context, "kind": "imports", **row} for row in imports])
     project = jedi.Project(str(top.parent), added_sys_path=[str(top.parent)])
+    for row in rows:
+        if row["kind"] == "imports":
+            row.update(imported_module(jedi, row, root, project))
     random.shuffle(sites)
     found = []
     for path, site in sites:
@@ -255,6 +277,23 @@ def python_package(requirement, scratch):
         row["to_line"] = target.line
         found.append({**context, "kind": "calls", **row})
     return rows + sorted(found, key=lambda row: (row["file"], row["line"], row["name"]))
+
+
+def imported_module(jedi, row, root, project):
+    """Where the target of an import within the package stands."""
+    path = root / row["file"]
+    script = jedi.Script(path=str(path), project=project)
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, (ast.Import, ast.ImportFrom)) or node.lineno != row["line"]:
+            continue
+        alias = next((alias for alias in node.names if alias.name == row["name"]), None)
+        if alias is None or alias.name == "*":
+            continue
+        targets = script.goto(alias.lineno, alias.col_offset + len(alias.name) - 1, follow_imports=True)
+        target = next((target for target in targets if target.module_path), None)
+        if len(targets) == 1 and target and root in pathlib.Path(target.module_path).parents:
+            return {"to_file": str(pathlib.Path(target.module_path).relative_to(root)), "to_line": target.line or 1}
+    return {}
 
 
 def read_python(path, root, definitions, imports, sites):

@@ -35,7 +35,9 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("tree_sitter", &["src/engine/parse"]),
     ("tiktoken_rs", &["src/engine/tokens"]),
     ("notify", &["src/engine/store"]),
-    ("jsonschema", &["src/flow/route"]),
+    ("jsonschema", &["src/flow/route", "clients/rust/src/swarm"]),
+    ("serde_saphyr", &["src/flow/route"]),
+    ("rmcp", &["src/cli"]),
     ("axum", &["src/server"]),
     ("clap", &["src/cli", "src/main.rs"]),
 ];

@@ -57,7 +57,8 @@ pub async fn open(dir: &Path, model: &Model) -> Engines {
     let catalog = Arc::new(SqliteCatalog::open(&dir.join("catalog.sqlite")).await.expect("a catalogue"));
     Engines {
         catalog: Arc::clone(&catalog) as Arc<dyn Catalog>,
-        registry: catalog,
+        registry: Arc::clone(&catalog) as Arc<dyn hivemem::engine::catalog::Registry>,
+        runs: catalog,
         space: Arc::new(Slot::new(Space {
             generation: 1,
             embedder: Arc::clone(&embedder),

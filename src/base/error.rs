@@ -20,6 +20,8 @@ pub enum Kind {
     NotFound,
     /// It exists already, or is held by another owner.
     Conflict,
+    /// The caller does not hold what it needs to hold for this: another does, or its own lease is over.
+    Lease,
     /// The caller may not do this.
     Denied,
     /// The system is not in a state in which this can work (a missing model, say); an operator has to act.

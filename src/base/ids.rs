@@ -8,6 +8,8 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::clock::Timestamp;
+
 /// Root of every version 5 id of this project; changing it would orphan every stored id.
 const ROOT: Uuid = Uuid::from_u128(0x6d1f_0a2e_5c7b_5b0e_9f64_7a1d_6869_7665);
 
@@ -70,6 +72,11 @@ uuid_id!(
     NodeId
 );
 
+uuid_id!(
+    /// A run of a swarm.
+    RunId
+);
+
 /// Joins parts with their lengths, so that ("a","bc") and ("ab","c") differ.
 fn derive(kind: &str, parts: &[&[u8]]) -> Uuid {
     let mut name = Vec::with_capacity(64);
@@ -123,6 +130,14 @@ impl ContentHash {
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
+
+    /// Reads what [`fmt::Display`] writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+        let digit = |byte: u8| char::from(byte).to_digit(16).filter(|_| !byte.is_ascii_uppercase());
+        let bytes = pairs.iter().map(|[high, low]| Some((digit(*high)? * 16 + digit(*low)?) as u8));
+        Self::from_slice(&bytes.collect::<Option<Vec<u8>>>()?)
+    }
 }
 
 impl fmt::Display for ContentHash {
@@ -134,6 +149,13 @@ impl fmt::Display for ContentHash {
 impl fmt::Debug for ContentHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+impl RunId {
+    /// The id of a run that begins at `at` in `namespace`; `serial` tells those of one process apart that begin together.
+    pub fn derive(namespace: &str, at: Timestamp, serial: u64) -> Self {
+        Self(derive("run", &[namespace.as_bytes(), &at.0.to_be_bytes(), &serial.to_be_bytes()]))
     }
 }
 
@@ -169,6 +191,15 @@ impl fmt::Display for Lsn {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hash_is_read_back_from_its_text() {
+        let hash = ContentHash::of(b"text");
+        assert_eq!(ContentHash::parse(&hash.to_string()), Some(hash));
+        for bad in ["", "00", &hash.to_string()[1..], &hash.to_string().to_uppercase(), &"é".repeat(32)] {
+            assert_eq!(ContentHash::parse(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn ids_depend_on_every_part_and_on_nothing_else() {

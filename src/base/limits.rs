@@ -181,3 +181,55 @@ pub const NODE_LIST_DEFAULT: u32 = 50;
 
 /// Outcomes kept for each node. Old ones say little of a tool that was worked on since.
 pub const OUTCOMES_KEPT: usize = 500;
+
+/// Most runs of a namespace that have not ended. One costs a row of some 500 bytes and nothing else while nobody works on it.
+pub const RUNS_OPEN_MAX: u64 = 10_000;
+
+/// Longest goal of a run, and most bytes of its settings: a goal is a page of text at most.
+pub const RUN_GOAL_BYTES_MAX: usize = 64 * 1024;
+/// See [`RUN_GOAL_BYTES_MAX`].
+pub const RUN_SETTINGS_BYTES_MAX: usize = 64 * 1024;
+
+/// Most nodes of one run: ten times the largest that anybody planned. Their state is 10 MB beside their own data.
+pub const RUN_NODES_MAX: u64 = 100_000;
+
+/// Most events of one run: 20 for each node. A client that tries again without end stops here.
+pub const RUN_EVENTS_MAX: u64 = 2_000_000;
+
+/// Most bytes of one event, data and output together. Of eight of them one message is full; what is larger belongs in a file.
+pub const RUN_EVENT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Most events of one append: some 10 ms of one transaction.
+pub const RUN_APPEND_EVENTS_MAX: usize = 1_000;
+
+/// Deepest place in the tree of a run, in nodes from the root down: a break-down of that depth has lost its goal.
+pub const RUN_DEPTH_MAX: usize = 64;
+
+/// Longest name of an effect, of a holder, and of a node's type.
+pub const RUN_NAME_BYTES_MAX: usize = 256;
+
+/// Longest answer to a question.
+pub const RUN_ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of events or nodes in one message: half of the largest, since an event at its own limit may come on top.
+pub const RUN_PIECE_BYTES: usize = 2 * 1024 * 1024;
+
+/// Events of one page, and of one that does not say how many.
+pub const RUN_EVENTS_PAGE_MAX: u32 = 1_000;
+/// See [`RUN_EVENTS_PAGE_MAX`].
+pub const RUN_EVENTS_PAGE_DEFAULT: u32 = 100;
+
+/// Runs or questions of one page, and of one that does not say how many.
+pub const RUN_LIST_MAX: u32 = 100;
+/// See [`RUN_LIST_MAX`].
+pub const RUN_LIST_DEFAULT: u32 = 50;
+
+/// Bounds of a lease, and one that does not say how long. A holder renews it at a third of that, so two lost calls cost nothing.
+pub const RUN_LEASE_MIN: Duration = Duration::from_secs(1);
+/// See [`RUN_LEASE_MIN`].
+pub const RUN_LEASE_MAX: Duration = Duration::from_secs(300);
+/// See [`RUN_LEASE_MIN`].
+pub const RUN_LEASE_DEFAULT: Duration = Duration::from_secs(15);
+
+/// Citations that a caller may say it holds: those of a context of two million tokens at 150 tokens each.
+pub const HELD_MAX: usize = 16_384;

@@ -7,8 +7,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use hivemem_client::proto::SearchMode;
 
 mod graph;
+mod swarm;
 
 pub(super) use graph::{GraphCommand, LinkArgs, NeighborsArgs, TreeArgs, Way};
+pub(super) use swarm::{Status, SwarmCommand};
 
 use crate::base::limits::{
     CONTEXT_TOKENS_MAX, NODE_LIST_DEFAULT, NODE_LIST_MAX, ROUTE_K_DEFAULT, ROUTE_K_MAX, SEARCH_K_MAX,
@@ -77,6 +79,11 @@ pub(super) enum Command {
     Route(RouteArgs),
     /// Tell what came of a routed goal
     Outcome(OutcomeArgs),
+    /// Runs of a swarm: list, show, answer, cancel
+    Swarm {
+        #[command(subcommand)]
+        command: SwarmCommand,
+    },
     /// Show counts and states
     Stats,
     /// Build an index anew beside the one that serves
@@ -306,6 +313,15 @@ pub(super) struct ContextArgs {
     /// Read sources that changed again before answering
     #[arg(long)]
     pub fresh: bool,
+    /// Run that it is for: what the nodes around NODE remembered counts
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+    pub run: String,
+    /// Place in that run, such as 0.2.1
+    #[arg(long, value_name = "NODE", default_value = "", hide_default_value = true, requires = "run")]
+    pub node: String,
+    /// Leave out what this citation covers (repeatable)
+    #[arg(long = "held", value_name = "CITATION")]
+    pub held: Vec<String>,
     #[command(flatten)]
     pub filter: FilterArgs,
 }
@@ -314,8 +330,8 @@ pub(super) struct ContextArgs {
 pub(super) enum NodesCommand {
     /// Register what a file or an MCP server describes
     Import {
-        /// A file (node_scripts.json, functions, OpenAI tools, OpenAPI, JSON lines, .py, .rs), openapi:FILE, or mcp:COMMAND
-        #[arg(value_name = "FILE|openapi:FILE|mcp:COMMAND")]
+        /// A file (node_scripts.json, functions, OpenAI tools, OpenAPI, JSON lines, .py, .rs), openapi:FILE, or mcp:COMMAND|URL
+        #[arg(value_name = "FILE|openapi:FILE|mcp:COMMAND|mcp:URL")]
         source: String,
         /// Folder of the catalogue for those that name none
         #[arg(long, value_name = "FOLDER")]
@@ -550,6 +566,10 @@ mod tests {
             "route",
             "route g -k 0",
             "outcome g",
+            "swarm",
+            "swarm show",
+            "swarm ls --status lost",
+            "swarm answer r 0",
             "remember",
             "forget",
             "backup",

@@ -27,6 +27,9 @@ async fn gather(client: &Client, args: &ContextArgs, as_json: bool) -> Result<()
         require_fresh: args.fresh,
         model: args.model.clone(),
         filter: filter(&args.filter)?,
+        run: args.run.clone(),
+        node: args.node.clone(),
+        held: args.held.clone(),
         ..GatherContextRequest::default()
     };
     let pack = client.gather_context(request).await?;
@@ -85,7 +88,10 @@ fn item_json(item: &ContextItem) -> Value {
 }
 
 fn step_json(step: &TraceStep) -> Value {
+    let parts: Vec<Value> =
+        step.parts.iter().map(|part| json!({"name": part.name, "value": render::float(part.value)})).collect();
     json!({
+        "parts": parts,
         "chunk_id": step.chunk_id,
         "decision": step.decision,
         "score": render::float(step.score),

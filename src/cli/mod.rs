@@ -21,6 +21,7 @@ mod render;
 mod search;
 mod session;
 mod stats;
+mod swarm;
 
 use std::process::ExitCode;
 
@@ -107,6 +108,7 @@ async fn dispatch(command: Command, global: &Global) -> Result<(), Failure> {
         Command::Nodes { command } => nodes::nodes(command, global).await,
         Command::Route(args) => nodes::route(args, global).await,
         Command::Outcome(args) => nodes::outcome(args, global).await,
+        Command::Swarm { command } => swarm::swarm(command, global).await,
         Command::Stats => stats::run(global).await,
         Command::Rebuild(args) => rebuild::run(args, global).await,
         Command::Namespace { command } => stats::namespace(command, global).await,

@@ -7,13 +7,14 @@ use super::access::Grant;
 use super::apply::Projector;
 use super::recall::{self, FilterRequest, Missing, Mode};
 use super::relate::{map, surround};
-use crate::base::Lsn;
+use super::runs::family;
 use crate::base::error::{Error, Result};
-use crate::base::limits::CONTEXT_TOKENS_MAX;
+use crate::base::limits::{CONTEXT_TOKENS_MAX, HELD_MAX, SEARCH_K_MAX};
 use crate::base::tokens::TokenCounter;
+use crate::base::{Lsn, RunId};
 use crate::engine::tokens::{self, openai};
-use crate::model::Hit;
-use crate::rank::packing::{self, Pack};
+use crate::model::{Citation, Hit, NodePath};
+use crate::rank::packing::{self, Decision, Pack, Step};
 
 /// Candidates looked at per thousand tokens of budget: chunks have some 150 tokens, so this is three times what fits.
 const CANDIDATES_PER_KILOTOKEN: u32 = 20;
@@ -34,6 +35,10 @@ pub struct Request {
     pub require_fresh: bool,
     /// A map of the repository instead of evidence: definitions by signature. The task may be empty then.
     pub map: bool,
+    /// The run that this is for, and the node in it: what the nodes around it remembered counts.
+    pub run: Option<(RunId, Option<NodePath>)>,
+    /// What the reader has before it already.
+    pub held: Vec<Citation>,
 }
 
 /// A pack with what is missing from it.
@@ -60,12 +65,18 @@ pub async fn gather(engines: &Engines, projector: &Projector, grant: &Grant, req
             format!("the budget is {} tokens, it must be 1 to {CONTEXT_TOKENS_MAX}", request.budget_tokens),
         ));
     }
+    if request.held.len() > HELD_MAX {
+        let message = format!("{} citations are held, the limit is {HELD_MAX}", request.held.len());
+        return Err(Error::limit("held", message));
+    }
     let model = if request.model.is_empty() { openai::DEFAULT } else { request.model.as_str() };
     let counter = tokens::counter_for(model, &engines.embedder.model().name, &engines.embedder.counter())?;
     let (least, most) = CANDIDATES_RANGE;
     let search = recall::Request {
         query: request.task.clone(),
-        k: (request.budget_tokens / 1_000 * CANDIDATES_PER_KILOTOKEN).clamp(least, most),
+        // What is held is found as before, so there has to be as much more.
+        k: ((request.budget_tokens / 1_000 * CANDIDATES_PER_KILOTOKEN).clamp(least, most) + request.held.len() as u32)
+            .min(SEARCH_K_MAX),
         mode: Mode::Hybrid,
         filter: request.filter.clone(),
         per_document_max: 0,
@@ -83,9 +94,22 @@ pub async fn gather(engines: &Engines, projector: &Projector, grant: &Grant, req
             missing.push(Missing { part: "graph".to_owned(), reason: error.message().to_owned() });
         }
     }
-    let budget = request.budget_tokens as usize;
-    let pack = engines.door.run(move || Ok(packing::pack(&hits, budget, &*counter))).await?;
+    if let Some((run, node)) = &request.run {
+        family::add_memories(engines, grant, &request.filter, (*run, node.as_ref()), &mut hits).await?;
+    }
+    let (budget, held) = (request.budget_tokens as usize, request.held.clone());
+    let pack = engines.door.run(move || Ok(pack_without(hits, &held, budget, &*counter))).await?;
     Ok(Gathered { pack, tokenizer: model.to_owned(), missing, lsn: answer.lsn })
+}
+
+/// Packs what the reader has not before it yet; the trace names the rest too.
+fn pack_without(mut hits: Vec<Hit>, held: &[Citation], budget: usize, counter: &dyn TokenCounter) -> Pack {
+    let known = hits.extract_if(.., |hit| held.iter().any(|citation| citation.covers(&hit.found)));
+    let known: Vec<Step> = known.map(|hit| Step::of(&hit, Decision::Held, 0)).collect();
+    let mut pack = packing::pack(&hits, budget, counter);
+    pack.trace.extend(known);
+    pack.trace.sort_by(|a, b| b.score.total_cmp(&a.score));
+    pack
 }
 
 /// The map of what passes the filter, ranked for the task if there is one.
@@ -101,6 +125,13 @@ async fn map_for(
     let FilterRequest { kinds, tags, modified_from, modified_until, .. } = &request.filter;
     if !kinds.is_empty() || !tags.is_empty() || modified_from.is_some() || modified_until.is_some() {
         return Err(Error::invalid("filter", "a map is narrowed by paths, languages and sources only"));
+    }
+    if !request.held.is_empty() || request.run.is_some() {
+        let field = if request.run.is_some() { "run" } else { "held" };
+        return Err(Error::invalid(
+            field,
+            "a map shows what there is, whatever a run or its reader have: leave it out",
+        ));
     }
     let filter = recall::resolve_filter(engines, grant, &request.filter).await?;
     let (hits, missing) = match request.task.trim().is_empty() {

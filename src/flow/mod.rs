@@ -1,7 +1,7 @@
 //! What the server does, one module per verb, over engine traits only.
 //!
 //! `ingest` and `put` bring documents to the ground state, `apply` carries them on to the projections, `recall` finds,
-//! `context` packs, `route` chooses tools, `forget` removes, `watch` follows sources, `census` counts, `repair` compares the stores and mends them,
+//! `context` packs, `route` chooses tools, `runs` keeps the histories of swarms, `forget` removes, `watch` follows sources, `census` counts, `repair` compares the stores and mends them,
 //! `rebuild` makes indexes anew, `gate` judges a new model, `compact` gives space back, `backup` copies it all to one file. None of them names a
 //! backend; each takes a [`access::Grant`], or a [`access::Custodian`] for the whole server.
 
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::base::Clock;
 use crate::base::blocking::Door;
-use crate::engine::catalog::{Catalog, Registry};
+use crate::engine::catalog::{Catalog, Registry, Runs};
 use crate::engine::embed::Embedder;
 use crate::engine::lexical::LexicalIndex;
 use crate::engine::parse::formats::apart::Reader;
@@ -44,6 +44,7 @@ pub mod recall;
 pub mod relate;
 pub mod repair;
 pub mod route;
+pub mod runs;
 pub mod slot;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -57,6 +58,8 @@ pub struct Engines {
     pub catalog: Arc<dyn Catalog>,
     /// Its part that routing works on.
     pub registry: Arc<dyn Registry>,
+    /// Its part that swarms work on.
+    pub runs: Arc<dyn Runs>,
     /// Projection: vectors, with the embedder for questions to them.
     pub space: Arc<Slot<Space>>,
     /// Projection: words.

@@ -21,8 +21,8 @@ use crate::base::blocking::Door;
 use crate::base::clock::SystemClock;
 use crate::base::error::{Error, Kind, Result};
 use crate::base::{Clock, Lsn, Timestamp};
-use crate::engine::catalog::Catalog;
 use crate::engine::catalog::sqlite::SqliteCatalog;
+use crate::engine::catalog::{Catalog, Registry};
 use crate::engine::embed::Embedder;
 use crate::engine::embed::fake::FakeEmbedder;
 use crate::engine::lexical::fake::FakeLexicalIndex;
@@ -269,7 +269,8 @@ impl Rig {
         let ground = Arc::new(SqliteCatalog::in_memory().await.unwrap());
         let engines = Engines {
             catalog: Arc::new(Faulty::new(Arc::clone(&ground), &faults)),
-            registry: ground,
+            registry: Arc::clone(&ground) as Arc<dyn Registry>,
+            runs: ground,
             space: Arc::new(Slot::new(Space {
                 generation: 1,
                 embedder: Arc::clone(&model),
@@ -398,7 +399,8 @@ pub(crate) async fn engines() -> Engines {
     let ground = Arc::new(SqliteCatalog::in_memory().await.unwrap());
     Engines {
         catalog: Arc::clone(&ground) as Arc<dyn Catalog>,
-        registry: ground,
+        registry: Arc::clone(&ground) as Arc<dyn Registry>,
+        runs: ground,
         space: Arc::new(Slot::new(Space { generation: 1, embedder: Arc::clone(&embedder), vectors })),
         words: Arc::new(Slot::new(Words { generation: 1, index: Arc::new(FakeLexicalIndex::new()) })),
         embedder,

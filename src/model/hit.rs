@@ -1,7 +1,9 @@
 //! What searches pass around: candidates of a channel, hydrated chunks, and hits that prove themselves.
 
+use super::document::Lines;
 use super::document::{Chunk, Document, named_enum};
-use crate::base::{ChunkId, Lsn};
+use crate::base::error::{Error, Result};
+use crate::base::{ChunkId, ContentHash, Lsn};
 
 named_enum!(
     /// A way of finding chunks.
@@ -40,6 +42,45 @@ impl Hydrated {
     pub fn citation(&self) -> String {
         let Self { document, chunk, .. } = self;
         format!("{}@{}#L{}-L{}", document.uri, document.content, chunk.lines.first, chunk.lines.last)
+    }
+}
+
+/// What a citation says: lines of one version of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Citation {
+    /// Address of the document.
+    pub uri: String,
+    /// Its version.
+    pub content: ContentHash,
+    /// The lines.
+    pub lines: Lines,
+}
+
+impl Citation {
+    /// Reads `uri@sha256#Lfirst-Llast`.
+    ///
+    /// # Errors
+    /// Invalid, naming the field `held`.
+    pub fn parse(text: &str) -> Result<Self> {
+        let read = || {
+            let (place, lines) = text.rsplit_once("#L")?;
+            let (first, last) = lines.split_once("-L")?;
+            let (uri, content) = place.rsplit_once('@')?;
+            let lines = Lines { first: first.parse().ok()?, last: last.parse().ok()? };
+            Some(Self { uri: uri.to_owned(), content: ContentHash::parse(content)?, lines })
+        };
+        read().ok_or_else(|| {
+            Error::invalid("held", format!("{text:.200?} is no citation, which is uri@sha256#Lfirst-Llast"))
+        })
+    }
+
+    /// Whether all of a chunk lies within.
+    pub fn covers(&self, found: &Hydrated) -> bool {
+        let lines = found.chunk.lines;
+        self.lines.first <= lines.first
+            && lines.last <= self.lines.last
+            && self.content == found.document.content
+            && self.uri == found.document.uri
     }
 }
 
@@ -97,5 +138,23 @@ impl Hit {
     /// See [`Hydrated::citation`].
     pub fn citation(&self) -> String {
         self.found.citation()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_citation_is_read_back_whatever_its_address_holds() {
+        let content = ContentHash::of(b"x");
+        for uri in ["file:///a/b.rs", "https://user@host/x#L1-L2", "memory:1"] {
+            let read = Citation::parse(&format!("{uri}@{content}#L3-L14")).unwrap();
+            assert_eq!(read, Citation { uri: uri.to_owned(), content, lines: Lines { first: 3, last: 14 } });
+        }
+        let broken = ["", "file:///a", "a@b#L1-L2", &format!("a@{content}#L1"), &format!("a@{content}#Lx-L2")];
+        for bad in broken {
+            assert_eq!(Citation::parse(bad).unwrap_err().field(), Some("held"), "{bad}");
+        }
     }
 }

@@ -9,11 +9,13 @@ pub mod hit;
 pub mod namespace;
 pub mod node_type;
 pub mod oplog;
+pub mod run;
 
 pub use document::{Chunk, Document, DocumentKind, DocumentWrite, Lines, Role, Span, Trust};
 pub use filter::Filter;
 pub use graph::{EdgeKind, FactNode, Facts, Mention, NodeKind, Reference};
-pub use hit::{CONTEXT_MARK, Candidate, Channel, Freshness, Hit, Hydrated, Proposal, ScorePart};
+pub use hit::{CONTEXT_MARK, Candidate, Channel, Citation, Freshness, Hit, Hydrated, Proposal, ScorePart};
 pub use namespace::Namespace;
 pub use node_type::{Node, NodeSpec, Outcome, ToolKind};
 pub use oplog::{HeldChunk, LogEntry, Operation};
+pub use run::{Event, EventKind, NewRun, NodePath, NodePhase, Question, Run, RunState, RunStatus};

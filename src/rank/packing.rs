@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::base::tokens::TokenCounter;
 use crate::base::{ChunkId, ContentHash, DocumentId, EmbedKey};
-use crate::model::{CONTEXT_MARK, Hit, Lines, Span};
+use crate::model::{CONTEXT_MARK, Hit, Lines, ScorePart, Span};
 
 /// In what form an item is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,6 +67,8 @@ pub enum Decision {
     OverBudget,
     /// Fitted alone, but the whole was over the budget.
     Trimmed,
+    /// The reader has it before it already.
+    Held,
 }
 
 impl Decision {
@@ -78,6 +80,7 @@ impl Decision {
             Self::Duplicate => "duplicate",
             Self::OverBudget => "over_budget",
             Self::Trimmed => "trimmed",
+            Self::Held => "held",
         }
     }
 }
@@ -93,6 +96,15 @@ pub struct Step {
     pub score: f32,
     /// Tokens it was counted with.
     pub tokens: usize,
+    /// The addends of its score.
+    pub parts: Vec<ScorePart>,
+}
+
+impl Step {
+    /// What became of `hit`.
+    pub fn of(hit: &Hit, decision: Decision, tokens: usize) -> Self {
+        Self { chunk: hit.found.chunk.id, decision, score: hit.score, tokens, parts: hit.parts.clone() }
+    }
 }
 
 /// A finished context.
@@ -150,7 +162,7 @@ fn choose(hits: &[Hit], budget: usize, counter: &dyn TokenCounter) -> (Vec<Choic
     let mut open: HashSet<DocumentId> = HashSet::new();
     for (index, hit) in hits.iter().enumerate() {
         let chunk = &hit.found.chunk;
-        let mut step = |decision, tokens| trace.push(Step { chunk: chunk.id, decision, score: hit.score, tokens });
+        let mut step = |decision, tokens| trace.push(Step::of(hit, decision, tokens));
         if !texts.insert(EmbedKey::of(&chunk.text)) {
             step(Decision::Duplicate, 0);
             continue;

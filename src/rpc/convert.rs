@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::proto;
-use crate::base::Timestamp;
 use crate::base::error::{Error, Result};
+use crate::base::{RunId, Timestamp};
 use crate::engine::catalog::WriteOutcome;
 use crate::flow::ingest::{Issues, Report};
 use crate::flow::recall::{FilterRequest, Missing};
@@ -24,6 +24,12 @@ pub fn duration(duration: Duration) -> prost_types::Duration {
         seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         nanos: duration.subsec_nanos() as i32,
     }
+}
+
+/// # Errors
+/// Invalid for anything but a UUID.
+pub fn run_id(text: &str) -> Result<RunId> {
+    RunId::parse(text).ok_or_else(|| Error::invalid("run", format!("{text:.60?} is not the id of a run (a UUID)")))
 }
 
 /// # Errors
@@ -143,6 +149,11 @@ pub fn context(pack: Pack, tokenizer: String, budget_tokens: u32) -> proto::Gath
         decision: step.decision.as_str().to_owned(),
         score: step.score,
         tokens: step.tokens as u32,
+        parts: step
+            .parts
+            .iter()
+            .map(|part| proto::ScorePart { name: part.name.to_owned(), value: part.value })
+            .collect(),
     });
     proto::GatherContextResponse {
         tokens: pack.tokens as u32,

@@ -1,20 +1,18 @@
 //! `hivemem.v1.Graph`.
 
-use tonic::{Request, Response, Status};
+use tonic::Request;
 
-use super::idempotency::Identity;
+use super::calls::Reply;
 use super::proto::{self, Direction, graph_server};
-use super::status::status;
-use super::{Context, convert, detached};
+use super::{Context, convert};
 use crate::base::Lsn;
 use crate::base::error::{Error, Result};
 use crate::engine::graph::Toward;
+use crate::flow::access::Grant;
 use crate::flow::recall::Missing;
 use crate::flow::relate::walk::{self, Found};
 use crate::flow::relate::{Edge, Node, link, tree};
 use crate::model::{EdgeKind, NodeKind};
-
-type Reply<T> = std::result::Result<Response<T>, Status>;
 
 /// The service.
 #[derive(Debug)]
@@ -107,9 +105,7 @@ fn edges(found: Vec<Edge>) -> Vec<proto::GraphEdge> {
 #[tonic::async_trait]
 impl graph_server::Graph for Service {
     async fn tree(&self, request: Request<proto::TreeRequest>) -> Reply<proto::TreeResponse> {
-        let reply = async {
-            let (metadata, _, asked) = request.into_parts();
-            let grant = self.context.grant(&metadata, &asked.namespace)?;
+        let work = |grant: Grant, asked: proto::TreeRequest| async move {
             let (depth, limit) = (or(asked.depth, 2), or(asked.limit, 500));
             let tree = tree::tree(&self.context.engines, &grant, asked.path, depth, limit).await?;
             let entry = |entry: tree::Entry| proto::TreeEntry {
@@ -127,13 +123,11 @@ impl graph_server::Graph for Service {
                 completeness: Some(self.completeness(tree.applied).await?),
             })
         };
-        reply.await.map(Response::new).map_err(|error: Error| status(&error))
+        self.context.answer(request, work).await
     }
 
     async fn outline(&self, request: Request<proto::OutlineRequest>) -> Reply<proto::OutlineResponse> {
-        let reply = async {
-            let (metadata, _, asked) = request.into_parts();
-            let grant = self.context.grant(&metadata, &asked.namespace)?;
+        let work = |grant: Grant, asked: proto::OutlineRequest| async move {
             let outline = tree::outline(&self.context.engines, &grant, asked.node).await?;
             let entry = |(depth, found)| proto::OutlineEntry { depth, node: Some(node(found)) };
             Ok(proto::OutlineResponse {
@@ -143,13 +137,11 @@ impl graph_server::Graph for Service {
                 completeness: Some(self.completeness(outline.applied).await?),
             })
         };
-        reply.await.map(Response::new).map_err(|error: Error| status(&error))
+        self.context.answer(request, work).await
     }
 
     async fn neighbors(&self, request: Request<proto::NeighborsRequest>) -> Reply<proto::NeighborsResponse> {
-        let reply = async {
-            let (metadata, _, asked) = request.into_parts();
-            let grant = self.context.grant(&metadata, &asked.namespace)?;
+        let work = |grant: Grant, asked: proto::NeighborsRequest| async move {
             let around = walk::Around {
                 toward: match Direction::try_from(asked.direction) {
                     Ok(Direction::Out) => Some(Toward::Out),
@@ -175,13 +167,11 @@ impl graph_server::Graph for Service {
                 completeness: Some(self.completeness(found.applied).await?),
             })
         };
-        reply.await.map(Response::new).map_err(|error: Error| status(&error))
+        self.context.answer(request, work).await
     }
 
     async fn path(&self, request: Request<proto::PathRequest>) -> Reply<proto::PathResponse> {
-        let reply = async {
-            let (metadata, _, asked) = request.into_parts();
-            let grant = self.context.grant(&metadata, &asked.namespace)?;
+        let work = |grant: Grant, asked: proto::PathRequest| async move {
             let kinds = edge_kinds(&asked.kinds)?;
             let depth = or(asked.depth, 6);
             let found = walk::path(&self.context.engines, &grant, asked.from, asked.to, depth, kinds).await?;
@@ -193,13 +183,11 @@ impl graph_server::Graph for Service {
                 completeness: Some(self.completeness(found.applied).await?),
             })
         };
-        reply.await.map(Response::new).map_err(|error: Error| status(&error))
+        self.context.answer(request, work).await
     }
 
     async fn related(&self, request: Request<proto::RelatedRequest>) -> Reply<proto::RelatedResponse> {
-        let reply = async {
-            let (metadata, _, asked) = request.into_parts();
-            let grant = self.context.grant(&metadata, &asked.namespace)?;
+        let work = |grant: Grant, asked: proto::RelatedRequest| async move {
             let kinds = node_kinds(&asked.kinds)?;
             let limit = or(asked.limit, 20);
             let found = walk::related(&self.context.engines, &grant, asked.nodes, limit, kinds).await?;
@@ -210,15 +198,11 @@ impl graph_server::Graph for Service {
                 completeness: Some(self.completeness(found.applied).await?),
             })
         };
-        reply.await.map(Response::new).map_err(|error: Error| status(&error))
+        self.context.answer(request, work).await
     }
 
     async fn link(&self, request: Request<proto::LinkRequest>) -> Reply<proto::LinkResponse> {
-        let (metadata, _, asked) = request.into_parts();
-        let context = self.context.clone();
-        let reply = detached(async move {
-            let grant = context.grant(&metadata, &asked.namespace)?;
-            let identity = Identity::new("Link", &asked.idempotency_key, &asked)?;
+        let work = |context: Context, grant: Grant, asked: proto::LinkRequest| async move {
             let kind = one_kind(&asked.kind)?;
             let wanted = link::Link {
                 kind,
@@ -230,37 +214,25 @@ impl graph_server::Graph for Service {
                 node: asked.node,
                 ttl: asked.ttl.as_ref().map(convert::from_duration).transpose()?,
             };
-            let work = async {
-                let (made, created, lsn) = link::link(&context.engines, &context.projector, &grant, wanted).await?;
-                Ok(proto::LinkResponse { edge: Some(edge(made)), created, lsn: lsn.0 })
-            };
-            context.replies.once(&context.engines, &grant, &identity, work).await
-        });
-        reply.await.map(Response::new).map_err(|error| status(&error))
+            let (made, created, lsn) = link::link(&context.engines, &context.projector, &grant, wanted).await?;
+            Ok(proto::LinkResponse { edge: Some(edge(made)), created, lsn: lsn.0 })
+        };
+        self.context.change(request, work).await
     }
 
     async fn unlink(&self, request: Request<proto::UnlinkRequest>) -> Reply<proto::UnlinkResponse> {
-        let (metadata, _, asked) = request.into_parts();
-        let context = self.context.clone();
-        let reply = detached(async move {
-            let grant = context.grant(&metadata, &asked.namespace)?;
-            let identity = Identity::new("Unlink", &asked.idempotency_key, &asked)?;
+        let work = |context: Context, grant: Grant, asked: proto::UnlinkRequest| async move {
             let kind = one_kind(&asked.kind)?;
             let ends = (!asked.from.is_empty() && !asked.to.is_empty()).then_some((asked.from, asked.to));
-            let work = async {
-                let (removed, lsn) =
-                    link::unlink(&context.engines, &context.projector, &grant, asked.origin, ends, kind).await?;
-                Ok(proto::UnlinkResponse { removed, lsn: lsn.0 })
-            };
-            context.replies.once(&context.engines, &grant, &identity, work).await
-        });
-        reply.await.map(Response::new).map_err(|error| status(&error))
+            let (removed, lsn) =
+                link::unlink(&context.engines, &context.projector, &grant, asked.origin, ends, kind).await?;
+            Ok(proto::UnlinkResponse { removed, lsn: lsn.0 })
+        };
+        self.context.change(request, work).await
     }
 
     async fn resolve(&self, request: Request<proto::ResolveRequest>) -> Reply<proto::ResolveResponse> {
-        let reply = async {
-            let (metadata, _, asked) = request.into_parts();
-            let grant = self.context.grant(&metadata, &asked.namespace)?;
+        let work = |grant: Grant, asked: proto::ResolveRequest| async move {
             let found = walk::resolve(&self.context.engines, &grant, asked.name, or(asked.limit, 10)).await?;
             Ok(proto::ResolveResponse {
                 nodes: nodes(found.nodes),
@@ -268,6 +240,6 @@ impl graph_server::Graph for Service {
                 completeness: Some(self.completeness(found.applied).await?),
             })
         };
-        reply.await.map(Response::new).map_err(|error: Error| status(&error))
+        self.context.answer(request, work).await
     }
 }

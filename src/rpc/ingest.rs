@@ -8,10 +8,11 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::calls::Reply;
 use super::idempotency::Identity;
 use super::proto::{self, forget_request::Selector as WireSelector, ingest_progress, ingest_server::Ingest};
 use super::status::status;
-use super::{Context, convert, detached};
+use super::{Context, convert};
 use crate::base::error::{Error, Kind};
 use crate::base::limits::PUT_BATCH_DOCUMENTS_MAX;
 use crate::base::{DocumentId, Result};
@@ -36,7 +37,7 @@ impl Service {
     }
 }
 
-type Reply = std::result::Result<proto::IngestProgress, Status>;
+type Progressed = std::result::Result<proto::IngestProgress, Status>;
 
 /// What a long call ends with: its report, and what comes after it if a source is followed.
 type Done = (Report, Option<broadcast::Receiver<News>>);
@@ -47,11 +48,11 @@ fn stream<F>(
     grant: Grant,
     identity: Identity,
     work: impl FnOnce(Context, Grant, ProgressSink) -> F + Send + 'static,
-) -> Response<ReceiverStream<Reply>>
+) -> Response<ReceiverStream<Progressed>>
 where
     F: Future<Output = Result<Done>> + Send + 'static,
 {
-    let (replies, receiver) = mpsc::channel::<Reply>(64);
+    let (replies, receiver) = mpsc::channel::<Progressed>(64);
     tokio::spawn(async move {
         let began = Instant::now();
         let (sink, mut progress) = mpsc::channel(64);
@@ -87,7 +88,7 @@ where
 }
 
 /// Passes news of a followed source on until the following ends or the caller goes away.
-async fn pass_on(mut news: broadcast::Receiver<News>, replies: &mpsc::Sender<Reply>) {
+async fn pass_on(mut news: broadcast::Receiver<News>, replies: &mpsc::Sender<Progressed>) {
     loop {
         let message = tokio::select! {
             () = replies.closed() => return,
@@ -236,8 +237,8 @@ fn wanted(selector: Option<WireSelector>) -> Result<forget::Request> {
 
 #[tonic::async_trait]
 impl Ingest for Service {
-    type IngestSourceStream = ReceiverStream<Reply>;
-    type PutDocumentsStream = ReceiverStream<Reply>;
+    type IngestSourceStream = ReceiverStream<Progressed>;
+    type PutDocumentsStream = ReceiverStream<Progressed>;
 
     async fn ingest_source(
         &self,
@@ -284,15 +285,8 @@ impl Ingest for Service {
         }))
     }
 
-    async fn remember(
-        &self,
-        request: Request<proto::RememberRequest>,
-    ) -> std::result::Result<Response<proto::RememberResponse>, Status> {
-        let (metadata, _, request) = request.into_parts();
-        let context = self.context.clone();
-        let reply = detached(async move {
-            let grant = context.grant(&metadata, &request.namespace)?;
-            let identity = Identity::new("Remember", &request.idempotency_key, &request)?;
+    async fn remember(&self, request: Request<proto::RememberRequest>) -> Reply<proto::RememberResponse> {
+        let work = |context: Context, grant: Grant, request: proto::RememberRequest| async move {
             let memory = Memory {
                 text: request.text,
                 title: Some(request.title).filter(|title| !title.is_empty()),
@@ -304,48 +298,35 @@ impl Ingest for Service {
                 trust: request.trust,
                 ttl: request.ttl.as_ref().map(convert::from_duration).transpose()?,
             };
-            let work = async {
-                let remembered = memory::remember(&context.engines, &context.projector, &grant, memory).await?;
-                Ok(proto::RememberResponse {
-                    uri: remembered.uri,
-                    document_id: remembered.document.to_string(),
-                    created: remembered.created,
-                    lsn: remembered.lsn.0,
-                    repeats: remembered.repeats.unwrap_or_default(),
-                    echoes: remembered.echoes,
-                })
-            };
-            context.replies.once(&context.engines, &grant, &identity, work).await
-        });
-        reply.await.map(Response::new).map_err(|error| status(&error))
+            let remembered = memory::remember(&context.engines, &context.projector, &grant, memory).await?;
+            Ok(proto::RememberResponse {
+                uri: remembered.uri,
+                document_id: remembered.document.to_string(),
+                created: remembered.created,
+                lsn: remembered.lsn.0,
+                repeats: remembered.repeats.unwrap_or_default(),
+                echoes: remembered.echoes,
+            })
+        };
+        self.context.change(request, work).await
     }
 
-    async fn forget(
-        &self,
-        request: Request<proto::ForgetRequest>,
-    ) -> std::result::Result<Response<proto::ForgetResponse>, Status> {
-        let (metadata, _, request) = request.into_parts();
-        let context = self.context.clone();
-        let reply = detached(async move {
-            let grant = context.grant(&metadata, &request.namespace)?;
-            let identity = Identity::new("Forget", &request.idempotency_key, &request)?;
+    async fn forget(&self, request: Request<proto::ForgetRequest>) -> Reply<proto::ForgetResponse> {
+        let work = |context: Context, grant: Grant, request: proto::ForgetRequest| async move {
             let wanted = wanted(request.selector)?;
-            let work = async {
-                if let forget::Request::Source(source) = &wanted {
-                    // First, or the next change would bring back what is forgotten.
-                    context.watching.end(&grant, source).await?;
-                }
-                let forgotten = forget::forget(&context.engines, &context.projector, &grant, wanted).await?;
-                Ok(proto::ForgetResponse {
-                    removed: forgotten.uris.len() as u64,
-                    uris: forgotten.uris.into_iter().take(1_000).collect(),
-                    lsn: forgotten.lsn.0,
-                    pending: forgotten.pending.into_iter().map(str::to_owned).collect(),
-                })
-            };
-            context.replies.once(&context.engines, &grant, &identity, work).await
-        });
-        reply.await.map(Response::new).map_err(|error| status(&error))
+            if let forget::Request::Source(source) = &wanted {
+                // First, or the next change would bring back what is forgotten.
+                context.watching.end(&grant, source).await?;
+            }
+            let forgotten = forget::forget(&context.engines, &context.projector, &grant, wanted).await?;
+            Ok(proto::ForgetResponse {
+                removed: forgotten.uris.len() as u64,
+                uris: forgotten.uris.into_iter().take(1_000).collect(),
+                lsn: forgotten.lsn.0,
+                pending: forgotten.pending.into_iter().map(str::to_owned).collect(),
+            })
+        };
+        self.context.change(request, work).await
     }
 }
 
@@ -364,6 +345,7 @@ mod tests {
         Service::new(Context {
             watching,
             routing: crate::flow::route::Routing::new(rig.engines.clone()),
+            runs: crate::flow::runs::Runs::new(rig.engines.clone(), Default::default()),
             engines: rig.engines.clone(),
             projector: Arc::clone(&rig.projector),
             access: Default::default(),

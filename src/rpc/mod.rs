@@ -11,9 +11,11 @@ use crate::flow::Engines;
 use crate::flow::access::{Access, Grant};
 use crate::flow::apply::Projector;
 use crate::flow::route::Routing;
+use crate::flow::runs::Runs;
 use crate::flow::watch::Watching;
 
 mod admin;
+mod calls;
 mod care;
 mod convert;
 mod graph;
@@ -22,6 +24,7 @@ mod ingest;
 mod retrieval;
 mod router;
 mod status;
+mod swarm;
 
 pub use hivemem_client::proto;
 pub use idempotency::Replies;
@@ -35,6 +38,8 @@ pub struct Context {
     pub projector: Arc<Projector>,
     /// Who chooses tools.
     pub routing: Arc<Routing>,
+    /// The runs of swarms.
+    pub runs: Arc<Runs>,
     /// The sources that are followed.
     pub watching: Arc<Watching>,
     /// Who may do what.
@@ -74,6 +79,7 @@ pub async fn routes(context: Context) -> Result<tonic::service::Routes> {
     use proto::ingest_server::IngestServer;
     use proto::retrieval_server::RetrievalServer;
     use proto::router_server::RouterServer;
+    use proto::swarm_server::SwarmServer;
 
     use crate::base::limits::MESSAGE_BYTES_MAX;
 
@@ -82,6 +88,7 @@ pub async fn routes(context: Context) -> Result<tonic::service::Routes> {
     reporter.set_serving::<RetrievalServer<retrieval::Service>>().await;
     reporter.set_serving::<GraphServer<graph::Service>>().await;
     reporter.set_serving::<RouterServer<router::Service>>().await;
+    reporter.set_serving::<SwarmServer<swarm::Service>>().await;
     reporter.set_serving::<AdminServer<admin::Service>>().await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
@@ -107,6 +114,11 @@ pub async fn routes(context: Context) -> Result<tonic::service::Routes> {
         )
         .add_service(
             RouterServer::new(router::Service::new(context.clone()))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX),
+        )
+        .add_service(
+            SwarmServer::new(swarm::Service::new(context.clone()))
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
         )

@@ -6,10 +6,12 @@ use tonic::{Request, Response, Status};
 use super::proto::{self, SearchMode, retrieval_server::Retrieval};
 use super::status::status;
 use super::{Context, convert};
+use crate::base::RunId;
 use crate::base::error::{Error, Kind};
 use crate::base::limits::{CONTEXT_TOKENS_DEFAULT, REQUEST_DEADLINE_DEFAULT, SEARCH_K_DEFAULT};
 use crate::flow::context;
 use crate::flow::recall::{self, Mode};
+use crate::model::{Citation, NodePath};
 
 /// The service.
 #[derive(Debug)]
@@ -32,6 +34,18 @@ fn mode(value: i32) -> Result<Mode, Error> {
         Ok(SearchMode::Graph) => Ok(Mode::Graph),
         Err(_) => Err(Error::invalid("mode", format!("mode {value} is not known: use hybrid, dense or lexical"))),
     }
+}
+
+/// The run and the node in it that a context is for.
+fn run_and_node(run: &str, node: &str) -> Result<Option<(RunId, Option<NodePath>)>, Error> {
+    if run.is_empty() && !node.is_empty() {
+        return Err(Error::invalid("run", format!("node {node:.40?} is given without its run: name the run too")));
+    }
+    if run.is_empty() {
+        return Ok(None);
+    }
+    let node = if node.is_empty() { None } else { Some(NodePath::parse(node)?) };
+    Ok(Some((convert::run_id(run)?, node)))
 }
 
 /// Gives up after the default deadline where the caller set none; one that it set is kept by the transport.
@@ -95,6 +109,8 @@ impl Retrieval for Service {
                 filter: convert::filter(request.filter),
                 require_fresh: request.require_fresh,
                 map: request.map,
+                run: run_and_node(&request.run, &request.node)?,
+                held: request.held.iter().map(|citation| Citation::parse(citation)).collect::<Result<_, Error>>()?,
             };
             let work = context::gather(&self.context.engines, &self.context.projector, &grant, &wanted);
             let gathered = in_time(&metadata, work).await?;

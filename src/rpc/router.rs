@@ -1,7 +1,8 @@
 //! `hivemem.v1.Router`.
 
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Request, Streaming};
 
+use super::calls::{Reply, reply};
 use super::idempotency::Identity;
 use super::proto::{self, router_server::Router};
 use super::status::status;
@@ -30,12 +31,6 @@ impl Service {
     pub fn new(context: Context) -> Self {
         Self { context }
     }
-}
-
-type Reply<T> = std::result::Result<Response<T>, Status>;
-
-fn reply<T>(result: Result<T>) -> Reply<T> {
-    result.map(Response::new).map_err(|error| status(&error))
 }
 
 fn kinds(names: &[String]) -> Result<Vec<ToolKind>> {
@@ -182,40 +177,31 @@ impl Router for Service {
     }
 
     async fn import_nodes(&self, request: Request<proto::ImportNodesRequest>) -> Reply<proto::RegisterNodesResponse> {
-        let (metadata, _, request) = request.into_parts();
-        let context = self.context.clone();
-        let work = detached(async move {
-            let grant = context.grant(&metadata, &request.namespace)?;
-            let identity = Identity::new("ImportNodes", &request.idempotency_key, &request)?;
-            let work = async {
-                let (format, name, content) = (request.format, request.file_name, request.content);
-                let entries = context.engines.door.run(move || imports::read(&format, &name, &content)).await?;
-                let (mut report, mut entries) = (Report::default(), entries.into_iter().peekable());
-                while entries.peek().is_some() {
-                    let batch = entries.by_ref().take(NODE_BATCH_MAX).map(|entry| {
-                        entry.map(|mut spec| {
-                            if spec.folder.is_empty() {
-                                spec.folder.clone_from(&request.folder);
-                            }
-                            spec
-                        })
-                    });
-                    context.routing.register(&grant, batch.collect(), &mut report).await?;
-                }
-                if request.wait {
-                    context.routing.settled(&grant).await?;
-                }
-                Ok(registered(report))
-            };
-            context.replies.once(&context.engines, &grant, &identity, work).await
-        });
-        reply(work.await)
+        let work = |context: Context, grant: Grant, request: proto::ImportNodesRequest| async move {
+            let (format, name, content) = (request.format, request.file_name, request.content);
+            let entries = context.engines.door.run(move || imports::read(&format, &name, &content)).await?;
+            let (mut report, mut entries) = (Report::default(), entries.into_iter().peekable());
+            while entries.peek().is_some() {
+                let batch = entries.by_ref().take(NODE_BATCH_MAX).map(|entry| {
+                    entry.map(|mut spec| {
+                        if spec.folder.is_empty() {
+                            spec.folder.clone_from(&request.folder);
+                        }
+                        spec
+                    })
+                });
+                context.routing.register(&grant, batch.collect(), &mut report).await?;
+            }
+            if request.wait {
+                context.routing.settled(&grant).await?;
+            }
+            Ok(registered(report))
+        };
+        self.context.change(request, work).await
     }
 
     async fn list_nodes(&self, request: Request<proto::ListNodesRequest>) -> Reply<proto::ListNodesResponse> {
-        let (metadata, _, request) = request.into_parts();
-        let page = async {
-            let grant = self.context.grant(&metadata, &request.namespace)?;
+        let work = |grant: Grant, request: proto::ListNodesRequest| async move {
             let wanted = browse::Request {
                 folder: request.folder,
                 tags: request.tags,
@@ -223,29 +209,27 @@ impl Router for Service {
                 limit: if request.page_size == 0 { NODE_LIST_DEFAULT } else { request.page_size },
                 after: request.page_token,
             };
-            self.context.routing.list(&grant, &wanted).await
-        };
-        let page = page.await.map_err(|error: Error| status(&error))?;
-        let mut reply = proto::ListNodesResponse {
-            total: page.total,
-            next_page_token: page.next,
-            ..proto::ListNodesResponse::default()
-        };
-        for entry in page.entries {
-            match entry {
-                Listed::Folder(path, nodes) => reply.folders.push(proto::NodeFolder { path, nodes }),
-                Listed::Node(name, kind, summary) => {
-                    reply.nodes.push(proto::NodeSummary { name, kind: kind.as_str().to_owned(), summary });
+            let page = self.context.routing.list(&grant, &wanted).await?;
+            let mut reply = proto::ListNodesResponse {
+                total: page.total,
+                next_page_token: page.next,
+                ..proto::ListNodesResponse::default()
+            };
+            for entry in page.entries {
+                match entry {
+                    Listed::Folder(path, nodes) => reply.folders.push(proto::NodeFolder { path, nodes }),
+                    Listed::Node(name, kind, summary) => {
+                        reply.nodes.push(proto::NodeSummary { name, kind: kind.as_str().to_owned(), summary });
+                    }
                 }
             }
-        }
-        Ok(Response::new(reply))
+            Ok(reply)
+        };
+        self.context.answer(request, work).await
     }
 
     async fn get_node(&self, request: Request<proto::GetNodeRequest>) -> Reply<proto::GetNodeResponse> {
-        let (metadata, _, request) = request.into_parts();
-        let shown = async {
-            let grant = self.context.grant(&metadata, &request.namespace)?;
+        let work = |grant: Grant, request: proto::GetNodeRequest| async move {
             let shown = self.context.routing.show(&grant, &request.name).await?;
             let (id, current, examples) = match shown.node {
                 Some(held) => (held.id.to_string(), Some(node(held.spec)), held.examples),
@@ -258,70 +242,48 @@ impl Router for Service {
             });
             Ok(proto::GetNodeResponse { id, node: current, examples, versions: versions.collect() })
         };
-        reply(shown.await)
+        self.context.answer(request, work).await
     }
 
     async fn remove_nodes(&self, request: Request<proto::RemoveNodesRequest>) -> Reply<proto::RemoveNodesResponse> {
-        let (metadata, _, request) = request.into_parts();
-        let context = self.context.clone();
-        let work = detached(async move {
-            let grant = context.grant(&metadata, &request.namespace)?;
-            let identity = Identity::new("RemoveNodes", &request.idempotency_key, &request)?;
-            let work = async {
-                let removed = context.routing.remove(&grant, &request.names).await?;
-                Ok(proto::RemoveNodesResponse { removed })
-            };
-            context.replies.once(&context.engines, &grant, &identity, work).await
-        });
-        reply(work.await)
+        let work = |context: Context, grant: Grant, request: proto::RemoveNodesRequest| async move {
+            let removed = context.routing.remove(&grant, &request.names).await?;
+            Ok(proto::RemoveNodesResponse { removed })
+        };
+        self.context.change(request, work).await
     }
 
     async fn add_examples(&self, request: Request<proto::AddExamplesRequest>) -> Reply<proto::AddExamplesResponse> {
-        let (metadata, _, request) = request.into_parts();
-        let context = self.context.clone();
-        let work = detached(async move {
-            let grant = context.grant(&metadata, &request.namespace)?;
-            let identity = Identity::new("AddExamples", &request.idempotency_key, &request)?;
-            let work = async {
-                let added = context.routing.add_examples(&grant, &request.name, &request.examples).await?;
-                Ok(proto::AddExamplesResponse { added })
-            };
-            context.replies.once(&context.engines, &grant, &identity, work).await
-        });
-        reply(work.await)
+        let work = |context: Context, grant: Grant, request: proto::AddExamplesRequest| async move {
+            let added = context.routing.add_examples(&grant, &request.name, &request.examples).await?;
+            Ok(proto::AddExamplesResponse { added })
+        };
+        self.context.change(request, work).await
     }
 
     async fn route(&self, request: Request<proto::RouteRequest>) -> Reply<proto::RouteResponse> {
-        let (metadata, _, mut request) = request.into_parts();
-        let decision = async {
-            let grant = self.context.grant(&metadata, &request.namespace)?;
+        let work = |grant: Grant, mut request: proto::RouteRequest| async move {
             let goal = std::mem::take(&mut request.goal);
             let mut decisions = self.context.routing.route(&grant, wanted(request, vec![goal])?).await?;
             Ok(decided(decisions.pop().unwrap_or_default()))
         };
-        reply(decision.await)
+        self.context.answer(request, work).await
     }
 
     async fn route_batch(&self, request: Request<proto::RouteBatchRequest>) -> Reply<proto::RouteBatchResponse> {
-        let (metadata, _, request) = request.into_parts();
-        let decisions = async {
-            let common = request.common.unwrap_or_default();
-            let grant = self.context.grant(&metadata, &common.namespace)?;
-            let decisions = self.context.routing.route(&grant, wanted(common, request.goals)?).await?;
+        let work = |grant: Grant, request: proto::RouteBatchRequest| async move {
+            let wanted = wanted(request.common.unwrap_or_default(), request.goals)?;
+            let decisions = self.context.routing.route(&grant, wanted).await?;
             Ok(proto::RouteBatchResponse { decisions: decisions.into_iter().map(decided).collect() })
         };
-        reply(decisions.await)
+        self.context.answer(request, work).await
     }
 
     async fn record_outcome(
         &self,
         request: Request<proto::RecordOutcomeRequest>,
     ) -> Reply<proto::RecordOutcomeResponse> {
-        let (metadata, _, request) = request.into_parts();
-        let context = self.context.clone();
-        let work = detached(async move {
-            let grant = context.grant(&metadata, &request.namespace)?;
-            let identity = Identity::new("RecordOutcome", &request.idempotency_key, &request)?;
+        let work = |context: Context, grant: Grant, request: proto::RecordOutcomeRequest| async move {
             let told = Told {
                 goal: request.goal,
                 chosen: request.chosen,
@@ -329,22 +291,17 @@ impl Router for Service {
                 cost: request.cost,
                 correction: request.correction,
             };
-            let work = async {
-                context.routing.record(&grant, &told).await?;
-                Ok(proto::RecordOutcomeResponse {})
-            };
-            context.replies.once(&context.engines, &grant, &identity, work).await
-        });
-        reply(work.await)
+            context.routing.record(&grant, &told).await?;
+            Ok(proto::RecordOutcomeResponse {})
+        };
+        self.context.change(request, work).await
     }
 
     async fn report_routing(
         &self,
         request: Request<proto::ReportRoutingRequest>,
     ) -> Reply<proto::ReportRoutingResponse> {
-        let (metadata, _, request) = request.into_parts();
-        let report = async {
-            let grant = self.context.grant(&metadata, &request.namespace)?;
+        let work = |grant: Grant, _: proto::ReportRoutingRequest| async move {
             let report = self.context.routing.report(&grant, REPORTED_MAX).await?;
             let confused = report.confused.into_iter().map(|pair| proto::ConfusedNodes {
                 right: pair.right,
@@ -365,6 +322,6 @@ impl Router for Service {
                 records: records.collect(),
             })
         };
-        reply(report.await)
+        self.context.answer(request, work).await
     }
 }

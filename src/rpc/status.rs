@@ -12,6 +12,7 @@ pub fn status(error: &Error) -> Status {
         Kind::Limit => Code::OutOfRange,
         Kind::NotFound => Code::NotFound,
         Kind::Conflict => Code::AlreadyExists,
+        Kind::Lease => Code::Aborted,
         Kind::Denied => Code::Unauthenticated,
         Kind::Precondition => Code::FailedPrecondition,
         Kind::Unavailable => Code::Unavailable,

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -16,6 +17,10 @@ use crate::engine::parse::ChunkSizes;
 use crate::engine::parse::formats::apart::Reader;
 use crate::flow::gate::{Gate, Question};
 use crate::flow::put::InputDocument;
+use crate::flow::runs::Retention;
+
+/// Longest time that ended runs are kept, if not for ever: a hundred years.
+const RETENTION_DAYS_MAX: u32 = 36_500;
 
 /// The default file.
 pub const DEFAULT: &str = include_str!("../../config/default.toml");
@@ -29,6 +34,7 @@ struct Raw {
     embedder: RawEmbedder,
     chunks: RawChunks,
     ingest: RawIngest,
+    runs: RawRuns,
     log: RawLog,
 }
 
@@ -59,6 +65,13 @@ struct RawIngest {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct RawRuns {
+    compact_after_days: u32,
+    remove_after_days: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RawLog {
     filter: String,
 }
@@ -82,6 +95,8 @@ pub struct Config {
     pub roots: Vec<PathBuf>,
     /// Where documents are read that may be hostile.
     pub reader: Reader,
+    /// How long ended runs are kept.
+    pub retention: Retention,
     /// Filter of the log.
     pub log_filter: String,
 }
@@ -137,6 +152,7 @@ impl Config {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let or_cores = |wanted: usize, most: usize| if wanted == 0 { cores.min(most) } else { wanted };
         let gate = gate(&raw.embedder)?;
+        let retention = retention(&raw.runs)?;
         Ok(Self {
             gate,
             listen: raw.listen,
@@ -156,9 +172,26 @@ impl Config {
             chunks: ChunkSizes { tokens_max: raw.chunks.tokens_max, header_tokens_max: raw.chunks.header_tokens_max },
             roots: raw.ingest.roots,
             reader: Reader::Here,
+            retention,
             log_filter: raw.log.filter,
         })
     }
+}
+
+/// How long ended runs are kept; 0 days: for ever.
+fn retention(raw: &RawRuns) -> Result<Retention> {
+    let days = |key: &str, days: u32| match days {
+        0 => Ok(None),
+        1..=RETENTION_DAYS_MAX => Ok(Some(Duration::from_secs(u64::from(days) * 86_400))),
+        _ => {
+            let message = format!("bad configuration: runs.{key} is {days}, it must be 0 to {RETENTION_DAYS_MAX}");
+            Err(Error::new(Kind::Precondition, message))
+        }
+    };
+    Ok(Retention {
+        compact_after: days("compact_after_days", raw.compact_after_days)?,
+        remove_after: days("remove_after_days", raw.remove_after_days)?,
+    })
 }
 
 fn non_empty(text: &str) -> Option<&str> {
@@ -282,6 +315,16 @@ mod tests {
     }
 
     #[test]
+    fn ended_runs_are_kept_for_as_long_as_the_file_says() {
+        let days = |days: u64| Some(Duration::from_secs(days * 86_400));
+        let retention = Config::parse("", &environment()).unwrap().retention;
+        assert_eq!(retention, Retention { compact_after: days(7), remove_after: days(90) });
+        let text = "[runs]\ncompact_after_days = 1\nremove_after_days = 0\n";
+        let retention = Config::parse(text, &environment()).unwrap().retention;
+        assert_eq!(retention, Retention { compact_after: days(1), remove_after: None });
+    }
+
+    #[test]
     fn a_gate_is_read_at_the_start_and_what_is_wrong_with_it_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
@@ -316,6 +359,8 @@ mod tests {
             ("[embedder]\ngate_loss_max = 1.5", "embedder.gate_loss_max"),
             ("[embedder]\ngate_loss_max = nan", "embedder.gate_loss_max"),
             ("[chunks]\ntokens_max = \"many\"", "tokens_max"),
+            ("[runs]\nremove_after_days = 40000", "runs.remove_after_days"),
+            ("[runs]\ncompact_after_days = -1", "compact_after_days"),
             ("listen = ", "listen"),
             ("[ingest]\nroots = [\"/no/such/folder\"]", "/no/such/folder"),
         ] {

@@ -13,7 +13,7 @@ use crate::base::clock::SystemClock;
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::files::{self, DirLock};
 use crate::engine::catalog::sqlite::SqliteCatalog;
-use crate::engine::catalog::{Catalog, Registry};
+use crate::engine::catalog::{Catalog, Registry, Runs as RunStore};
 use crate::engine::embed::Embedder;
 use crate::engine::embed::local::{LocalEmbedder, LocalOptions, ModelSource};
 use crate::engine::lexical::LexicalIndex;
@@ -28,6 +28,7 @@ use crate::flow::backup::COPY_PREFIX;
 use crate::flow::gate::Gate;
 use crate::flow::rebuild::{self, Projection, Workshop};
 use crate::flow::route::Routing;
+use crate::flow::runs::Runs;
 use crate::flow::slot::Slot;
 use crate::flow::turns::Turns;
 use crate::flow::watch::{Pace, Watching};
@@ -78,6 +79,7 @@ impl Assembly {
         let engines = Engines {
             catalog: Arc::clone(&catalog) as Arc<dyn Catalog>,
             registry: Arc::clone(&catalog) as Arc<dyn Registry>,
+            runs: Arc::clone(&catalog) as Arc<dyn RunStore>,
             space: Arc::new(Slot::new(opened.space)),
             words: Arc::new(Slot::new(opened.words)),
             embedder,
@@ -107,8 +109,11 @@ impl Assembly {
         let pace = Pace::default();
         let watching = Watching::start(engines.clone(), Arc::clone(&projector), watcher, pace, lasting).await?;
         let routing = Routing::new(engines.clone());
+        let runs = Runs::new(engines.clone(), config.retention);
+        projector.keep(tokio::spawn(Arc::clone(&runs).sweep_forever()));
         let context = rpc::Context {
             routing,
+            runs,
             engines,
             projector,
             watching,
@@ -123,6 +128,7 @@ impl Assembly {
     pub fn stop(context: &rpc::Context) {
         context.watching.stop();
         context.routing.stop();
+        context.runs.stop();
         context.projector.stop();
     }
 

@@ -18,4 +18,5 @@ mod rebuild;
 mod routing;
 mod search;
 mod support;
+mod swarm;
 mod watch;

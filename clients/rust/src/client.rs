@@ -20,6 +20,7 @@ use crate::proto::graph_client::GraphClient;
 use crate::proto::ingest_client::IngestClient;
 use crate::proto::retrieval_client::RetrievalClient;
 use crate::proto::router_client::RouterClient;
+use crate::proto::swarm_client::SwarmClient;
 use crate::proto::{
     BackupRequest, CompactRequest, CompactResponse, CreateNamespaceRequest, ForgetRequest, ForgetResponse, FsckRequest,
     FsckResponse, GatherContextRequest, GatherContextResponse, IngestSourceRequest, InputDocument,
@@ -55,6 +56,7 @@ pub struct Client {
     retrieval: RetrievalClient<Transport>,
     pub(crate) graph: GraphClient<Transport>,
     pub(crate) router: RouterClient<Transport>,
+    pub(crate) swarm: SwarmClient<Transport>,
     admin: AdminClient<Transport>,
     namespace: Arc<str>,
     timeout: Duration,
@@ -116,6 +118,9 @@ impl Client {
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
             graph: GraphClient::new(transport.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX),
             router: RouterClient::new(transport.clone())
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX),
+            swarm: SwarmClient::new(transport.clone())
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
             admin: AdminClient::new(transport)

@@ -22,11 +22,13 @@ mod error;
 mod graph;
 mod progress;
 mod router;
+mod swarm_calls;
 
 pub use backup::BackupStream;
 pub use client::{Client, ClientOptions};
 pub use error::{ClientError, Detail, ErrorKind};
 pub use progress::ProgressStream;
+pub use swarm_calls::{RunWatch, StateStream};
 
 /// Largest message, both ways, in bytes; the server has the same limit.
 pub const MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;

@@ -15,6 +15,7 @@ mod edges;
 pub mod histories;
 mod records;
 pub mod registry;
+pub mod runs;
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000_000);
 const RECIPE: &str = "chunker 1";

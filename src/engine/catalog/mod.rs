@@ -22,10 +22,12 @@ pub mod audit;
 #[cfg(test)]
 mod conformance;
 pub mod registry;
+pub mod runs;
 pub mod sqlite;
 
 pub use audit::{Audit, CounterFault, Snapshot};
 pub use registry::Registry;
+pub use runs::Runs;
 
 /// What sync needs to know of a stored document.
 #[derive(Debug, Clone, PartialEq)]

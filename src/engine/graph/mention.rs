@@ -2,8 +2,9 @@
 
 use petgraph::stable_graph::NodeIndex;
 
+use super::choose::{Target, share};
 use super::names::NONE;
-use super::resolve::{MEMBER, SURE, Target, Trail, share};
+use super::resolve::{MEMBER, SURE, Trail};
 use super::scope::{Scope, Start};
 use super::{Graph, Held, Used};
 

@@ -16,6 +16,7 @@ use crate::base::{ChunkId, ContentHash, DocumentId, SourceId};
 use crate::model::{EdgeKind, Facts, Lines, NodeKind, Role, Span};
 
 mod address;
+mod choose;
 mod mention;
 mod names;
 mod overlay;

@@ -7,6 +7,9 @@ use super::{Graph, Held, Slot};
 /// File names that stand for the folder that they lie in.
 const STAND_FOR_FOLDER: [&str; 8] = ["mod", "__init__", "index", "lib", "main", "package-info", "README", "doc"];
 
+/// Files that a Rust crate begins with.
+const CRATE_FILES: [&str; 2] = ["lib.rs", "main.rs"];
+
 /// Folders that hold sources and are no part of a module's path.
 const SOURCE_FOLDERS: [&str; 4] = ["src", "lib", "source", "python"];
 
@@ -33,6 +36,22 @@ pub(super) fn stems(path: &str) -> impl Iterator<Item = &str> {
     [module, Some(file)].into_iter().flatten()
 }
 
+/// The names, as [`stems`] has them, of the files that a scope without parts may mean: `super`, `crate`, a dot.
+pub(super) fn meant_by_place(path: &str, start: Start) -> Vec<&str> {
+    match start {
+        Start::Above(above) => {
+            let folders = path.rsplit('/').skip(1);
+            let mut names: Vec<&str> = folders.take(above + 1).collect();
+            if names.len() <= above {
+                names.extend(STAND_FOR_FOLDER);
+            }
+            names
+        }
+        Start::Root => CRATE_FILES.to_vec(),
+        Start::Free | Start::Own | Start::Base => Vec::new(),
+    }
+}
+
 impl Graph {
     /// The files that `parts`, said in `from`, may mean: nearest first, of equal distance by path. Empty if none or if
     /// nothing tells them apart.
@@ -45,6 +64,7 @@ impl Graph {
         };
         match scope.start {
             Start::Free | Start::Own | Start::Base => self.by_tail(from, &scope.parts, &[]),
+            Start::Root if scope.parts.is_empty() => self.crate_files(from),
             Start::Root => self.by_tail(from, &scope.parts, &crate_root(&from.path)),
             Start::Above(above) if self.names.text(from.language) == "rust" => {
                 let mut parts = module_parts(&from.path);
@@ -83,7 +103,27 @@ impl Graph {
         let roots = STAND_FOR_FOLDER.iter().filter_map(|stem| self.stems.get(&self.names.find(stem)?));
         let here =
             |slot: &Slot| self.held(*slot).is_some_and(|held| held.source == from.source && !held.path.contains('/'));
-        roots.flatten().copied().filter(here).collect()
+        let mut found: Vec<Slot> = roots.flatten().copied().filter(here).collect();
+        self.sort_by_nearness(from, &mut found);
+        found
+    }
+
+    /// The files that the crate of `from` begins with.
+    fn crate_files(&self, from: &Held) -> Vec<Slot> {
+        let root = crate_root(&from.path);
+        let begins = |path: &str| {
+            let mut parts: Vec<&str> = path.split('/').collect();
+            parts.pop();
+            if parts.last().is_some_and(|last| *last == "src") {
+                parts.pop();
+            }
+            parts == root
+        };
+        let named = CRATE_FILES.iter().filter_map(|file| self.stems.get(&self.names.find(file)?)).flatten().copied();
+        let here = |slot: &Slot| self.held(*slot).is_some_and(|held| held.source == from.source && begins(&held.path));
+        let mut found: Vec<Slot> = named.filter(here).collect();
+        self.sort_by_nearness(from, &mut found);
+        found
     }
 
     /// Files whose module path ends in `parts` and begins with `root`, those that match most of `parts` and lie nearest.

@@ -6,7 +6,7 @@ use petgraph::visit::EdgeRef;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::names::{NONE, NameId};
-use super::scope::Scope;
+use super::scope::{Scope, Start};
 use super::{Edge, Graph, GraphDocument, Held, NOWHERE, Node, STRUCTURE, Slot, Used, paths};
 use crate::base::{DocumentId, SourceId};
 use crate::model::{EdgeKind, NodeKind};
@@ -18,6 +18,14 @@ struct Touched {
     names: FxHashSet<NameId>,
     /// Documents whose references are all new.
     documents: Vec<Slot>,
+}
+
+/// What has to be looked at again.
+struct Concerned {
+    /// All references to these names.
+    names: FxHashSet<NameId>,
+    /// All references of these documents.
+    documents: FxHashSet<Slot>,
 }
 
 impl Graph {
@@ -237,6 +245,9 @@ impl Graph {
                 self.defined.entry(name).or_default().push(node);
             }
             if let Some(weight) = self.graph.node_weight_mut(node) {
+                if weight.owner != owner {
+                    touched.names.insert(name);
+                }
                 (weight.test, weight.owner) = (fact.test, owner);
                 weight.span = (clip(fact.span.start), clip(fact.span.end));
                 weight.lines = (fact.lines.first, fact.lines.last);
@@ -282,12 +293,7 @@ impl Graph {
             if reference.kind == EdgeKind::Imports {
                 held.imports.push((local, place));
             }
-            // What stands before a name decides what it means, too.
-            let scope = Scope::of(&reference.scope, self.names.text(held.language));
-            let parts: Vec<String> = scope.parts.into_iter().map(str::to_owned).collect();
-            let mut names: Vec<NameId> = parts.iter().map(|part| self.names.intern(part)).chain([name]).collect();
-            names.sort_unstable();
-            names.dedup();
+            let names = self.names_of(&held.path, held.language, from, scope, name);
             for name in names {
                 self.users.entry(name).or_default().push((slot, place));
             }
@@ -320,9 +326,14 @@ impl Graph {
             let used = self.held(*slot).map_or(0, |held| held.used.len());
             again.extend((0..used as u32).map(|place| (*slot, place)));
         }
-        for name in self.closure(touched) {
+        let concerned = self.closure(touched);
+        for name in concerned.names {
             let users = self.users.get(&name).map(Vec::as_slice).unwrap_or_default();
             again.extend(users.iter().filter(|(slot, _)| !fresh.contains(slot)).copied());
+        }
+        for slot in concerned.documents.into_iter().filter(|slot| !fresh.contains(slot)) {
+            let used = self.held(slot).map_or(0, |held| held.used.len());
+            again.extend((0..used as u32).map(|place| (slot, place)));
         }
         // The order decides nothing but the order of edges, which is kept the same all the same.
         again.sort_unstable();
@@ -341,30 +352,40 @@ impl Graph {
         }
     }
 
-    /// The names whose meaning may have changed: those touched, what imports of them are called where they are imported, and
-    /// types that inherit from them, whose members may be others now.
-    fn closure(&self, touched: &Touched) -> FxHashSet<NameId> {
-        let mut names = touched.names.clone();
-        let mut queue: Vec<NameId> = names.iter().copied().collect();
+    /// What may have changed its meaning: the names touched, what imports of them are called where they are imported, types that
+    /// inherit from them, whose members may be others now, and documents that import all of a module that may be another,
+    /// together with what others find in those.
+    fn closure(&self, touched: &Touched) -> Concerned {
+        let mut concerned = Concerned { names: touched.names.clone(), documents: FxHashSet::default() };
+        let all = self.names.find("*");
+        // What a document passes on as a whole is found again by the document's own names.
+        if let Some(all) = all {
+            concerned.names.remove(&all);
+        }
+        let mut queue: Vec<NameId> = concerned.names.iter().copied().collect();
         while let Some(name) = queue.pop() {
             for (slot, place) in self.users.get(&name).map(Vec::as_slice).unwrap_or_default() {
                 let Some(held) = self.held(*slot) else { continue };
                 let Some(used) = held.used.get(*place as usize) else { continue };
-                let further = match used.kind {
+                let mut further: Vec<NameId> = Vec::new();
+                match used.kind {
+                    EdgeKind::Imports if Some(used.name) == all => {
+                        concerned.documents.insert(*slot);
+                        further.extend(paths::stems(&held.path).filter_map(|stem| self.names.find(stem)));
+                    }
                     EdgeKind::Imports => {
-                        held.imports.iter().find(|(_, import)| import == place).map(|(local, _)| *local)
+                        let imported = held.imports.iter().find(|(_, import)| import == place);
+                        further.extend(imported.map(|(local, _)| *local));
                     }
                     EdgeKind::Inherits | EdgeKind::Implements => {
-                        self.graph.node_weight(used.from).map(|from| from.name)
+                        further.extend(self.graph.node_weight(used.from).map(|from| from.name));
                     }
-                    _ => None,
-                };
-                if let Some(further) = further.filter(|further| names.insert(*further)) {
-                    queue.push(further);
+                    _ => {}
                 }
+                queue.extend(further.into_iter().filter(|further| concerned.names.insert(*further)));
             }
         }
-        names
+        concerned
     }
 
     fn add(&mut self, node: Node) -> NodeIndex<u32> {
@@ -400,13 +421,36 @@ impl Graph {
         }
     }
 
+    /// The names by which a reference is found again when one of them changes: its own, those before it, which decide what it
+    /// means, too, and those of the files and types that it means by where it stands.
+    fn names_of(
+        &mut self,
+        path: &str,
+        language: NameId,
+        from: NodeIndex<u32>,
+        scope: NameId,
+        name: NameId,
+    ) -> Vec<NameId> {
+        let scope = Scope::of(self.names.text(scope), self.names.text(language));
+        let mut parts: Vec<String> = scope.parts.iter().map(|part| (*part).to_owned()).collect();
+        if parts.is_empty() {
+            parts.extend(paths::meant_by_place(path, scope.start).into_iter().map(str::to_owned));
+        }
+        let around = match scope.start {
+            Start::Own | Start::Base if scope.parts.is_empty() => self.types_around(from),
+            _ => Vec::new(),
+        };
+        let mut names: Vec<NameId> = parts.iter().map(|part| self.names.intern(part)).chain([name]).collect();
+        names.extend(around);
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     fn forget_references(&mut self, slot: Slot, held: &Held) {
-        let language = self.names.text(held.language).to_owned();
         let mut names: FxHashSet<NameId> = FxHashSet::default();
         for used in &held.used {
-            names.insert(used.name);
-            let scope = Scope::of(self.names.text(used.scope), &language);
-            names.extend(scope.parts.iter().filter_map(|part| self.names.find(part)));
+            names.extend(self.names_of(&held.path, held.language, used.from, used.scope, used.name));
         }
         for name in names {
             if let Some(users) = self.users.get_mut(&name) {

@@ -10,16 +10,15 @@ use petgraph::stable_graph::NodeIndex;
 use petgraph::visit::EdgeRef;
 use petgraph::{Direction, graph};
 
+use super::choose::{NAMESAKES_MAX, TARGETS_MAX, Target, share};
 use super::names::{NONE, NameId};
-use super::paths::{distance, same_family};
+use super::paths::same_family;
 use super::scope::{Scope, Start};
 use super::{Graph, Held, Slot, Used};
 use crate::model::{EdgeKind, NodeKind};
 
-/// Targets of one reference. Overloads and platform twins are a few; more is no knowledge.
-const TARGETS_MAX: usize = 4;
-/// Namesakes looked at for one reference when nothing but the name is known.
-const NAMESAKES_MAX: usize = 256;
+/// Namesakes looked at where the folder is known, which tells most of them apart.
+const NAMESAKES_OF_FOLDERS_MAX: usize = 4096;
 /// Re-exports and base classes followed one after the other.
 const DEPTH_MAX: u8 = 8;
 /// The same in all for one reference: modules that pass everything on to each other have more ways than anybody wants to go.
@@ -54,9 +53,6 @@ impl Trail<'_> {
     }
 }
 
-/// A definition with how sure it is that it is meant.
-pub(super) type Target = (NodeIndex<u32>, f32);
-
 impl Graph {
     /// What `used`, said in the document `slot`, means: surest first.
     pub(super) fn resolve(&self, slot: Slot, used: &Used) -> Vec<Target> {
@@ -64,7 +60,7 @@ impl Graph {
         let fuel = Cell::new(FUEL);
         let trail = Trail { depth: 0, fuel: &fuel };
         let mut found = match used.kind {
-            EdgeKind::Imports => self.import(held, used, trail),
+            EdgeKind::Imports => self.imports(held, used, trail),
             EdgeKind::Links => self.link(held, used),
             EdgeKind::ChangesWith => self.path(held, self.names.text(used.name)),
             EdgeKind::Mentions | EdgeKind::Tests | EdgeKind::About | EdgeKind::SameAs => {
@@ -145,7 +141,7 @@ impl Graph {
             let same = |node: &NodeIndex<u32>| self.held_of(*node).is_some_and(|other| folder(&other.path) == own);
             let package: Vec<NodeIndex<u32>> = candidates.iter().copied().filter(same).collect();
             if !package.is_empty() {
-                return share(package, PACKAGE);
+                return share(self.by_place(package), PACKAGE);
             }
         }
         self.nearest(held, candidates, NAME)
@@ -270,12 +266,32 @@ impl Graph {
         self.best(found)
     }
 
+    /// What an import leads to: what it brings, else the module that ought to have it.
+    fn imports(&self, held: &Held, used: &Used, trail: Trail<'_>) -> Vec<Target> {
+        let found = self.import(held, used, trail);
+        if !found.is_empty() {
+            return found;
+        }
+        // Most have variables and aliases that no definition was read off.
+        let scope = self.module_scope(held, used);
+        let module = self.modules(held, &scope).into_iter().next();
+        module.filter(|_| !scope.parts.is_empty()).map(|node| (node, MEMBER)).into_iter().collect()
+    }
+
     /// What an import brings: a definition of the module that its scope names, or a module.
     fn import(&self, held: &Held, used: &Used, trail: Trail<'_>) -> Vec<Target> {
         let Some(trail) = trail.deeper() else { return Vec::new() };
         let scope = self.module_scope(held, used);
         if self.names.text(used.name) == "*" {
-            return self.modules(held, &scope).into_iter().take(1).map(|node| (node, SURE)).collect();
+            let modules = self.modules(held, &scope);
+            let Some((last, before)) = scope.parts.split_last().filter(|_| modules.is_empty()) else {
+                return modules.into_iter().take(1).map(|node| (node, SURE)).collect();
+            };
+            // All of a type: the variants of an enum, static members.
+            let outer = Scope { start: scope.start, parts: before.to_vec() };
+            let owner = self.names.find(last);
+            let found = owner.map(|owner| self.by_path(held, &outer, owner, trail)).unwrap_or_default();
+            return found.into_iter().filter(|(node, _)| self.is_type(*node)).collect();
         }
         self.by_path(held, &scope, used.name, trail)
     }
@@ -337,6 +353,7 @@ impl Graph {
 
     fn inside_file(&self, file: NodeIndex<u32>, parts: &[&str], name: NameId, trail: Trail<'_>) -> Vec<Target> {
         let Some(home) = self.held_of(file) else { return Vec::new() };
+        let Some(trail) = trail.deeper() else { return Vec::new() };
         let owner = parts.last().and_then(|last| self.names.find(last));
         if !parts.is_empty() && owner.is_none() {
             return Vec::new();
@@ -348,11 +365,14 @@ impl Graph {
             (None, Some(_)) => false,
             (None, None) => around(node).is_none_or(|outer| outer.kind == NodeKind::Module),
         };
-        let found: Vec<NodeIndex<u32>> = home.defined(name).filter(stands).collect();
+        let mut found: Vec<NodeIndex<u32>> = home.defined(name).filter(stands).collect();
         if !found.is_empty() {
+            if self.names.text(home.language) == "python" {
+                // The last one is what the name means; those before it are overloads.
+                found.reverse();
+            }
             return share(found, 1.0);
         }
-        let Some(trail) = trail.deeper() else { return Vec::new() };
         match owner {
             None => {
                 let passed_on = self.imported(home, name, EdgeKind::Imports, trail);
@@ -372,52 +392,20 @@ impl Graph {
             let file = self.held_of(*node).map(|held| held.node);
             file.and_then(|file| self.parent(file)) == Some(folder) && !self.is_member(*node)
         };
-        share(all.iter().copied().take(NAMESAKES_MAX).filter(here).collect(), 1.0)
-    }
-
-    /// All that has the name, fits the use, and stands where it can be named; nothing if there are too many.
-    pub(super) fn candidates(
-        &self,
-        held: &Held,
-        used: &Used,
-        fits: impl Fn(NodeIndex<u32>) -> bool,
-    ) -> Vec<NodeIndex<u32>> {
-        let all = self.defined.get(&used.name).map(Vec::as_slice).unwrap_or_default();
-        if all.len() > NAMESAKES_MAX {
+        if all.len() > NAMESAKES_OF_FOLDERS_MAX {
             return Vec::new();
         }
-        let meant = |node: &NodeIndex<u32>| self.fits(*node, used.kind) && self.family(held, *node) && fits(*node);
-        all.iter().copied().filter(meant).collect()
-    }
-
-    /// Surest first, of equal ones by place, each once.
-    fn best(&self, mut found: Vec<Target>) -> Vec<Target> {
-        let place = |node: NodeIndex<u32>| {
-            let span = self.graph.node_weight(node).map(|own| own.span);
-            (self.held_of(node).map(|held| &*held.uri), span)
-        };
-        found.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| place(a.0).cmp(&place(b.0))));
-        let mut seen = std::collections::HashSet::new();
-        found.retain(|(node, _)| seen.insert(*node));
-        found
-    }
-
-    /// Those of the candidates that lie nearest, sharing `sure`; none if more than a few lie equally near.
-    pub(super) fn nearest(&self, held: &Held, candidates: Vec<NodeIndex<u32>>, sure: f32) -> Vec<Target> {
-        let far = |node: &NodeIndex<u32>| self.held_of(*node).map_or(usize::MAX, |other| distance(held, other));
-        let Some(least) = candidates.iter().map(far).min() else { return Vec::new() };
-        let near: Vec<NodeIndex<u32>> = candidates.iter().copied().filter(|node| far(node) == least).collect();
-        if near.len() > TARGETS_MAX {
-            return Vec::new();
-        }
-        // Others further off make it less sure.
-        let sure = sure / (candidates.len() as f32 / near.len() as f32).sqrt();
-        share(near, sure)
+        share(self.by_place(all.iter().copied().filter(here).collect()), 1.0)
     }
 
     /// The nodes around a place, innermost first, itself included.
     fn around(&self, node: NodeIndex<u32>) -> Vec<NodeIndex<u32>> {
         std::iter::successors(Some(node), |node| self.parent(*node)).take(64).collect()
+    }
+
+    /// The names of the types around a place, whose members `self` and its like may mean.
+    pub(super) fn types_around(&self, node: NodeIndex<u32>) -> Vec<NameId> {
+        self.around(node).into_iter().filter_map(|node| self.owner(node).or_else(|| self.type_name(node))).collect()
     }
 
     /// What a definition stands in; none for those right in their file.
@@ -455,12 +443,12 @@ impl Graph {
         self.graph.node_weight(node).is_some_and(|node| is_type_kind(node.kind))
     }
 
-    fn family(&self, held: &Held, node: NodeIndex<u32>) -> bool {
+    pub(super) fn family(&self, held: &Held, node: NodeIndex<u32>) -> bool {
         self.held_of(node).is_some_and(|other| same_family(self, held.language, other.language))
     }
 
     /// Whether a definition can be meant by a use of this kind.
-    fn fits(&self, node: NodeIndex<u32>, kind: EdgeKind) -> bool {
+    pub(super) fn fits(&self, node: NodeIndex<u32>, kind: EdgeKind) -> bool {
         let Some(node) = self.graph.node_weight(node) else { return false };
         match kind {
             EdgeKind::Inherits | EdgeKind::Implements => is_type_kind(node.kind),
@@ -498,10 +486,4 @@ impl Graph {
 /// Whether a node of this kind has members.
 pub(super) fn is_type_kind(kind: NodeKind) -> bool {
     matches!(kind, NodeKind::Type | NodeKind::Interface)
-}
-
-/// Equal candidates share one confidence.
-pub(super) fn share(nodes: Vec<NodeIndex<u32>>, sure: f32) -> Vec<Target> {
-    let each = sure / nodes.len().max(1) as f32;
-    nodes.into_iter().take(TARGETS_MAX).map(|node| (node, each)).collect()
 }

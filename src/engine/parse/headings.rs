@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use pulldown_cmark::{Event, HeadingLevel, MetadataBlockKind, Options, Parser, Tag, TagEnd};
 
+use super::facts::Marks;
 use super::layout::{Break, Heading, Layout};
 use super::lines;
 
@@ -31,7 +32,9 @@ pub fn markdown(text: &str) -> Layout {
     let mut depth = 0_usize;
     let mut heading: Option<Heading> = None;
     let mut in_metadata = false;
+    let mut marks = Marks::default();
     for (event, range) in Parser::new_ext(text, options).into_offset_iter() {
+        marks.see(&event, &range);
         match event {
             Event::Start(Tag::Heading { level, .. }) => {
                 heading = Some(Heading { at: range.start, level: number(level), title: String::new() });
@@ -73,6 +76,7 @@ pub fn markdown(text: &str) -> Layout {
             _ => {}
         }
     }
+    build.layout.marks = marks.finish();
     build.finish()
 }
 

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::facts::Mark;
 use super::names::collapsed;
 use super::syntax::Symbol;
 
@@ -65,6 +66,8 @@ pub struct Layout {
     pub headings: Vec<Heading>,
     /// Where pages begin, ascending, for what is cited by page.
     pub pages: Vec<usize>,
+    /// What may name something, for Markdown.
+    pub marks: Vec<Mark>,
     /// The document's title, if it has one.
     pub title: Option<String>,
 }

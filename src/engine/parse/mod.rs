@@ -233,11 +233,11 @@ fn facts_of(text: &str, media: &Media, layout: &Layout, tree: Option<&(Grammar, 
         }
         None => match (media.kind, media.media_type) {
             (DocumentKind::Data, _) => Facts::default(),
-            (DocumentKind::Markdown, "text/x-rst") => facts::of_prose(text, &layout.headings, Markup::Rst),
+            (DocumentKind::Markdown, "text/x-rst") => facts::of_prose(text, layout, Markup::Rst),
             (DocumentKind::Markdown, "text/asciidoc" | "text/org") | (DocumentKind::Text, _) => {
-                facts::of_prose(text, &layout.headings, Markup::Plain)
+                facts::of_prose(text, layout, Markup::Plain)
             }
-            _ => facts::of_prose(text, &layout.headings, Markup::Markdown),
+            _ => facts::of_prose(text, layout, Markup::Markdown),
         },
     }
 }

@@ -1,5 +1,5 @@
 //! What references of real packages are taken to mean, against what a compiler and a language server say: the whole way from
-//! source to edge. See `tests/graph/reference.jsonl` and `make graph-reference`; packages that are not at hand are left out.
+//! source to edge.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,30 +12,13 @@ use crate::engine::catalog::StatedDocument;
 use crate::engine::embed::Embedder;
 use crate::engine::embed::fake::FakeEmbedder;
 use crate::engine::graph::{Graph, NodeId, Toward};
+use crate::engine::parse::facts::packages_tests::{number, package, rows, sources, text};
 use crate::engine::parse::{ChunkSizes, media};
 use crate::flow::build;
 use crate::model::{EdgeKind, Namespace, Trust};
 
 /// Least share of calls, and of imports whose target is in the package, that have to lead there, in percent.
 const RATES_MIN: [(&str, usize); 2] = [("calls", 75), ("imports", 90)];
-
-fn text<'v>(row: &'v Value, key: &str) -> &'v str {
-    row[key].as_str().unwrap_or_default()
-}
-
-fn line(row: &Value, key: &str) -> u32 {
-    row[key].as_u64().unwrap_or_default() as u32
-}
-
-/// The folder with a package's sources, if it is there.
-fn sources(name: &str) -> Option<PathBuf> {
-    let fetched = std::env::var_os("HIVEMEM_REFERENCE_PACKAGES").map(|folder| PathBuf::from(folder).join(name));
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
-    let registries = home.and_then(|home| std::fs::read_dir(home.join("registry/src")).ok());
-    let unpacked = registries.into_iter().flatten().flatten().map(|registry| registry.path().join(name));
-    fetched.into_iter().chain(unpacked).find(|folder| folder.is_dir())
-}
 
 fn files(dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
@@ -96,21 +79,19 @@ fn leads_there(graph: &Graph, row: &Value, kind: EdgeKind) -> bool {
     from.iter().flat_map(|node| graph.edges_at(*node, Toward::Out, usize::MAX)).any(|edge| {
         let Some(target) = graph.view(edge.other) else { return false };
         let in_file = target.path == text(row, "to_file");
-        let at_line = target.lines.first <= line(row, "to_line") && line(row, "to_line") <= target.lines.last;
+        let at_line = target.lines.first <= number(row, "to_line") && number(row, "to_line") <= target.lines.last;
         // A call of a class is one of its constructor; an import of a module is one of its file.
         let named = target.name == name || target.name == text(row, "name") || target.lines.last == 0;
-        edge.kind == kind && edge.line <= line(row, "end") && in_file && (at_line || target.lines.last == 0) && named
+        edge.kind == kind && edge.line <= number(row, "end") && in_file && (at_line || target.lines.last == 0) && named
     })
 }
 
 #[test]
 fn names_in_real_packages_lead_where_their_compilers_say() {
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/graph/reference.jsonl");
-    let rows: Vec<Value> =
-        std::fs::read_to_string(fixture).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let rows = rows();
     let mut packages: BTreeMap<String, Vec<&Value>> = BTreeMap::new();
     for row in rows.iter().filter(|row| !text(row, "to_file").is_empty()) {
-        packages.entry(format!("{}-{}", text(row, "package"), text(row, "version"))).or_default().push(row);
+        packages.entry(package(row)).or_default().push(row);
     }
     for (name, rows) in packages {
         let Some(root) = sources(&name) else { continue };

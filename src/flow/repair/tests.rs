@@ -48,7 +48,8 @@ impl Bench {
         let embedder: Arc<dyn Embedder> = Arc::new(FakeEmbedder::new(DIMENSION));
         let engines = Engines {
             catalog: Arc::clone(&catalog) as Arc<dyn Catalog>,
-            registry: catalog,
+            registry: Arc::clone(&catalog) as Arc<dyn crate::engine::catalog::Registry>,
+            runs: catalog,
             space: Arc::new(Slot::new(Space {
                 generation: 1,
                 embedder: Arc::clone(&embedder),

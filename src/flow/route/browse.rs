@@ -1,12 +1,18 @@
-//! The catalogue as a tree: one level at a time, so that a listing has the same size whatever the catalogue holds.
+//! The catalogue as a tree: one level at a time, so that a listing has the same size whatever the catalogue holds. Where hundreds of
+//! nodes lie in one folder they are shown in groups, which are listed like folders.
 
 use std::collections::BTreeMap;
 
-use super::{Routing, decide};
+use super::grouping::GROUPED_FROM;
+use super::table::Table;
+use super::{Routing, Space, decide};
 use crate::base::error::{Error, Result};
 use crate::base::limits::NODE_LIST_MAX;
 use crate::flow::access::Grant;
 use crate::model::ToolKind;
+
+/// Begins the name of a group: of nodes that lie in one folder, more than are shown one by one.
+const GROUP: char = '~';
 
 /// What to list.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -67,36 +73,100 @@ impl Routing {
             ));
         }
         let space = self.space(grant).await?;
-        let table = space.read();
-        let folder = request.folder.trim_matches('/');
-        let (mut folders, mut nodes, mut total) = (BTreeMap::<String, u64>::new(), Vec::new(), 0);
-        for entry in table.entries().iter().filter(|entry| entry.live) {
+        let request = request.clone();
+        self.engines.door.run(move || page(&space, &request)).await
+    }
+}
+
+fn page(space: &Space, request: &Request) -> Result<Page> {
+    let table = space.read();
+    let (folder, group) = match request.folder.trim_matches('/').rsplit_once(GROUP) {
+        Some((folder, group)) => (folder.trim_end_matches('/'), Some(group)),
+        None => (request.folder.trim_matches('/'), None),
+    };
+    let level = Level::of(&table, folder, request);
+    let named = || format!("{:.80}", request.folder);
+    if level.total == 0 && !folder.is_empty() {
+        return Err(Error::not_found(format!("there is no folder {:?} with such nodes", named())));
+    }
+    let (mut folders, mut nodes, mut total) = (level.folders, level.fitting, level.total);
+    if level.nodes.len() >= GROUPED_FROM {
+        let grouping = space.grouping(&table, folder, &level.nodes);
+        let groups = grouping.names_of(&table, &nodes);
+        if let Some(group) = group {
+            nodes = nodes.iter().zip(groups).filter(|(_, own)| *own == group).map(|(entry, _)| *entry).collect();
+            (folders, total) = (BTreeMap::new(), nodes.len() as u64);
+        } else {
+            let before = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+            for own in groups {
+                *folders.entry(format!("{before}{GROUP}{own}")).or_default() += 1;
+            }
+            nodes.clear();
+        }
+    } else if group.is_some() {
+        total = 0;
+    }
+    if total == 0 && group.is_some() {
+        return Err(Error::not_found(format!("there is no group {:?} any more: list the folder above", named())));
+    }
+    Ok(cut(&table, folders, &nodes, total, request))
+}
+
+/// One page of a level.
+fn cut(table: &Table, folders: BTreeMap<String, u64>, nodes: &[u32], total: u64, request: &Request) -> Page {
+    let shown = |entry: &u32| {
+        let spec = &table.entries()[*entry as usize].node.spec;
+        Listed::Node(spec.name.clone(), spec.kind, decide::summary(&spec.description))
+    };
+    let mut nodes: Vec<Listed> = nodes.iter().map(shown).collect();
+    nodes.sort_by_key(Listed::key);
+    let all = folders.into_iter().map(|(path, count)| Listed::Folder(path, count)).chain(nodes);
+    let mut entries: Vec<Listed> = all
+        .filter(|listed| request.after.is_empty() || listed.key() > request.after)
+        .take(request.limit as usize + 1)
+        .collect();
+    let more = entries.len() > request.limit as usize;
+    entries.truncate(request.limit as usize);
+    let next = entries.last().filter(|_| more).map(Listed::key).unwrap_or_default();
+    Page { entries, total, next }
+}
+
+/// What is right in a folder and below it.
+#[derive(Debug, Default)]
+struct Level {
+    /// Folders with what fits below them.
+    folders: BTreeMap<String, u64>,
+    /// Everything right in it.
+    nodes: Vec<u32>,
+    /// What of that fits the request.
+    fitting: Vec<u32>,
+    /// What fits, in it and below.
+    total: u64,
+}
+
+impl Level {
+    fn of(table: &Table, folder: &str, request: &Request) -> Self {
+        let mut level = Self::default();
+        for (number, entry) in (0_u32..).zip(table.entries()).filter(|(_, entry)| entry.live) {
             let spec = &entry.node.spec;
+            let Some(below) = below(&spec.folder, folder) else { continue };
+            let first = below.split('/').next().filter(|first| !first.is_empty());
+            if first.is_none() {
+                level.nodes.push(number);
+            }
             let fits = (request.kinds.is_empty() || request.kinds.contains(&spec.kind))
                 && (request.tags.is_empty() || spec.tags.iter().any(|tag| request.tags.contains(tag)));
-            let Some(below) = below(&spec.folder, folder).filter(|_| fits) else { continue };
-            total += 1;
-            match below.split('/').next().filter(|first| !first.is_empty()) {
-                Some(first) => {
-                    let path = if folder.is_empty() { first.to_owned() } else { format!("{folder}/{first}") };
-                    *folders.entry(path).or_default() += 1;
-                }
-                None => nodes.push(Listed::Node(spec.name.clone(), spec.kind, decide::summary(&spec.description))),
+            if !fits {
+                continue;
+            }
+            level.total += 1;
+            match first {
+                Some(first) if folder.is_empty() => *level.folders.entry(first.to_owned()).or_default() += 1,
+                Some(first) => *level.folders.entry(format!("{folder}/{first}")).or_default() += 1,
+                None => level.fitting.push(number),
             }
         }
-        if total == 0 && !folder.is_empty() {
-            return Err(Error::not_found(format!("there is no folder {folder:.80?} with such nodes")));
-        }
-        nodes.sort_by_key(Listed::key);
-        let all = folders.into_iter().map(|(path, count)| Listed::Folder(path, count)).chain(nodes);
-        let mut entries: Vec<Listed> = all
-            .filter(|listed| request.after.is_empty() || listed.key() > request.after)
-            .take(request.limit as usize + 1)
-            .collect();
-        let more = entries.len() > request.limit as usize;
-        entries.truncate(request.limit as usize);
-        let next = entries.last().filter(|_| more).map(Listed::key).unwrap_or_default();
-        Ok(Page { entries, total, next })
+        level
     }
 }
 

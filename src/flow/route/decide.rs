@@ -1,6 +1,6 @@
 //! The decision for a goal: one route, several between which the evidence does not tell, or none.
 
-use super::table::{Asked, Ranking, Table};
+use super::table::{Asked, Ranking, TOGETHER, Table};
 use super::{Routing, URGENT_TEXTS_MAX, texts};
 use crate::base::error::{Error, Result};
 use crate::base::limits::{CONTEXT_TOKENS_MAX, QUERY_BYTES_MAX, ROUTE_BATCH_MAX, ROUTE_K_MAX};
@@ -196,9 +196,14 @@ impl Routing {
             .run(move || {
                 let table = space.read();
                 let allowed = allowed(&table, &request);
-                let decide = |(goal, (whole, parts)): (&String, (Asked, Vec<Asked>))| {
-                    let ranking = table.rank(&whole, &parts, &allowed);
-                    decision(&table, goal, &whole, &ranking, &request, counter.as_deref())
+                let decide = |goals: Vec<(&String, (Asked, Vec<Asked>))>| {
+                    let (goals, asked): (Vec<_>, Vec<_>) = goals.into_iter().unzip();
+                    let ranked = table.rank(&asked, &allowed);
+                    let all = goals.into_iter().zip(asked).zip(ranked);
+                    let one = |((goal, (whole, _)), ranking): ((&String, (Asked, _)), Ranking)| {
+                        decision(&table, goal, &whole, &ranking, &request, counter.as_deref())
+                    };
+                    all.map(one).collect::<Vec<_>>()
                 };
                 Ok(side_by_side(request.goals.iter().zip(asked).collect(), &decide))
             })
@@ -206,21 +211,28 @@ impl Routing {
     }
 }
 
-/// Does `work` on each of many things on all cores, in their order; on few where it is called.
-fn side_by_side<T: Send, R: Send>(things: Vec<T>, work: &(impl Fn(T) -> R + Sync)) -> Vec<R> {
+/// Does `work` on many things in groups, on all cores, in their order; on one where it is called.
+fn side_by_side<T: Send, R: Send>(things: Vec<T>, work: &(impl Fn(Vec<T>) -> Vec<R> + Sync)) -> Vec<R> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    if things.len() < 2 * cores || cores == 1 {
-        return things.into_iter().map(work).collect();
-    }
-    let share = things.len().div_ceil(cores);
+    let share = things.len().div_ceil(cores).max(1);
     let mut things = things.into_iter();
+    let in_groups = move |mine: Vec<T>| {
+        let mut mine = mine.into_iter();
+        let mut done = Vec::with_capacity(mine.len());
+        while mine.len() > 0 {
+            done.extend(work(mine.by_ref().take(TOGETHER).collect()));
+        }
+        done
+    };
+    if cores == 1 || things.len() == 1 {
+        return in_groups(things.collect());
+    }
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..cores)
-            .map(|_| {
-                let mine: Vec<T> = things.by_ref().take(share).collect();
-                scope.spawn(move || mine.into_iter().map(work).collect::<Vec<R>>())
-            })
-            .collect();
+        let mut threads = Vec::with_capacity(cores);
+        while things.len() > 0 {
+            let mine: Vec<T> = things.by_ref().take(share).collect();
+            threads.push(scope.spawn(move || in_groups(mine)));
+        }
         threads
             .into_iter()
             .flat_map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::table::{Asked, Item, OWN_TEXTS, Table};
+use super::table::{Asked, Item, OWN_TEXTS, TOGETHER, Table};
 use crate::base::NodeId;
 use crate::model::Node;
 use crate::rank::routing::calibration::{Calibration, Trial};
@@ -72,11 +72,12 @@ fn calibrate(dimension: usize, items: &[Item], go_on: &impl Fn() -> bool) -> (Ca
     table.fit(go_on);
     let allowed: Vec<u32> = (0..kept.len() as u32).collect();
     let (mut trials, mut confusions) = (Vec::new(), Confusions::new());
-    for (id, away, text, vector) in held_out.into_iter().step_by(every) {
-        if !go_on() {
-            break;
-        }
-        let ranking = table.rank(&Asked::new(text, vector), &[], &allowed);
+    let tried: Vec<_> = held_out.into_iter().step_by(every).collect();
+    let ranked = tried.chunks(TOGETHER).take_while(|_| go_on()).flat_map(|tried| {
+        let goals = tried.iter().map(|(_, _, text, vector)| (Asked::new(text, vector.clone()), Vec::new()));
+        table.rank(&goals.collect::<Vec<_>>(), &allowed)
+    });
+    for (&(id, away, text, _), ranking) in tried.iter().zip(ranked) {
         let Some(best) = ranking.scored.first() else { continue };
         let truth = ranking.scored.iter().find(|scored| table.find(id) == Some(scored.entry));
         let chosen = table.entries()[best.entry as usize].node.id;

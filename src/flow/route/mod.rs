@@ -3,7 +3,7 @@
 //! Node types are registered in the ground state (`register`); each namespace has a table of them in memory (`table`), read from
 //! there when it is first asked for. A goal is compared with all of them (`decide`), and what it taught comes back as an
 //! outcome (`learn`). In the background the table is fitted to its examples again and again (`fit`). `texts` says what of a node
-//! is compared, `browse` shows the catalogue as a tree, `imports` reads files of others.
+//! is compared, `browse` shows the catalogue as a tree, with groups (`grouping`) where a folder holds hundreds, `imports` reads files of others.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +27,7 @@ use texts::Texts;
 pub mod browse;
 pub mod decide;
 pub mod fit;
+mod grouping;
 pub mod imports;
 pub mod learn;
 pub mod register;
@@ -68,6 +69,8 @@ struct Space {
     /// Held while nodes change, so that the table follows the ground state in its order.
     turn: tokio::sync::Mutex<()>,
     fitting: AtomicBool,
+    /// How folders with many nodes were grouped when they were listed.
+    groupings: Mutex<HashMap<String, Arc<grouping::Grouping>>>,
     /// How long the last fit took.
     fit_took: Mutex<Duration>,
     /// Changes made, and changes learned from.
@@ -137,6 +140,7 @@ impl Routing {
             confusions: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             fitting: AtomicBool::new(false),
+            groupings: Mutex::default(),
             fit_took: Mutex::default(),
             changes: watch::Sender::new(0),
             learned: watch::Sender::new(0),

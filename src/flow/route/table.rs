@@ -24,6 +24,9 @@ const OWN_WEIGHTS: [f32; OWN_TEXTS] = [1.0, 1.0, 0.5];
 /// Candidates taken from each channel before they are scored together.
 const CANDIDATES: usize = 100;
 
+/// Goals that are best ranked together: enough for a matrix product, few enough that what they score fits a cache.
+pub const TOGETHER: usize = 16;
+
 /// Candidates whose examples say how much evidence there is.
 const EVIDENCE_OF: usize = 20;
 
@@ -165,6 +168,14 @@ impl Table {
         &self.entries
     }
 
+    /// What an entry is about: the mean of its own texts' vectors, of length 1.
+    pub fn meaning(&self, entry: u32) -> Vec<f32> {
+        let mut vector = self.meaning.get(entry as usize);
+        let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+        vector.iter_mut().for_each(|value| *value /= length);
+        vector
+    }
+
     /// The live entry of a node.
     pub fn find(&self, id: NodeId) -> Option<u32> {
         self.by_id.get(&id).copied()
@@ -264,15 +275,15 @@ impl Table {
         }
     }
 
-    fn channels(&self, asked: &Asked, allowed: &[u32]) -> Channels {
+    fn channels(&self, asked: &Asked, meaning: Vec<f32>, head: Vec<f32>, allowed: &[u32]) -> Channels {
         let all = allowed.len() == self.entries.len();
         let pick = |values: Vec<f32>| match all {
             true => values,
             false => allowed.iter().map(|entry| values[*entry as usize]).collect(),
         };
         Channels {
-            meaning: pick(self.meaning.dots(&asked.vector)),
-            head: pick(self.head.dots(&asked.vector)),
+            meaning: pick(meaning),
+            head: pick(head),
             words: pick(self.words.score(&asked.words)),
             examples: pick(self.examples.score(&asked.words)),
             grams: pick(self.grams.score(&asked.grams)),
@@ -280,13 +291,24 @@ impl Table {
         }
     }
 
-    /// Ranks the entries of `allowed` for a goal and its parts.
-    pub fn rank(&self, whole: &Asked, parts: &[Asked], allowed: &[u32]) -> Ranking {
+    /// Ranks the entries of `allowed` for each goal and its parts. The vectors of all of them are compared together.
+    pub fn rank(&self, goals: &[(Asked, Vec<Asked>)], allowed: &[u32]) -> Vec<Ranking> {
         if allowed.is_empty() {
-            return Ranking::default();
+            return vec![Ranking::default(); goals.len()];
         }
-        let said: Vec<Channels> =
-            std::iter::once(whole).chain(parts).map(|asked| self.channels(asked, allowed)).collect();
+        let asked = goals.iter().flat_map(|(whole, parts)| std::iter::once(whole).chain(parts));
+        let vectors: Vec<&[f32]> = asked.map(Asked::vector).collect();
+        let mut dense = self.meaning.dots(&vectors).into_iter().zip(self.head.dots(&vectors));
+        let ranked = goals.iter().map(|(whole, parts)| {
+            let said = std::iter::once(whole).chain(parts).zip(dense.by_ref());
+            let said = said.map(|(asked, (meaning, head))| self.channels(asked, meaning, head, allowed)).collect();
+            self.rank_one(whole, said, allowed)
+        });
+        ranked.collect()
+    }
+
+    /// Ranks by what the channels say of a goal and of each of its parts.
+    fn rank_one(&self, whole: &Asked, said: Vec<Channels>, allowed: &[u32]) -> Ranking {
         let mut candidates: Vec<u32> = said.iter().flat_map(|channels| channels.candidates(CANDIDATES)).collect();
         candidates.sort_unstable();
         candidates.dedup();

@@ -343,3 +343,69 @@ async fn a_listing_shows_one_level_in_pages_of_the_same_size() {
     assert_eq!(bench.routing.list(&bench.grant, &list("nowhere", 5, "")).await.unwrap_err().kind(), Kind::NotFound);
     assert_eq!(bench.routing.list(&bench.grant, &list("", 101, "")).await.unwrap_err().kind(), Kind::Limit);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_with_hundreds_of_nodes_is_shown_in_groups() {
+    let bench = Bench::new().await;
+    let what = ["book a flight to the coast", "read mail of the inbox", "paint a picture in oil"];
+    let made = |number: usize| NodeSpec {
+        folder: "flat".into(),
+        kind: if number.is_multiple_of(2) { ToolKind::Script } else { ToolKind::Function },
+        ..spec(&format!("tool{number:03}"), what[number % 3], &[])
+    };
+    for batch in (0..600).collect::<Vec<_>>().chunks(100) {
+        bench.register(batch.iter().map(|number| made(*number)).collect()).await;
+    }
+    let list = async |folder: &str, kinds: &[ToolKind], after: &str| {
+        let request = browse::Request {
+            folder: folder.into(),
+            limit: 100,
+            kinds: kinds.to_vec(),
+            after: after.into(),
+            ..browse::Request::default()
+        };
+        bench.routing.list(&bench.grant, &request).await
+    };
+    let folders = |page: &browse::Page| -> Vec<(String, u64)> {
+        page.entries
+            .iter()
+            .map(|listed| match listed {
+                Listed::Folder(path, count) => (path.clone(), *count),
+                Listed::Node(name, ..) => panic!("{name} is shown by itself"),
+            })
+            .collect()
+    };
+    let groups = folders(&list("flat", &[], "").await.unwrap());
+    assert_eq!(groups.iter().map(|(_, count)| count).sum::<u64>(), 600);
+    assert!(groups.len() >= 3 && groups.iter().all(|(path, _)| path.starts_with("flat/~")), "{groups:?}");
+    let scripts = folders(&list("flat", &[ToolKind::Script], "").await.unwrap());
+    assert_eq!(scripts.iter().map(|(_, count)| count).sum::<u64>(), 300);
+    let (mut seen, mut first) = (std::collections::BTreeSet::new(), String::new());
+    for (path, count) in &groups {
+        let (mut after, mut inside) = (String::new(), 0);
+        loop {
+            let page = list(path, &[], &after).await.unwrap();
+            assert_eq!(page.total, *count);
+            for listed in page.entries {
+                let Listed::Node(name, ..) = listed else { panic!("a folder in a group") };
+                first = if seen.is_empty() { path.clone() } else { first };
+                inside += 1;
+                assert!(seen.insert(name));
+            }
+            after = page.next;
+            if after.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(inside, *count);
+    }
+    bench.register(vec![made(600)]).await;
+    let after = folders(&list("flat", &[], "").await.unwrap());
+    assert_eq!(after.iter().map(|(_, count)| count).sum::<u64>(), 601, "a new one joins");
+    assert_eq!(
+        after.iter().map(|(path, _)| path).collect::<Vec<_>>(),
+        groups.iter().map(|(path, _)| path).collect::<Vec<_>>()
+    );
+    assert!(list(&first, &[], "").await.is_ok());
+    assert_eq!(list("flat/~nothing", &[], "").await.unwrap_err().kind(), Kind::NotFound);
+}

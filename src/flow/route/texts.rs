@@ -1,6 +1,6 @@
 //! Which texts a route has, how they are cut into terms, and how a goal falls into parts. Pure.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::LazyLock;
 
 use serde_json::Value;
@@ -130,6 +130,12 @@ fn arguments(schema: &str) -> String {
 /// Terms that say what a text is about, stop words left out.
 pub fn words(text: &str) -> Vec<u64> {
     analyzer::terms(text).iter().map(|term| hash(term)).filter(|term| !STOPS.contains(term)).collect()
+}
+
+/// The words that say what a text is about, as they are spelled but in lower case.
+pub fn plain_words(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() > 2 && !words(word).is_empty());
+    words.map(str::to_lowercase).collect()
 }
 
 /// Terms and pairs of them, with all the small words: how a text speaks.

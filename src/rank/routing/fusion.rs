@@ -53,11 +53,7 @@ struct Scale {
 
 impl Scale {
     fn of(values: &[f32]) -> Self {
-        let mut best = values.to_vec();
-        if best.len() > SCALED_BY {
-            best.select_nth_unstable_by(SCALED_BY - 1, |a, b| b.total_cmp(a));
-            best.truncate(SCALED_BY);
-        }
+        let best: Vec<f32> = top(values, SCALED_BY).into_iter().map(|(value, _)| value).collect();
         let count = best.len().max(1) as f32;
         let mean = best.iter().sum::<f32>() / count;
         let variance = best.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / count;
@@ -76,15 +72,33 @@ pub fn log_sum_exp(values: &[f32]) -> f32 {
     top + values.iter().filter(|value| top - **value < 20.0).map(|value| (value - top).exp()).sum::<f32>().ln()
 }
 
-/// Numbers of the best values, in no order; among equals the first.
-fn best(values: &[f32], count: usize) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..values.len() as u32).collect();
-    if order.len() > count {
-        let by = |a: &u32, b: &u32| values[*b as usize].total_cmp(&values[*a as usize]).then(a.cmp(b));
-        order.select_nth_unstable_by(count, by);
-        order.truncate(count);
+/// The best values with their numbers, in no order; among equals the first. One pass: what is worse than the worst of a full
+/// list is dropped at once.
+fn top(values: &[f32], count: usize) -> Vec<(f32, u32)> {
+    let by = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+    let mut kept: Vec<(f32, u32)> = Vec::with_capacity(2 * count.max(1));
+    let mut worst = None;
+    for (number, value) in (0_u32..).zip(values) {
+        if worst.is_some_and(|worst| *value <= worst) {
+            continue;
+        }
+        kept.push((*value, number));
+        if kept.len() == 2 * count.max(1) {
+            kept.select_nth_unstable_by(count, by);
+            kept.truncate(count);
+            worst = kept.iter().map(|(value, _)| *value).min_by(f32::total_cmp);
+        }
     }
-    order
+    if kept.len() > count {
+        kept.select_nth_unstable_by(count, by);
+        kept.truncate(count);
+    }
+    kept
+}
+
+/// Their numbers alone.
+fn best(values: &[f32], count: usize) -> Vec<u32> {
+    top(values, count).into_iter().map(|(_, number)| number).collect()
 }
 
 impl Channels {

@@ -229,15 +229,14 @@ impl Bayes {
         for texts in routes {
             let route = self.totals.len() as u32;
             let mut total = 0.0;
-            for terms in texts {
-                for (term, weight) in self.frequencies.weighed(terms) {
-                    total += weight;
-                    let list = self.lists.entry(term).or_default();
-                    match list.last_mut() {
-                        Some((last, held)) if *last == route => *held += weight,
-                        _ => list.push((route, weight)),
-                    }
-                }
+            let mut sums: Map<f32> = Map::default();
+            for (term, weight) in texts.into_iter().flat_map(|terms| self.frequencies.weighed(terms)) {
+                total += weight;
+                *sums.entry(term).or_default() += weight;
+            }
+            for (term, held) in sums {
+                // What scoring adds up; a logarithm for each meeting of a goal and a route is what would cost there.
+                self.lists.entry(term).or_default().push((route, (1.0 + held / SMOOTHING).ln()));
             }
             self.totals.push(total);
         }
@@ -257,7 +256,7 @@ impl Bayes {
             self.totals.iter().map(|total| known * (SMOOTHING.ln() - (total + vocabulary).max(1e-9).ln())).collect();
         for (term, weight) in query {
             for &(route, held) in self.lists.get(&term).into_iter().flatten() {
-                scores[route as usize] += weight * (1.0 + held / SMOOTHING).ln();
+                scores[route as usize] += weight * held;
             }
         }
         scores

@@ -32,6 +32,7 @@ mod names;
 mod recent;
 mod registry;
 mod remove;
+mod runs;
 mod vectors;
 mod write;
 

@@ -31,6 +31,28 @@ async fn the_registry_conforms() {
     conformance::registry::suite(&open(&dir.path().join("catalog.db")).await).await;
 }
 
+#[tokio::test]
+async fn runs_conform() {
+    conformance::runs::suite(&SqliteCatalog::in_memory().await.unwrap()).await;
+    let dir = tempfile::tempdir().unwrap();
+    conformance::runs::suite(&open(&dir.path().join("catalog.db")).await).await;
+}
+
+#[test]
+fn random_runs_match_their_fold() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let catalog = runtime.block_on(SqliteCatalog::in_memory()).unwrap();
+    let case = std::cell::Cell::new(0);
+    let config = Config { cases: 64, failure_persistence: None, ..Config::default() };
+    TestRunner::new(config)
+        .run(&conformance::runs::steps(), |steps| {
+            case.set(case.get() + 1);
+            runtime.block_on(conformance::runs::play(&catalog, case.get(), steps));
+            Ok(())
+        })
+        .unwrap();
+}
+
 #[test]
 fn random_histories_match_a_naive_model() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

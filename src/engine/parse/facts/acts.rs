@@ -7,16 +7,15 @@ use tree_sitter::Node;
 
 use super::super::grammar::{Class, Rules};
 use super::super::language::Grammar;
+use super::forms::Form;
 
 /// What the walk does with a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
     /// Looks inside.
     Walk,
-    /// Has nothing inside.
-    Token,
     /// Passes by: nothing in it is a name of anything.
-    Leaf,
+    Token,
     /// Reads the code spans in it.
     Comment,
     /// Reads an import.
@@ -50,7 +49,7 @@ pub enum Act {
 }
 
 use Act::{
-    Argument, Bind, Call, Comment, Extends, Implements, Import, Leaf, Macro, Mark, Name, Path, Tokens, Type, Types,
+    Argument, Bind, Call, Comment, Extends, Implements, Import, Macro, Mark, Name, Path, Token, Tokens, Type, Types,
     Variable,
 };
 
@@ -59,22 +58,22 @@ type Table = &'static [(&'static str, Act)];
 const RUST: Table = &[
     ("line_comment", Comment),
     ("block_comment", Comment),
-    ("string_literal", Leaf),
-    ("raw_string_literal", Leaf),
-    ("lifetime", Leaf),
-    ("visibility_modifier", Leaf),
+    ("string_literal", Token),
+    ("raw_string_literal", Token),
+    ("lifetime", Token),
+    ("visibility_modifier", Token),
     ("use_declaration", Import),
     ("extern_crate_declaration", Import),
     ("call_expression", Call),
     ("macro_invocation", Macro),
     ("token_tree", Tokens),
-    ("token_tree_pattern", Leaf),
+    ("token_tree_pattern", Token),
     ("type_identifier", Type),
     ("identifier", Name),
     ("scoped_identifier", Path),
     ("scoped_type_identifier", Path),
     ("attribute_item", Mark),
-    ("inner_attribute_item", Leaf),
+    ("inner_attribute_item", Token),
     ("let_declaration", Bind),
     ("let_condition", Bind),
     ("parameter", Bind),
@@ -91,7 +90,7 @@ const PYTHON: Table = &[
     ("comment", Comment),
     ("import_statement", Import),
     ("import_from_statement", Import),
-    ("future_import_statement", Leaf),
+    ("future_import_statement", Token),
     ("call", Call),
     ("attribute", Path),
     ("identifier", Name),
@@ -109,8 +108,8 @@ const PYTHON: Table = &[
 
 const JAVASCRIPT: Table = &[
     ("comment", Comment),
-    ("string", Leaf),
-    ("regex", Leaf),
+    ("string", Token),
+    ("regex", Token),
     ("import_statement", Import),
     ("export_statement", Import),
     ("call_expression", Call),
@@ -135,13 +134,13 @@ const JAVASCRIPT: Table = &[
     ("extends_type_clause", Extends),
     ("implements_clause", Implements),
     ("type_parameter", Variable),
-    ("import_alias", Leaf),
+    ("import_alias", Token),
 ];
 
 const GO: Table = &[
     ("comment", Comment),
-    ("interpreted_string_literal", Leaf),
-    ("raw_string_literal", Leaf),
+    ("interpreted_string_literal", Token),
+    ("raw_string_literal", Token),
     ("import_spec", Import),
     ("call_expression", Call),
     ("selector_expression", Path),
@@ -163,8 +162,8 @@ const GO: Table = &[
 const JAVA: Table = &[
     ("line_comment", Comment),
     ("block_comment", Comment),
-    ("string_literal", Leaf),
-    ("package_declaration", Leaf),
+    ("string_literal", Token),
+    ("package_declaration", Token),
     ("import_declaration", Import),
     ("method_invocation", Call),
     ("object_creation_expression", Call),
@@ -180,6 +179,7 @@ const JAVA: Table = &[
     ("enhanced_for_statement", Bind),
     ("resource", Bind),
     ("lambda_expression", Bind),
+    ("inferred_parameters", Bind),
     ("field_declaration", Bind),
     ("enum_constant", Argument),
     ("superclass", Extends),
@@ -190,9 +190,9 @@ const JAVA: Table = &[
 
 const C: Table = &[
     ("comment", Comment),
-    ("string_literal", Leaf),
-    ("preproc_arg", Leaf),
-    ("preproc_params", Leaf),
+    ("string_literal", Token),
+    ("preproc_arg", Token),
+    ("preproc_params", Token),
     ("preproc_include", Import),
     ("call_expression", Call),
     ("identifier", Name),
@@ -202,7 +202,7 @@ const C: Table = &[
     ("field_declaration", Bind),
     ("enumerator", Argument),
     // Only C++ has the rest.
-    ("raw_string_literal", Leaf),
+    ("raw_string_literal", Token),
     ("using_declaration", Import),
     ("namespace_alias_definition", Import),
     ("new_expression", Call),
@@ -318,6 +318,7 @@ const PARTS: [&str; 28] = [
 #[derive(Debug)]
 pub struct Acts {
     kinds: Vec<(Act, bool)>,
+    forms: Vec<Form>,
     parts: [Option<u16>; PARTS.len()],
 }
 
@@ -333,6 +334,11 @@ impl Acts {
     /// inside of an error is looked at.
     pub fn act(&self, kind: u16) -> (Act, bool) {
         self.kinds.get(kind as usize).copied().unwrap_or((Act::Walk, false))
+    }
+
+    /// What `node` looks like.
+    pub fn form(&self, node: Node<'_>) -> Form {
+        self.forms.get(node.kind_id() as usize).copied().unwrap_or(Form::Other)
     }
 
     /// The child of `node` that is its `part`.
@@ -360,7 +366,8 @@ impl Acts {
         };
         let kinds = u16::try_from(language.node_kind_count()).unwrap_or(u16::MAX);
         let part = |name| language.field_id_for_name(name).map(|id| id.get());
-        Self { kinds: (0..kinds).map(act).collect(), parts: PARTS.map(part) }
+        let form = |id| language.node_kind_for_id(id).map_or(Form::Other, Form::of);
+        Self { kinds: (0..kinds).map(act).collect(), forms: (0..kinds).map(form).collect(), parts: PARTS.map(part) }
     }
 }
 

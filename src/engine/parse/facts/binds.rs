@@ -4,6 +4,7 @@ use tree_sitter::Node;
 
 use super::super::language::Grammar;
 use super::acts::Part;
+use super::forms::Form;
 use super::locals::Binding;
 use super::types;
 use super::walk::{Members, Walk};
@@ -38,26 +39,29 @@ impl<'a> Walk<'a> {
 
     /// Reads a node that binds names; whether to look inside.
     pub fn bind(&mut self, node: Node<'_>) -> bool {
-        match node.kind() {
-            "field_declaration" | "public_field_definition" | "field_definition" => self.bind_field(node),
-            "closure_parameters" | "inferred_parameters" | "lambda_parameters" | "parameters" | "formal_parameters" => {
+        match self.acts.form(node) {
+            Form::Field => self.bind_field(node),
+            Form::Parameters => {
                 self.bind_parameters(node);
             }
-            "assignment" | "assignment_expression" => self.bind_assignment(node),
-            "variable_declarator" if self.required(node) => {}
-            "arrow_function" | "catch_clause" => {
+            Form::Assignment => self.bind_assignment(node),
+            Form::VariableDeclarator if self.required(node) => {}
+            Form::ArrowFunction | Form::CatchClause => {
                 self.bind_pattern(self.acts.part(node, Part::Parameter), Of::default())
             }
-            "lambda_expression" => self.bind_lambda(node),
-            "as_pattern" => {
+            Form::LambdaExpression => self.bind_lambda(node),
+            Form::AsPattern => {
                 let of = self.of_value(node.named_child(0));
                 self.bind_pattern(self.acts.part(node, Part::Alias), of);
             }
-            "short_var_declaration" => {
+            Form::ShortVarDeclaration => {
                 let of = self.of_value(self.acts.part(node, Part::Right));
                 self.bind_pattern(self.acts.part(node, Part::Left), of);
             }
-            "declaration" | "parameter_declaration" | "optional_parameter_declaration" | "for_range_loop"
+            Form::Declaration
+            | Form::ParameterDeclaration
+            | Form::OptionalParameterDeclaration
+            | Form::ForRangeLoop
                 if matches!(self.grammar, Grammar::C | Grammar::Cpp) =>
             {
                 self.bind_declarator(node);
@@ -70,7 +74,7 @@ impl<'a> Walk<'a> {
     /// A name or pattern with a type or a value beside it.
     fn bind_typed(&mut self, node: Node<'_>) {
         let part = |part| self.acts.part(node, part);
-        let value = part(Part::Value).filter(|_| !matches!(node.kind(), "match_arm" | "for_expression"));
+        let value = part(Part::Value).filter(|_| !matches!(self.acts.form(node), Form::MatchArm | Form::ForExpression));
         // Java and C keep the value in the declarator.
         let inner = part(Part::Declarator);
         let value = value.or_else(|| inner.and_then(|inner| self.acts.part(inner, Part::Value)));
@@ -97,25 +101,26 @@ impl<'a> Walk<'a> {
         for parameter in list.named_children(&mut list.walk()).take(PATTERN_NODES_MAX) {
             let name = || self.acts.part(parameter, Part::Name).or_else(|| self.acts.part(parameter, Part::Pattern));
             let of = self.annotated(parameter);
-            match parameter.kind() {
+            match self.acts.form(parameter) {
                 // Rust's are met by themselves.
-                "parameter" => {}
-                "identifier" => {
+                Form::Parameter => {}
+                Form::Identifier => {
                     let name = self.name_of(parameter);
                     let own = first && matches!(name, "self" | "cls") && self.grammar == Grammar::Python;
                     let owner = Some(self.scope().owner).filter(|owner| own && !owner.is_empty());
                     self.bind_name(name, owner.into());
                 }
-                "typed_parameter" => self.bind_pattern(parameter.named_child(0), of.into()),
-                "required_parameter" | "optional_parameter" => {
+                Form::TypedParameter => self.bind_pattern(parameter.named_child(0), of.into()),
+                Form::RequiredParameter | Form::OptionalParameter => {
                     self.bind_pattern(name(), of.into());
-                    let property = parameter.named_child(0).filter(|child| child.kind() == "accessibility_modifier");
+                    let property =
+                        parameter.named_child(0).filter(|child| self.acts.form(*child) == Form::AccessibilityModifier);
                     if let (Some(_), Some(name), Some(of)) = (property, name(), of) {
                         let (owner, name) = (self.scope().owner, self.name_of(name));
                         self.locals.set_field(owner, name, of);
                     }
                 }
-                "default_parameter" | "typed_default_parameter" => self.bind_pattern(name(), of.into()),
+                Form::DefaultParameter | Form::TypedDefaultParameter => self.bind_pattern(name(), of.into()),
                 _ => self.bind_pattern(Some(parameter), Of::default()),
             }
             first = false;
@@ -124,7 +129,7 @@ impl<'a> Walk<'a> {
 
     fn bind_lambda(&mut self, node: Node<'_>) {
         if let Some(parameters) =
-            self.acts.part(node, Part::Parameters).filter(|list| list.kind() != "formal_parameters")
+            self.acts.part(node, Part::Parameters).filter(|list| self.acts.form(*list) != Form::Parameters)
         {
             self.bind_pattern(Some(parameters), Of::default());
         }
@@ -133,16 +138,21 @@ impl<'a> Walk<'a> {
     /// Binds the names in a pattern; the type is that of the only one.
     fn bind_pattern(&mut self, pattern: Option<Node<'_>>, of: Of<'a>) {
         let Some(pattern) = pattern else { return };
-        if matches!(pattern.kind(), "identifier" | "type_identifier") {
+        if matches!(self.acts.form(pattern), Form::Identifier | Form::TypeIdentifier) {
             return self.bind_name(self.name_of(pattern), of);
         }
         let transparent = matches!(
-            pattern.kind(),
-            "mut_pattern" | "ref_pattern" | "as_pattern_target" | "expression_list" | "match_pattern" | "rest_pattern"
+            self.acts.form(pattern),
+            Form::MutPattern
+                | Form::RefPattern
+                | Form::AsPatternTarget
+                | Form::ExpressionList
+                | Form::MatchPattern
+                | Form::RestPattern
         );
         let alone = transparent && pattern.named_child_count() == 1;
         // Of several results the first is what was asked for: `conn, err := …`.
-        let first = pattern.kind() == "expression_list";
+        let first = self.acts.form(pattern) == Form::ExpressionList;
         let mut of = if alone || first { of } else { Of::default() };
         let mut cursor = pattern.walk();
         let mut more = cursor.goto_first_child();
@@ -153,8 +163,8 @@ impl<'a> Walk<'a> {
             }
             let node = cursor.node();
             if matches!(
-                node.kind(),
-                "identifier" | "shorthand_field_identifier" | "shorthand_property_identifier_pattern"
+                self.acts.form(node),
+                Form::Identifier | Form::ShorthandFieldIdentifier | Form::ShorthandPropertyIdentifierPattern
             ) {
                 let name = self.name_of(node);
                 // A name in capitals in a pattern is compared with, not bound.
@@ -163,8 +173,12 @@ impl<'a> Walk<'a> {
                 }
             }
             let value = matches!(
-                node.kind(),
-                "attribute" | "subscript" | "member_expression" | "selector_expression" | "field_expression"
+                self.acts.form(node),
+                Form::Attribute
+                    | Form::Subscript
+                    | Form::MemberExpression
+                    | Form::SelectorExpression
+                    | Form::FieldExpression
             );
             if !value && cursor.goto_first_child() {
                 depth += 1;
@@ -200,8 +214,8 @@ impl<'a> Walk<'a> {
             Some(of) => Some(of).into(),
             None => self.of_value(self.acts.part(node, Part::Right)),
         };
-        match left.kind() {
-            "attribute" | "member_expression" => {
+        match self.acts.form(left) {
+            Form::Attribute | Form::MemberExpression => {
                 let on = self.acts.part(left, Part::Object).map(|on| self.name_of(on));
                 let name = self.acts.part(left, Part::Attribute).or_else(|| self.acts.part(left, Part::Property));
                 let owner = self.scope().owner;
@@ -231,7 +245,7 @@ impl<'a> Walk<'a> {
         let owner = self.scope().owner;
         match name {
             Some(name) => {
-                if matches!(name.kind(), "identifier") {
+                if matches!(self.acts.form(name), Form::Identifier) {
                     self.pass_over(name.byte_range());
                 }
                 self.locals.set_field(owner, self.name_of(name), of);
@@ -252,10 +266,10 @@ impl<'a> Walk<'a> {
         let mut value = None;
         for _ in 0..DECLARATOR_DEPTH_MAX {
             let Some(declarator) = at else { return };
-            match declarator.kind() {
-                "identifier" => break,
+            match self.acts.form(declarator) {
+                Form::Identifier => break,
                 // A prototype binds nothing.
-                "function_declarator" | "qualified_identifier" => return,
+                Form::FunctionDeclarator | Form::QualifiedIdentifier => return,
                 _ => {
                     value = value.or(self.acts.part(declarator, Part::Value));
                     at = self.acts.part(declarator, Part::Declarator).or_else(|| declarator.named_child(0));
@@ -266,7 +280,7 @@ impl<'a> Walk<'a> {
             Some(of) => Some(of).into(),
             None => self.of_value(value),
         };
-        let Some(name) = at.filter(|at| at.kind() == "identifier") else { return };
+        let Some(name) = at.filter(|at| self.acts.form(*at) == Form::Identifier) else { return };
         self.bind_name(self.name_of(name), of);
     }
 }

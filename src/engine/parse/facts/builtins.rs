@@ -34,15 +34,17 @@ pub fn is_common_method(grammar: Grammar, name: &str) -> bool {
     BUILT_IN[grammar as usize].1.contains(name)
 }
 
-/// What the standard prelude brings, the primitive types, and attributes of the compiler.
+/// What the standard prelude brings, the primitive types, attributes of the compiler, and words that are no names at all.
 const RUST: &str = "\
     AsMut AsRef Box Clone Copy Debug Default Drop Eq Err Extend Fn FnMut FnOnce From FromIterator Hash Into \
     IntoIterator Iterator None Ok Option Ord PartialEq PartialOrd Result Self Send Sized Some String Sync ToOwned \
-    ToString TryFrom TryInto Unpin Vec allow assert assert_eq assert_ne bool cfg cfg_attr char cold concat dbg \
-    debug_assert debug_assert_eq debug_assert_ne deny deprecated derive doc drop env eprint eprintln expect f32 \
-    f64 file format i128 i16 i32 i64 i8 ignore include_bytes include_str inline isize line macro_export matches \
-    must_use non_exhaustive panic path print println proc_macro repr should_panic str stringify test todo \
-    track_caller u128 u16 u32 u64 u8 unimplemented unreachable usize vec warn write writeln \
+    ToString TryFrom TryInto Unpin Vec allow as assert assert_eq assert_ne async await bool break cfg cfg_attr \
+    char cold concat const continue dbg debug_assert debug_assert_eq debug_assert_ne deny deprecated derive doc \
+    drop dyn else enum env eprint eprintln expect extern f32 f64 false file fn for format i128 i16 i32 i64 i8 if \
+    ignore impl in include_bytes include_str inline isize let line loop macro_export match matches mod move \
+    must_use mut non_exhaustive panic path print println proc_macro pub ref repr return should_panic static str \
+    stringify struct test todo track_caller trait true type u128 u16 u32 u64 u8 unimplemented union unreachable \
+    unsafe use usize vec warn where while write writeln yield \
 ";
 
 const RUST_METHODS: &str = "\

@@ -7,10 +7,12 @@ use tree_sitter::Node;
 use super::super::language::Grammar;
 use super::acts::Part;
 use super::builtins::is_common_method;
+use super::forms::Form;
 use super::locals::Binding;
+use super::tokens::path_before;
 use super::types;
 use super::values::Receiver;
-use super::walk::{Later, Walk, path_before};
+use super::walk::{Later, Walk};
 use crate::model::EdgeKind;
 
 /// Names in a path that is read at once; a longer one is looked into piece by piece.
@@ -37,9 +39,11 @@ impl<'a> Walk<'a> {
         match self.grammar {
             Grammar::Java => self.java_call(node),
             _ => {
-                let made = self.acts.part(node, Part::Constructor).or_else(|| self.acts.part(node, Part::Type));
-                if let Some(made) = made {
-                    self.construct(made);
+                if self.acts.form(node) == Form::NewExpression {
+                    let made = self.acts.part(node, Part::Constructor).or_else(|| self.acts.part(node, Part::Type));
+                    if let Some(made) = made {
+                        self.construct(made);
+                    }
                 } else if let Some(function) = self.acts.part(node, Part::Function) {
                     if function.byte_range() == self.marked {
                         return true;
@@ -62,7 +66,7 @@ impl<'a> Walk<'a> {
                 if scope.is_empty() && self.is_ignored(callee.name) {
                     return;
                 }
-                if !scope.is_empty() || function.kind() != "identifier" {
+                if !scope.is_empty() || self.acts.form(function) != Form::Identifier {
                     self.pass_over(function.byte_range());
                 }
                 let outer = types::split(scope).1;
@@ -131,27 +135,27 @@ impl<'a> Walk<'a> {
     fn callee(&mut self, function: Node<'_>) -> Option<Callee<'a>> {
         let mut at = function;
         for _ in 0..PATH_PARTS_MAX {
-            let inner = match at.kind() {
-                "generic_function" => self.acts.part(at, Part::Function),
-                "template_function" => self.acts.part(at, Part::Name),
-                "parenthesized_expression" | "non_null_expression" | "await_expression" => at.named_child(0),
+            let inner = match self.acts.form(at) {
+                Form::GenericFunction => self.acts.part(at, Part::Function),
+                Form::TemplateFunction => self.acts.part(at, Part::Name),
+                Form::Inner => at.named_child(0),
                 _ => break,
             };
             at = inner?;
         }
-        let (on, name) = match at.kind() {
-            "identifier" => {
+        let (on, name) = match self.acts.form(at) {
+            Form::Identifier => {
                 let name = self.name_of(at);
                 return Some(Callee { scope: Scoped::Plain(""), name, at: at.start_byte() });
             }
-            "scoped_identifier" | "qualified_identifier" => return self.path_callee(at),
-            "field_expression" => {
+            Form::ScopedIdentifier | Form::QualifiedIdentifier => return self.path_callee(at),
+            Form::FieldExpression => {
                 let on = self.acts.part(at, Part::Value).or_else(|| self.acts.part(at, Part::Argument));
                 (on?, self.acts.part(at, Part::Field)?)
             }
-            "attribute" => (self.acts.part(at, Part::Object)?, self.acts.part(at, Part::Attribute)?),
-            "member_expression" => (self.acts.part(at, Part::Object)?, self.acts.part(at, Part::Property)?),
-            "selector_expression" => (self.acts.part(at, Part::Operand)?, self.acts.part(at, Part::Field)?),
+            Form::Attribute => (self.acts.part(at, Part::Object)?, self.acts.part(at, Part::Attribute)?),
+            Form::MemberExpression => (self.acts.part(at, Part::Object)?, self.acts.part(at, Part::Property)?),
+            Form::SelectorExpression => (self.acts.part(at, Part::Operand)?, self.acts.part(at, Part::Field)?),
             _ => return None,
         };
         let receiver = self.receiver(on);
@@ -174,8 +178,8 @@ impl<'a> Walk<'a> {
     pub fn path_parts(&self, text: &'a str) -> Option<(&'a str, &'a str)> {
         let text =
             if text.ends_with('>') { text.split('<').next().unwrap_or(text).trim_end_matches(':') } else { text };
-        let at = text.rfind("::")?;
-        let (scope, name) = (&text[..at], text[at + 2..].trim());
+        let colon = text.rfind(':')?;
+        let (scope, name) = (text[..colon].strip_suffix(':')?, text[colon + 1..].trim());
         let scope = scope.strip_prefix('<').map_or(scope, |inner| inner.split(" as ").next().unwrap_or(inner));
         let open = scope.find('<').unwrap_or(scope.len());
         let scope = scope[..open].trim_end_matches(':').trim();
@@ -276,7 +280,7 @@ impl<'a> Walk<'a> {
         for child in derived.named_children(&mut derived.walk()).take(MARKS_MAX) {
             let name = self.name_of(child);
             let last = !self.text[child.end_byte()..].starts_with("::");
-            if child.kind() == "identifier" && last && !self.is_ignored(name) {
+            if self.acts.form(child) == Form::Identifier && last && !self.is_ignored(name) {
                 let scope = path_before(self.text, child.start_byte());
                 self.wait(child.start_byte(), scope.trim_end_matches(':').into(), name);
             }
@@ -287,7 +291,8 @@ impl<'a> Walk<'a> {
     pub fn type_variable(&mut self, node: Node<'_>) -> bool {
         let named = self.acts.part(node, Part::Name);
         let named = named.or_else(|| {
-            node.named_children(&mut node.walk()).find(|child| matches!(child.kind(), "type_identifier" | "identifier"))
+            node.named_children(&mut node.walk())
+                .find(|child| matches!(self.acts.form(*child), Form::TypeIdentifier | Form::Identifier))
         });
         if let Some(named) = named {
             let name = self.name_of(named);

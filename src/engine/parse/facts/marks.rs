@@ -114,9 +114,8 @@ fn file(path: &str) -> Option<(&str, &str)> {
 
 /// Gives what a comment names, with its place: `code`, [`links`], {@link Javadoc}, :role:`targets`.
 pub fn in_comment<'c>(text: &'c str, mut found: impl FnMut(usize, &'c str, &'c str)) {
-    let opens = |byte: &u8| matches!(byte, b'`' | b'[' | b'{');
     let mut at = 0;
-    while let Some(open) = text.as_bytes()[at..].iter().position(opens).map(|open| at + open) {
+    while let Some(open) = opening(&text.as_bytes()[at..]).map(|open| at + open) {
         let (inner, close) = match text.as_bytes()[open] {
             b'`' => {
                 let ticks = text[open..].bytes().take_while(|byte| *byte == b'`').count();
@@ -157,6 +156,20 @@ pub fn in_comment<'c>(text: &'c str, mut found: impl FnMut(usize, &'c str, &'c s
     }
 }
 
+/// Whether there may be anything in a comment.
+pub fn may_name(comment: &[u8]) -> bool {
+    opening(comment).is_some()
+}
+
+/// The first mark that may open a name. Most blocks have none, which is found out many bytes at a time.
+fn opening(bytes: &[u8]) -> Option<usize> {
+    const BLOCK_BYTES: usize = 64;
+    let opens = |byte: &u8| matches!(byte, b'`' | b'[' | b'{');
+    let block = bytes.chunks(BLOCK_BYTES).position(|block| block.iter().fold(false, |any, byte| any | opens(byte)))?;
+    let start = block * BLOCK_BYTES;
+    bytes[start..].iter().position(opens).map(|at| start + at)
+}
+
 /// Whether a word can only be a name in code: it is joined, or has capitals inside, or an underscore.
 pub fn looks_like_code(word: &str) -> bool {
     let inner = |c: char| c.is_uppercase();
@@ -175,19 +188,31 @@ pub fn in_words<'c>(text: &'c str, found: impl FnMut(usize, &'c str, &'c str)) {
 }
 
 fn in_text<'c>(text: &'c str, is_code: bool, mut found: impl FnMut(usize, &'c str, &'c str)) {
-    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':' | '.');
+    let bytes = text.as_bytes();
+    let is_start = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_' || !byte.is_ascii();
     let mut at = 0;
-    while let Some(start) = text[at..].find(|c: char| c.is_alphabetic() || c == '_').map(|start| at + start) {
-        let rest = &text[start..];
-        let end = start + rest.find(|c| !is_part(c)).unwrap_or(rest.len());
-        let word = text[start..end].trim_end_matches([':', '.']);
-        let called = is_code && text[end..].starts_with('(') && word.len() > 2;
-        if called || looks_like_code(word) {
-            let (scope, name) = types::split(word);
-            if types::is_path(word) && word.len() <= FACT_NAME_BYTES_MAX && !EMPTY_WORDS.contains(&name) {
-                found(start, scope, name);
-            }
+    while at < bytes.len() {
+        if !is_start(bytes[at]) {
+            at += 1;
+            continue;
         }
-        at = end;
+        let start = at;
+        let mut telling = false;
+        while at < bytes.len()
+            && (is_start(bytes[at]) || bytes[at].is_ascii_digit() || matches!(bytes[at], b':' | b'.'))
+        {
+            telling |= matches!(bytes[at], b'_' | b':') || at > start && bytes[at].is_ascii_uppercase();
+            at += 1;
+        }
+        let called = is_code && bytes.get(at) == Some(&b'(') && at - start > 2;
+        // Most words are just words.
+        if !(telling || called) || at - start > FACT_NAME_BYTES_MAX {
+            continue;
+        }
+        let word = text[start..at].trim_matches(|c: char| !c.is_alphanumeric() && c != '_');
+        let (scope, name) = types::split(word);
+        if (called || looks_like_code(word)) && types::is_path(word) && !EMPTY_WORDS.contains(&name) {
+            found(start, scope, name);
+        }
     }
 }

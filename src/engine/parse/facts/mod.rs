@@ -9,6 +9,7 @@ mod binds;
 mod builtins;
 mod calls;
 mod define;
+mod forms;
 mod imports;
 mod locals;
 mod marks;
@@ -17,13 +18,16 @@ mod prose;
 mod quick;
 mod sheet;
 mod tested;
+mod tokens;
 mod types;
 mod values;
 mod walk;
 
-pub use prose::{Markup, of_prose};
+pub use prose::{Mark, Marks, Markup, of_prose};
 pub use walk::{Code, facts as of_code};
 
+#[cfg(test)]
+pub(crate) mod packages_tests;
 #[cfg(test)]
 mod reference_tests;
 #[cfg(test)]

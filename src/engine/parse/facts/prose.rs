@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use pulldown_cmark::{Event, LinkType, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{Event, Tag, TagEnd};
 
-use super::super::layout::Heading;
+use super::super::layout::{Heading, Layout};
 use super::marks;
 use super::sheet::{Said, Sheet};
 use crate::model::{EdgeKind, Facts, NodeKind};
@@ -21,18 +21,72 @@ pub enum Markup {
     Plain,
 }
 
+/// A stretch of Markdown that may name something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    range: Range<usize>,
+    kind: MarkKind,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum MarkKind {
+    /// A code span.
+    Code,
+    /// A line of a code block.
+    Block,
+    /// A link with its target.
+    Link(String),
+    /// Words.
+    Words,
+}
+
+/// Gathers marks while Markdown is read for its headings, so that it is read once.
+#[derive(Debug, Default)]
+pub struct Marks {
+    found: Vec<Mark>,
+    code: bool,
+    /// Inside of a heading or of metadata.
+    quiet: bool,
+}
+
+impl Marks {
+    /// Looks at one event of the reader.
+    pub fn see(&mut self, event: &Event<'_>, range: &Range<usize>) {
+        let kind = match event {
+            Event::Code(_) => MarkKind::Code,
+            Event::Start(Tag::Link { dest_url, .. }) => MarkKind::Link(dest_url.to_string()),
+            Event::Text(_) if self.code => MarkKind::Block,
+            Event::Text(_) if !self.quiet => MarkKind::Words,
+            Event::Start(Tag::CodeBlock(_)) => return self.code = true,
+            Event::End(TagEnd::CodeBlock) => return self.code = false,
+            Event::Start(Tag::MetadataBlock(_) | Tag::Heading { .. }) => return self.quiet = true,
+            Event::End(TagEnd::MetadataBlock(_) | TagEnd::Heading(_)) => return self.quiet = false,
+            _ => return,
+        };
+        self.found.push(Mark { range: range.clone(), kind });
+    }
+
+    /// All that was found.
+    pub fn finish(self) -> Vec<Mark> {
+        self.found
+    }
+}
+
+/// Longest target of a `[[link]]`.
+const WIKI_BYTES_MAX: usize = 160;
+
 /// Directives of reStructuredText whose argument is a name in code.
 const NAMING: &[&str] = &["class", "function", "method", "module", "attribute", "exception", "data", "decorator"];
 
 /// Directives whose argument is a path.
 const INCLUDING: &[&str] = &["include", "literalinclude", "image", "figure"];
 
-/// The facts of a prose document with these headings.
-pub fn of_prose(text: &str, headings: &[Heading], markup: Markup) -> Facts {
-    let mut reader = Reader { text, headings, nodes: Vec::new(), sheet: Sheet::new(text) };
+/// The facts of a prose document that was laid out so.
+pub fn of_prose(text: &str, layout: &Layout, markup: Markup) -> Facts {
+    let mut reader = Reader { text, headings: &layout.headings, nodes: Vec::new(), sheet: Sheet::new(text) };
     reader.sections();
     match markup {
-        Markup::Markdown => reader.markdown(),
+        Markup::Markdown => reader.markdown(&layout.marks),
         Markup::Rst => reader.rst(),
         Markup::Plain => reader.plain(),
     }
@@ -82,43 +136,46 @@ impl<'a> Reader<'a> {
         self.sheet.say(at, Said::plain(EdgeKind::Mentions, from, scope, name));
     }
 
-    fn markdown(&mut self) {
-        let options = Options::ENABLE_TABLES
-            | Options::ENABLE_FOOTNOTES
-            | Options::ENABLE_STRIKETHROUGH
-            | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS
-            | Options::ENABLE_PLUSES_DELIMITED_METADATA_BLOCKS
-            | Options::ENABLE_WIKILINKS;
+    fn markdown(&mut self, found: &[Mark]) {
         let text = self.text;
-        let (mut code, mut quiet) = (false, 0_usize);
-        for (event, range) in Parser::new_ext(text, options).into_offset_iter() {
-            match event {
-                Event::Code(_) => {
+        for mark in found {
+            let range = mark.range.clone();
+            match &mark.kind {
+                MarkKind::Code => {
                     if let Some((scope, name)) = marks::named(text[range.clone()].trim_matches('`')) {
                         self.mention(range.start, scope, name);
                     }
                 }
-                Event::Start(Tag::CodeBlock(_)) => code = true,
-                Event::End(TagEnd::CodeBlock) => code = false,
-                Event::Start(Tag::MetadataBlock(_) | Tag::Heading { .. }) => quiet += 1,
-                Event::End(TagEnd::MetadataBlock(_) | TagEnd::Heading(_)) => quiet = quiet.saturating_sub(1),
-                Event::Start(Tag::Link { link_type, dest_url, .. }) => {
-                    let wiki = matches!(link_type, LinkType::WikiLink { .. });
-                    self.link(range.start, &dest_url, wiki);
+                MarkKind::Link(target) => self.link(range.start, target),
+                MarkKind::Words => self.words(range),
+                MarkKind::Block => {
+                    let start = range.start;
+                    marks::in_block(&text[range], |at, scope, name| self.mention(start + at, scope, name));
                 }
-                Event::Text(_) if code => {
-                    let block = &text[range.clone()];
-                    marks::in_block(block, |at, scope, name| self.mention(range.start + at, scope, name));
-                }
-                Event::Text(_) if quiet == 0 => self.words(range),
-                _ => {}
+            }
+        }
+        self.wiki(found);
+    }
+
+    /// Links as notes have them: `[[Page]]`, `[[Page#Part|shown]]`.
+    fn wiki(&mut self, found: &[Mark]) {
+        let text = self.text;
+        for (at, _) in text.match_indices("[[") {
+            let before = found[..found.partition_point(|mark| mark.range.start <= at)].last();
+            let is_code = |mark: &Mark| matches!(mark.kind, MarkKind::Code | MarkKind::Block) && at < mark.range.end;
+            let inner = &text[at + 2..text.floor_char_boundary(at + 2 + WIKI_BYTES_MAX)];
+            let target = inner.split_once("]]").map(|(target, _)| target.split('|').next().unwrap_or(target));
+            if let Some(target) =
+                target.filter(|target| !target.contains(['\n', '[', ']']) && !before.is_some_and(is_code))
+            {
+                self.link(at, target.trim());
             }
         }
     }
 
     /// A link to another document, or to a place in this one. Addresses elsewhere lead out of every source.
-    fn link(&mut self, at: usize, target: &str, wiki: bool) {
-        if !wiki && (target.contains("://") || target.starts_with("mailto:") || target.starts_with("//")) {
+    fn link(&mut self, at: usize, target: &str) {
+        if target.contains("://") || target.starts_with("mailto:") || target.starts_with("//") {
             return;
         }
         let (path, fragment) = target.split_once('#').unwrap_or((target, ""));
@@ -147,7 +204,7 @@ impl<'a> Reader<'a> {
             if listing {
                 if !inner.is_empty() && !inner.starts_with(':') {
                     let target = inner.rsplit_once('<').map_or(inner, |(_, target)| target.trim_end_matches('>'));
-                    self.link(start, target, false);
+                    self.link(start, target);
                 }
                 continue;
             }
@@ -179,7 +236,7 @@ impl<'a> Reader<'a> {
                 self.mention(at, scope, name);
             }
         } else if INCLUDING.contains(&word) {
-            self.link(at, argument, false);
+            self.link(at, argument);
         }
     }
 
@@ -197,7 +254,7 @@ impl<'a> Reader<'a> {
             let role = line[..open].strip_suffix(':').and_then(|before| before.rsplit([' ', ':', '(']).next());
             let is_link = line[at..].starts_with('_') && content.contains('<');
             if matches!(role, Some("doc" | "ref" | "download")) || is_link {
-                self.link(start + open, target, false);
+                self.link(start + open, target);
             } else if let Some((scope, name)) = marks::named(target.trim_start_matches('~')) {
                 self.mention(start + open, scope, name);
             }

@@ -43,15 +43,24 @@ impl Quick {
 
 impl Hasher for Quick {
     fn write(&mut self, bytes: &[u8]) {
+        let length = bytes.len() as u64;
         let (words, rest) = bytes.as_chunks::<8>();
         for word in words {
             self.add(u64::from_le_bytes(*word));
         }
-        if !rest.is_empty() {
-            let mut last = [0; 8];
-            last[..rest.len()].copy_from_slice(rest);
-            self.add(u64::from_le_bytes(last) ^ (rest.len() as u64) << 56);
-        }
+        // Two reads that may overlap are quicker than one of a length that nobody knows beforehand.
+        let last = match (bytes.last_chunk::<8>(), rest.first_chunk::<4>(), rest.last_chunk::<4>(), rest) {
+            (_, _, _, []) => 0,
+            (Some(last), ..) => u64::from_le_bytes(*last),
+            (_, Some(first), Some(last), _) => {
+                u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32
+            }
+            (.., [first, ..]) => {
+                let (middle, last) = (rest[rest.len() / 2], rest[rest.len() - 1]);
+                u64::from(*first) | u64::from(middle) << 8 | u64::from(last) << 16
+            }
+        };
+        self.add(last ^ length << 56);
     }
 
     fn write_u8(&mut self, byte: u8) {

@@ -1,49 +1,20 @@
 //! What is read off real packages against what a compiler and a language server say of them.
-//!
-//! `tests/graph/reference.jsonl` (made by `scripts/graph_reference.py`) names places in real packages. Their sources are
-//! looked for in cargo's registry folder and in the folder that `HIVEMEM_REFERENCE_PACKAGES` names; `make
-//! graph-reference` fetches all of them. A package that is not there is left out.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 
 use serde_json::Value;
 
 use super::super::language::Grammar;
 use super::super::syntax;
+use super::packages_tests::{number, package, rows, sources, text};
 use super::*;
 use crate::model::{EdgeKind, Facts, NodeKind};
 
 /// Rates that may not fall, in percent: definitions, imports, calls.
 const RATES_MIN: [(&str, usize); 3] = [("defines", 90), ("imports", 90), ("calls", 75)];
 
-fn reference() -> Vec<Value> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/graph/reference.jsonl");
-    let text = std::fs::read_to_string(path).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-fn text<'v>(row: &'v Value, key: &str) -> &'v str {
-    row[key].as_str().unwrap_or_default()
-}
-
-fn number(row: &Value, key: &str) -> u32 {
-    u32::try_from(row[key].as_u64().unwrap_or_default()).unwrap()
-}
-
-/// The folder with a package's sources, if it is there.
-fn sources(row: &Value) -> Option<PathBuf> {
-    let name = format!("{}-{}", text(row, "package"), text(row, "version"));
-    let fetched = std::env::var_os("HIVEMEM_REFERENCE_PACKAGES").map(|folder| PathBuf::from(folder).join(&name));
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
-    let registries = home.and_then(|home| std::fs::read_dir(home.join("registry/src")).ok());
-    let unpacked = registries.into_iter().flatten().flatten().map(|registry| registry.path().join(&name));
-    fetched.into_iter().chain(unpacked).find(|folder| folder.is_dir())
-}
-
 fn read(row: &Value) -> Option<Facts> {
-    let path = sources(row)?.join(text(row, "file"));
+    let path = sources(&package(row))?.join(text(row, "file"));
     let source = std::fs::read_to_string(&path).ok()?;
     let grammar = Grammar::of(text(row, "language"), text(row, "file"))?;
     let found = syntax::analyse(&source, grammar, &|_, _| false)?;
@@ -125,7 +96,7 @@ fn says(facts: &Facts, kind: EdgeKind, name: &str, fits: impl Fn(&crate::model::
 fn real_packages_are_read_as_their_compilers_read_them() {
     let mut files: HashMap<(String, String), Option<Facts>> = HashMap::new();
     let mut rates: BTreeMap<(String, &str), (usize, usize)> = BTreeMap::new();
-    let rows = reference();
+    let rows = rows();
     for row in &rows {
         let key = (text(row, "package").to_owned(), text(row, "file").to_owned());
         let Some(facts) = files.entry(key).or_insert_with(|| read(row)) else { continue };

@@ -5,9 +5,15 @@ use std::collections::hash_map::Entry;
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
 
-use super::quick::Map;
+use super::quick::{Map, Seeded};
 use crate::base::limits::{FACT_NAME_BYTES_MAX, FACT_NODES_MAX, FACT_REFERENCES_MAX};
 use crate::model::{EdgeKind, FactNode, Facts, Lines, NodeKind, Reference, Span};
+
+/// Newlines are counted by blocks of so many bytes.
+const BLOCK_BYTES: usize = 256;
+
+/// Room is made for one reference in so many bytes.
+const BYTES_PER_REFERENCE: usize = 128;
 
 /// A reference before it is counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,8 +56,9 @@ impl<'a> Said<'a> {
 
 /// Gathers facts.
 pub struct Sheet<'a> {
-    /// Offsets of the newlines.
-    newlines: Vec<usize>,
+    text: &'a str,
+    /// Newlines before each block of [`BLOCK_BYTES`].
+    newlines: Vec<u32>,
     facts: Facts,
     seen: Map<Said<'a>, u32>,
 }
@@ -59,13 +66,21 @@ pub struct Sheet<'a> {
 impl<'a> Sheet<'a> {
     /// An empty sheet for `text`.
     pub fn new(text: &'a str) -> Self {
-        let newlines = text.match_indices('\n').map(|(at, _)| at).collect();
-        Self { newlines, facts: Facts::default(), seen: Map::default() }
+        let mut newlines = Vec::with_capacity(text.len() / BLOCK_BYTES + 1);
+        let mut before = 0;
+        for block in text.as_bytes().chunks(BLOCK_BYTES) {
+            newlines.push(before);
+            before += count_newlines(block);
+        }
+        let seen = Map::with_capacity_and_hasher(text.len() / BYTES_PER_REFERENCE, Seeded::default());
+        Self { text, newlines, facts: Facts::default(), seen }
     }
 
     /// The line of the byte `at`, from 1.
     pub fn line(&self, at: usize) -> u32 {
-        u32::try_from(self.newlines.partition_point(|&newline| newline < at) + 1).unwrap_or(u32::MAX)
+        let block = (at / BLOCK_BYTES).min(self.newlines.len().saturating_sub(1));
+        let inside = self.text.as_bytes().get(block * BLOCK_BYTES..at.min(self.text.len())).unwrap_or_default();
+        self.newlines.get(block).copied().unwrap_or_default() + count_newlines(inside) + 1
     }
 
     /// Lines of a range of bytes.
@@ -159,12 +174,36 @@ impl<'a> Sheet<'a> {
     /// All of it, in order.
     pub fn finish(self) -> Facts {
         let mut facts = self.facts;
-        facts.references.sort_by_key(|reference| (reference.from, reference.at, reference.kind));
+        facts.references.sort_unstable_by(|a, b| {
+            let key = |one: &Reference| (one.from, one.at, one.kind);
+            key(a).cmp(&key(b)).then_with(|| (&a.name, &a.scope).cmp(&(&b.name, &b.scope)))
+        });
         facts
     }
+}
+
+fn count_newlines(bytes: &[u8]) -> u32 {
+    bytes.iter().map(|byte| u32::from(*byte == b'\n')).sum()
 }
 
 /// The part of a name that is kept.
 pub fn clip(name: &str) -> &str {
     &name[..name.floor_char_boundary(FACT_NAME_BYTES_MAX)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_counted_from_one() {
+        let text = "a\n".repeat(1_000) + "é";
+        let sheet = Sheet::new(&text);
+        for at in 0..text.len() {
+            let counted = text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count();
+            assert_eq!(sheet.line(at) as usize, counted + 1, "{at}");
+        }
+        assert_eq!(sheet.line(1_000_000), 1_001);
+        assert_eq!(Sheet::new("").line(0), 1);
+    }
 }

@@ -7,10 +7,8 @@ use crate::model::{EdgeKind, NodeKind};
 
 /// Whether a definition called `name` with `lead` before its name (comment, attributes, decorators, modifiers) is one.
 pub fn is_test(grammar: Grammar, lead: &str, name: &str, kind: NodeKind) -> bool {
-    let lines = || lead.lines().map(str::trim_start);
     match grammar {
-        Grammar::Rust => lines().filter(|line| line.starts_with("#[")).any(|line| {
-            let inner = line.trim_start_matches("#[");
+        Grammar::Rust => lead.split('#').skip(1).filter_map(|mark| mark.strip_prefix('[')).any(|inner| {
             let path = inner.split([']', '(']).next().unwrap_or(inner);
             let last = path.rsplit("::").next().unwrap_or(path);
             matches!(last, "test" | "rstest" | "test_case" | "bench" | "proptest") || inner.starts_with("cfg(test)")

@@ -3,6 +3,7 @@
 use proptest::strategy::Strategy;
 
 use super::super::language::Grammar;
+use super::super::layout::Layout;
 use super::super::syntax;
 use super::*;
 use crate::model::{EdgeKind, Facts};
@@ -125,6 +126,15 @@ mod tests {
     assert_eq!(owners, wanted, "a type that is not before its methods is named");
     assert_eq!(facts.nodes[0].doc, "A server.");
     assert_eq!(facts.nodes[0].signature, "pub struct Server<T>");
+}
+
+#[test]
+fn items_in_the_arguments_of_a_macro_are_not_called() {
+    let text = "cfg_rt! { mod rt; pub fn spawn(a: A) { if(a) {} run(a, 'x', \"no()\"); x.go::<B>() } struct Wide; }";
+    let facts = facts_of(Grammar::Rust, text);
+    assert_eq!(said(&facts, EdgeKind::Imports), [": self|rt"]);
+    assert_eq!(said(&facts, EdgeKind::Calls), [": |cfg_rt", ": |run", ": x.|go"]);
+    check_not(&said(&facts, EdgeKind::Uses), &["Wide", "spawn"]);
 }
 
 #[test]
@@ -385,10 +395,10 @@ fn ruby_and_bash_give_their_definitions() {
 #[test]
 fn prose() {
     let text = "---\ntitle: x\n---\n# Guide\nSee [setup](docs/setup.md#Install) and [home](https://x.y).\n\n## The `run_all` way\n\
-                Call `Server::run()`, `src/main.rs` or [[Other Page]]. We met Ada Lovelace.\n```py\nfoo.bar(1)\nx = MyType\n```\n\
+                Call `Server::run()`, `src/main.rs` or [[Other Page|it]], not `[[x]]`. We met Ada Lovelace.\n```py\nfoo.bar(1)\nx = MyType\n```\n\
                 # End\n";
-    let headings = super::super::headings::markdown(text).headings;
-    let facts = of_prose(text, &headings, Markup::Markdown);
+    let layout = super::super::headings::markdown(text);
+    let facts = of_prose(text, &layout, Markup::Markdown);
     assert_eq!(nodes(&facts), ["section Guide", "section Guide/The run_all way", "section End"]);
     let links = said(&facts, EdgeKind::Links);
     assert_eq!(links, ["Guide: docs/setup.md|Install", "Guide/The run_all way: Other Page|Other Page"]);
@@ -402,8 +412,8 @@ fn prose() {
 
     let text = "Title\n=====\nUse :class:`~a.Foo` and ``bar_baz`` or :doc:`intro`, `here <x.html>`_.\n\n\
                 .. autofunction:: a.b.run\n\n.. toctree::\n   :maxdepth: 2\n\n   guide/one\n   Two <two>\n";
-    let headings = super::super::headings::rst(text).headings;
-    let facts = of_prose(text, &headings, Markup::Rst);
+    let layout = super::super::headings::rst(text);
+    let facts = of_prose(text, &layout, Markup::Rst);
     check(&said(&facts, EdgeKind::Mentions), &["Title: a|Foo", "Title: |bar_baz", "Title: a.b|run"]);
     let links = said(&facts, EdgeKind::Links);
     assert_eq!(links, ["Title: intro|intro", "Title: x.html|x.html", "Title: guide/one|one", "Title: two|two"]);
@@ -447,8 +457,8 @@ fn hostile_texts_are_read_in_time() {
             let spent = began.elapsed().saturating_sub(parsed);
             assert!(spent.as_secs() < 20, "{grammar:?} {:?}… took {spent:?} beside {parsed:?}", &text[..20]);
         }
-        is_sound(&of_prose(text, &[], Markup::Plain), text);
-        is_sound(&of_prose(text, &[], Markup::Markdown), text);
+        is_sound(&of_prose(text, &Layout::default(), Markup::Plain), text);
+        is_sound(&of_prose(text, &super::super::headings::markdown(text), Markup::Markdown), text);
     }
 }
 
@@ -491,9 +501,9 @@ proptest::proptest! {
                 is_sound(&of_code(&code), &text);
             }
         }
-        let headings = super::super::headings::markdown(&text).headings;
+        let layout = super::super::headings::markdown(&text);
         for markup in [Markup::Markdown, Markup::Rst, Markup::Plain] {
-            is_sound(&of_prose(&text, &headings, markup), &text);
+            is_sound(&of_prose(&text, &layout, markup), &text);
         }
     }
 }

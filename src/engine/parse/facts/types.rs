@@ -98,6 +98,10 @@ fn stripped(text: &str, grammar: Grammar) -> &str {
     let mut rest = text.trim_start();
     loop {
         let before = rest;
+        // Most types are names, and no word before one begins so.
+        if rest.starts_with(|c: char| c.is_ascii_uppercase()) {
+            return rest;
+        }
         if grammar == Grammar::Rust {
             rest = without_lifetime(rest);
         } else {
@@ -123,10 +127,10 @@ fn without_lifetime(text: &str) -> &str {
 
 /// Whether `text` is a name or names joined by `.` or `::`.
 pub fn is_path(text: &str) -> bool {
-    let mut starts = true;
-    if text.bytes().all(is_word_byte) {
-        return !text.is_empty() && !text.as_bytes()[0].is_ascii_digit();
+    if text.is_ascii() {
+        return is_ascii_path(text.as_bytes());
     }
+    let mut starts = true;
     for c in text.chars() {
         let joins = matches!(c, '.' | ':');
         if !(joins || c == '_' || c == '$' || c.is_alphanumeric()) || starts && c.is_numeric() {
@@ -134,7 +138,19 @@ pub fn is_path(text: &str) -> bool {
         }
         starts = joins;
     }
-    !text.is_empty() && !starts
+    !starts
+}
+
+fn is_ascii_path(text: &[u8]) -> bool {
+    let mut starts = true;
+    for byte in text {
+        let joins = matches!(byte, b'.' | b':');
+        if !(joins || *byte == b'$' || is_word_byte(*byte)) || starts && byte.is_ascii_digit() {
+            return false;
+        }
+        starts = joins;
+    }
+    !starts
 }
 
 fn is_word_byte(byte: u8) -> bool {

@@ -7,6 +7,7 @@ use tree_sitter::Node;
 use super::super::language::Grammar;
 use super::acts::Part;
 use super::builtins::is_builtin;
+use super::forms::Form;
 use super::types;
 use super::walk::Walk;
 
@@ -112,60 +113,38 @@ impl<'a> Walk<'a> {
     fn known(&self, node: Node<'_>) -> Known<'a> {
         let mut at = node;
         for _ in 0..STEPS_MAX {
-            let next = match at.kind() {
-                "self" | "this" => return self.instance(),
-                "identifier" => {
+            let next = match self.acts.form(at) {
+                Form::Me => return self.instance(),
+                Form::Identifier => {
                     let name = self.name_of(at);
                     return match self.locals.type_of(name) {
                         Some(of) => Known::Type(of),
                         None => Known::Nothing,
                     };
                 }
-                "super" => return self.base(),
-                "string"
-                | "string_literal"
-                | "template_string"
-                | "concatenated_string"
-                | "integer_literal"
-                | "list"
-                | "dictionary"
-                | "set"
-                | "tuple"
-                | "array"
-                | "object"
-                | "list_comprehension"
-                | "interpreted_string_literal"
-                | "number"
-                | "float_literal"
-                | "char_literal"
-                | "array_expression"
-                | "regex" => return Known::BuiltIn,
-                "struct_expression" => return self.typed(self.acts.part(at, Part::Name)),
-                "new_expression" => {
+                Form::Super => return self.base(),
+                Form::Literal => return Known::BuiltIn,
+                Form::StructExpression => return self.typed(self.acts.part(at, Part::Name)),
+                Form::NewExpression => {
                     let made = self.acts.part(at, Part::Constructor).or_else(|| self.acts.part(at, Part::Type));
                     return self.typed(made);
                 }
-                "object_creation_expression"
-                | "composite_literal"
-                | "type_assertion_expression"
-                | "cast_expression"
-                | "type_cast_expression" => {
+                Form::Typed => {
                     return self.typed(self.acts.part(at, Part::Type));
                 }
-                "as_expression" => return self.typed(at.named_child(1)),
-                "reference_expression" => self.acts.part(at, Part::Value),
-                "pointer_expression" => self.acts.part(at, Part::Argument),
-                "unary_expression" => self.acts.part(at, Part::Operand).or_else(|| at.named_child(0)),
-                "try_expression"
-                | "await_expression"
-                | "parenthesized_expression"
-                | "await"
-                | "non_null_expression"
-                | "expression_list" => at.named_child(0),
-                "field_expression" | "attribute" | "member_expression" | "selector_expression" | "field_access" => {
+                Form::AsExpression => return self.typed(at.named_child(1)),
+                Form::ReferenceExpression => self.acts.part(at, Part::Value),
+                Form::PointerExpression => self.acts.part(at, Part::Argument),
+                Form::UnaryExpression => self.acts.part(at, Part::Operand).or_else(|| at.named_child(0)),
+                Form::Inner | Form::ExpressionList => at.named_child(0),
+                Form::FieldExpression
+                | Form::Attribute
+                | Form::MemberExpression
+                | Form::SelectorExpression
+                | Form::FieldAccess => {
                     return self.field_of(at);
                 }
-                "call_expression" | "call" | "method_invocation" => match self.result_of(at) {
+                Form::Call => match self.result_of(at) {
                     Ok(known) => return known,
                     Err(through) => through,
                 },
@@ -201,11 +180,15 @@ impl<'a> Walk<'a> {
     /// A field of something whose type is known.
     fn field_of(&self, node: Node<'_>) -> Known<'a> {
         let (Some(on), Some(name)) = self.member(node) else { return Known::Nothing };
-        let owner = match on.kind() {
-            "self" | "this" => self.scope().owner,
-            "identifier" => self.locals.type_of(self.name_of(on)).unwrap_or_default(),
+        let owner = match self.acts.form(on) {
+            Form::Me => self.scope().owner,
+            Form::Identifier => self.locals.type_of(self.name_of(on)).unwrap_or_default(),
             // Only one more step, so that a long chain does not cost its square.
-            "field_expression" | "attribute" | "member_expression" | "selector_expression" | "field_access"
+            Form::FieldExpression
+            | Form::Attribute
+            | Form::MemberExpression
+            | Form::SelectorExpression
+            | Form::FieldAccess
                 if self.is_plain_chain(on) =>
             {
                 match self.field_of(on) {
@@ -221,12 +204,12 @@ impl<'a> Walk<'a> {
     /// The value before a dot, and the name behind it.
     fn member<'t>(&self, node: Node<'t>) -> (Option<Node<'t>>, Option<&'a str>) {
         let part = |part| self.acts.part(node, part);
-        let (on, name) = match node.kind() {
-            "field_expression" => (part(Part::Value).or_else(|| part(Part::Argument)), part(Part::Field)),
-            "attribute" => (part(Part::Object), part(Part::Attribute)),
-            "member_expression" => (part(Part::Object), part(Part::Property)),
-            "selector_expression" => (part(Part::Operand), part(Part::Field)),
-            "field_access" => (part(Part::Object), part(Part::Field)),
+        let (on, name) = match self.acts.form(node) {
+            Form::FieldExpression => (part(Part::Value).or_else(|| part(Part::Argument)), part(Part::Field)),
+            Form::Attribute => (part(Part::Object), part(Part::Attribute)),
+            Form::MemberExpression => (part(Part::Object), part(Part::Property)),
+            Form::SelectorExpression => (part(Part::Operand), part(Part::Field)),
+            Form::FieldAccess => (part(Part::Object), part(Part::Field)),
             _ => (None, None),
         };
         (on, name.map(|name| self.name_of(name)))
@@ -236,18 +219,18 @@ impl<'a> Walk<'a> {
     fn result_of<'t>(&self, call: Node<'t>) -> Result<Known<'a>, Option<Node<'t>>> {
         if self.grammar == Grammar::Java {
             let name = self.acts.part(call, Part::Name).map(|name| self.name_of(name)).unwrap_or_default();
-            let own = self.acts.part(call, Part::Object).is_none_or(|object| object.kind() == "this");
+            let own = self.acts.part(call, Part::Object).is_none_or(|object| self.acts.form(object) == Form::Me);
             return Ok(if own { self.given(self.scope().owner, name) } else { Known::Nothing });
         }
         let Some(function) = self.acts.part(call, Part::Function) else { return Err(None) };
         let text = self.name_of(function);
-        match function.kind() {
-            "identifier" => Ok(self.made_by("", text)),
-            "scoped_identifier" => {
+        match self.acts.form(function) {
+            Form::Identifier => Ok(self.made_by("", text)),
+            Form::ScopedIdentifier => {
                 let (scope, name) = self.path_parts(text).unwrap_or_default();
                 Ok(self.made_by(scope, name))
             }
-            "field_expression" if self.grammar == Grammar::Rust => {
+            Form::FieldExpression if self.grammar == Grammar::Rust => {
                 let (on, name) = self.member(function);
                 let name = name.unwrap_or_default();
                 if keeps_type(name) {
@@ -255,7 +238,7 @@ impl<'a> Walk<'a> {
                 }
                 Ok(on.map_or(Known::Nothing, |on| self.given_on(call, on, name)))
             }
-            "attribute" | "member_expression" | "selector_expression" if types::is_path(text) => {
+            Form::Attribute | Form::MemberExpression | Form::SelectorExpression if types::is_path(text) => {
                 let (scope, name) = types::split(text);
                 if let Some(Known::Type(of)) = self.member(function).0.map(|on| self.given_on(call, on, name)) {
                     return Ok(Known::Type(of));
@@ -265,7 +248,7 @@ impl<'a> Walk<'a> {
                 }
                 Ok(self.made_by(scope, name).or_path(text, self.grammar, name))
             }
-            "attribute" | "member_expression" | "selector_expression" => {
+            Form::Attribute | Form::MemberExpression | Form::SelectorExpression => {
                 let (on, name) = self.member(function);
                 Ok(on.map_or(Known::Nothing, |on| self.given_on(call, on, name.unwrap_or_default())))
             }
@@ -279,9 +262,11 @@ impl<'a> Walk<'a> {
         if self.name_of(call).is_empty() {
             return Known::Nothing;
         }
-        let of = match on.kind() {
-            "self" | "this" => Some(self.scope().owner),
-            "identifier" if types::is_type_like(self.name_of(on)) && self.locals.get(self.name_of(on)).is_none() => {
+        let of = match self.acts.form(on) {
+            Form::Me => Some(self.scope().owner),
+            Form::Identifier
+                if types::is_type_like(self.name_of(on)) && self.locals.get(self.name_of(on)).is_none() =>
+            {
                 Some(self.name_of(on))
             }
             _ => self.type_of(on),
@@ -338,14 +323,9 @@ impl<'a> Walk<'a> {
             if types::is_path(text) && text.len() <= RECEIVER_BYTES_MAX {
                 return format!("{text}.").into();
             }
-            let inner = match at.kind() {
-                "try_expression"
-                | "await_expression"
-                | "parenthesized_expression"
-                | "await"
-                | "non_null_expression"
-                | "expression_list" => at.named_child(0),
-                "reference_expression" => self.acts.part(at, Part::Value),
+            let inner = match self.acts.form(at) {
+                Form::Inner | Form::ExpressionList => at.named_child(0),
+                Form::ReferenceExpression => self.acts.part(at, Part::Value),
                 _ => None,
             };
             if let Some(inner) = inner {

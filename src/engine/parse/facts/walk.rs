@@ -122,8 +122,6 @@ pub(super) struct Walk<'a> {
     done: Vec<Range<usize>>,
     /// The name that a decorator gave, which is not called once more.
     pub marked: Range<usize>,
-    /// Up to here everything is tokens.
-    tokens_end: usize,
     /// Up to here every name is a type's.
     types_end: usize,
 }
@@ -160,7 +158,6 @@ pub fn facts(code: &Code<'_>) -> Facts {
         waiting: Vec::new(),
         done: Vec::new(),
         marked: 0..0,
-        tokens_end: 0,
         types_end: 0,
     };
     walk.read_returns();
@@ -198,7 +195,10 @@ impl<'a> Walk<'a> {
             return false;
         }
         if act == Act::Walk && !defines {
-            return true;
+            // Brackets with nothing between them are many.
+            let start = node.start_byte();
+            let opens = matches!(self.text.as_bytes().get(start), Some(b'(' | b'{' | b'['));
+            return !opens || node.end_byte() - start > 2;
         }
         let range = node.byte_range();
         self.leave(range.start);
@@ -213,9 +213,10 @@ impl<'a> Walk<'a> {
         match act {
             Act::Walk => true,
             Act::Token => false,
-            Act::Leaf => self.forward_reference(&range),
             Act::Comment => {
-                self.waiting.push(Waiting::Comment(range));
+                if marks::may_name(&self.text.as_bytes()[range.clone()]) {
+                    self.waiting.push(Waiting::Comment(range));
+                }
                 false
             }
             Act::Import => self.import(node),
@@ -236,8 +237,8 @@ impl<'a> Walk<'a> {
             Act::Implements => self.extends(node, EdgeKind::Implements),
             Act::Variable => self.type_variable(node),
             Act::Tokens => {
-                self.tokens_end = self.tokens_end.max(range.end);
-                true
+                self.tokens(range);
+                false
             }
             Act::Types => {
                 self.types_end = self.types_end.max(range.end);
@@ -276,6 +277,9 @@ impl<'a> Walk<'a> {
     /// Gives what waited to the definition `node`, which begins with its doc comment at `start`; what stands before that,
     /// to the scope.
     pub fn settle(&mut self, node: Option<u32>, start: usize) {
+        if self.waiting.is_empty() {
+            return;
+        }
         let scope = self.scope().node;
         for waiting in std::mem::take(&mut self.waiting) {
             match waiting {
@@ -347,47 +351,10 @@ impl<'a> Walk<'a> {
     }
 
     fn use_name(&mut self, range: Range<usize>) {
-        if range.start < self.tokens_end {
-            return self.token(range);
-        }
         let name = self.text_at(range.clone());
         let telling = self.known.contains(name) || range.start < self.types_end || is_telling(name);
         if telling && !self.is_ignored(name) {
             self.say(EdgeKind::Uses, range.start, "", name);
-        }
-    }
-
-    /// A name between the tokens of a macro: what stands around it says what it is.
-    fn token(&mut self, range: Range<usize>) {
-        let name = self.text_at(range.clone());
-        let before = self.text[..range.start].trim_end_matches(' ');
-        let after = behind_generics(&self.text[range.end..]);
-        if after.starts_with("::") || name == "Self" {
-            return;
-        }
-        let lead = path_before(self.text, before.len());
-        let (path, value) = match (before.ends_with("::"), before.ends_with('.')) {
-            (true, _) => (lead.trim_end_matches(':').rsplit('.').next().unwrap_or_default(), false),
-            (false, true) => (lead.trim_end_matches('.'), true),
-            _ => ("", false),
-        };
-        let called = after.starts_with('(');
-        if value {
-            if called {
-                let scope = self.token_receiver(path);
-                self.call_on(range.start, scope, name);
-            }
-            return;
-        }
-        let scope: &'a str = if path == "Self" { self.scope().owner } else { self.text_at(span_in(self.text, path)) };
-        let ignored = path.is_empty() && self.is_ignored(name);
-        if ignored || self.is_built_in(path) {
-            return;
-        }
-        if called || after.starts_with("!(") {
-            self.say(EdgeKind::Calls, range.start, scope, name);
-        } else if !path.is_empty() || self.known.contains(name) || is_telling(name) {
-            self.say(EdgeKind::Uses, range.start, scope, name);
         }
     }
 
@@ -444,26 +411,8 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The names joined by `::` or dots that end at `end`, generics before the last `::` left out.
-pub(super) fn path_before(text: &str, end: usize) -> &str {
-    let before = &text[..end];
-    let near = &before[before.floor_char_boundary(end.saturating_sub(FACT_NAME_BYTES_MAX))..];
-    let near = near.strip_suffix(">::").and_then(|near| near.rfind('<').map(|open| &near[..open])).unwrap_or(near);
-    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':' | '.');
-    near[near.trim_end_matches(is_part).len()..].trim_start_matches(['.', ':'])
-}
-
-/// What follows after `::<…>`, if that comes first.
-fn behind_generics(text: &str) -> &str {
-    let generics = text.strip_prefix("::<").and_then(|inner| {
-        let near = &inner[..inner.floor_char_boundary(FACT_NAME_BYTES_MAX)];
-        near.find('>').map(|close| &inner[close + 1..])
-    });
-    generics.unwrap_or(text)
-}
-
 /// Whether a name is written as constants and types are, so that it is worth naming though nothing else is known of it.
-fn is_telling(name: &str) -> bool {
+pub(super) fn is_telling(name: &str) -> bool {
     name.len() > 1 && name.starts_with(char::is_uppercase)
 }
 

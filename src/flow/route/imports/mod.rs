@@ -32,6 +32,10 @@ pub fn read(format: &str, file_name: &str, content: &[u8]) -> Result<Entries> {
     }
     let value = match serde_json::from_str::<Value>(text) {
         Ok(value) => value,
+        // JSON is YAML too, but whoever writes JSON wants to hear of JSON's mistakes.
+        Err(_) if matches!(extension, "yaml" | "yml") => {
+            serde_saphyr::from_str(text).map_err(|cause| unknown(file_name, &cause.to_string()))?
+        }
         Err(cause) => lines(text).ok_or_else(|| unknown(file_name, &cause.to_string()))?,
     };
     if format == "openapi" || value.get("openapi").is_some() || value.get("swagger").is_some() {
@@ -46,7 +50,7 @@ fn unknown(file_name: &str, why: &str) -> Error {
         "content",
         format!(
             "{file_name} is not understood: {why}. Known are node_scripts.json, function configurations, OpenAI and MCP tool \
-             lists, OpenAPI (JSON), JSON lines, and Python or Rust source"
+             lists, OpenAPI (JSON or YAML), JSON lines, and Python or Rust source"
         ),
     )
 }
@@ -166,6 +170,18 @@ mod tests {
         assert_eq!(names("", "api.json", file), ["getPet", "delete /pets/{id}"]);
         let spec = one("", "api.json", file);
         assert!(spec.arguments.contains("Which pet") && spec.kind == ToolKind::ApiCall && spec.tags == ["pets"]);
+    }
+
+    #[test]
+    fn an_openapi_file_may_be_yaml() {
+        let file = "openapi: 3.0.0\ninfo:\n  title: Pets\npaths:\n  /pets:\n    get:\n      operationId: listPets\n      \
+                    summary: Lists all pets\n      parameters:\n        - {name: limit, in: query, schema: {type: integer}}\n";
+        assert_eq!(names("", "api.yaml", file), ["listPets"]);
+        assert!(one("openapi", "api.yml", file).arguments.contains("integer"));
+        let levels: String =
+            (1..40).map(|level| format!("a{level}: &a{level} [{}]\n", format!("*a{},", level - 1).repeat(9))).collect();
+        let bomb = read("", "bomb.yaml", format!("a0: &a0 x\n{levels}").as_bytes()).unwrap_err();
+        assert!(bomb.message().contains("bomb.yaml"), "{bomb}");
     }
 
     #[test]
