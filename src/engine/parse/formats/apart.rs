@@ -100,12 +100,14 @@ pub fn serve(input: impl Read, mut output: impl Write) -> std::io::Result<()> {
     output.flush()
 }
 
-/// Memory, and no dump of it where it ends early. The largest of 50 manuals took 0.2 GB.
+/// Memory and time, for whoever waits may be gone, and no dump of memory where it ends early. The largest of 50 manuals took
+/// 0.2 GB.
 #[cfg(target_os = "linux")]
 fn bound_this_process() {
     use rustix::process::{Resource, Rlimit, setrlimit};
     let at = |limit| Rlimit { current: Some(limit), maximum: Some(limit) };
     let _ = setrlimit(Resource::Data, at(crate::base::limits::READING_MEMORY_MAX));
+    let _ = setrlimit(Resource::Cpu, at(READING_TIME_MAX.as_secs()));
     let _ = setrlimit(Resource::Core, at(0));
 }
 

@@ -179,7 +179,8 @@ impl Shape {
             field.describe(&path, self.objects, out);
         }
         if self.other_keys > 0 {
-            out.push_str(&format!("- {path}.*: {} more fields\n", counted(self.other_keys as usize)));
+            let place = if path.is_empty() { "*".to_owned() } else { format!("{path}.*") };
+            out.push_str(&format!("- {place}: {} more fields\n", counted(self.other_keys as usize)));
         }
     }
 }

@@ -42,7 +42,7 @@ pub enum Format {
     Docx,
     /// A book as ZIP of XHTML.
     Epub,
-    /// A site as ZIP of HTML.
+    /// A site as ZIP of HTML. Of files called `.zip` only those whose name says so are looked into.
     Site,
     /// Cells of prose and code with outputs.
     Notebook,
@@ -100,7 +100,7 @@ impl Format {
             "pdf" => Self::Pdf,
             "docx" => Self::Docx,
             "epub" => Self::Epub,
-            "zip" => Self::Site,
+            "zip" if is_named_site(name) => Self::Site,
             "ipynb" => Self::Notebook,
             "csv" => Self::Csv,
             "tsv" | "tab" => Self::Tsv,
@@ -165,6 +165,29 @@ impl Format {
             Self::JsonLines => "JSON Lines",
         }
     }
+}
+
+/// Words in the name of an archive that say that it holds pages to read.
+const SITE_WORDS: &[&str] = &[
+    "html",
+    "htmlzip",
+    "doc",
+    "docs",
+    "documentation",
+    "site",
+    "website",
+    "book",
+    "guide",
+    "handbook",
+    "help",
+    "manual",
+    "wiki",
+];
+
+/// Whether an archive's name says that it holds pages. Others are data or programs, and large: they are not opened, let
+/// alone at each sync, to see that.
+fn is_named_site(name: &Name) -> bool {
+    name.stem().split(|c: char| !c.is_alphanumeric()).any(|word| SITE_WORDS.contains(&word))
 }
 
 /// Most bytes that a file of this name may have to be read.

@@ -266,21 +266,27 @@ fn a_site_is_read_from_its_root_down_and_other_archives_are_not() {
     let (welcome, setup) = (parsed.text.find("Welcome").unwrap(), parsed.text.find("# Setup").unwrap());
     assert!(welcome < setup && parsed.text.starts_with("# index.html"), "{}", parsed.text);
     assert!(!parsed.text.contains("color"));
-    assert_eq!(read("data.zip", &zip(&[("a.bin", "x")])), Err(Skip::Binary));
+    assert_eq!(text("download", &site), parsed.text, "known by its bytes");
+    assert_eq!(read("docs.zip", &zip(&[("a.bin", "x")])), Err(Skip::Binary));
+    for (name, is_opened) in
+        [("v3.13-docs-html.zip", true), ("Manual.zip", true), ("data.zip", false), ("docker.zip", false)]
+    {
+        assert_eq!(media::skip_by_path(name, 1 << 20).is_none(), is_opened, "{name}");
+    }
     assert_eq!(read("a.xlsx", &zip(&[("xl/workbook.xml", "<x/>")])), Err(Skip::Binary));
 }
 
 #[test]
 fn bombs_are_met_before_they_go_off() {
     let zeros = "0".repeat(40 << 20);
-    assert_eq!(read("bomb.zip", &zip(&[("a.html", &zeros)])), Err(Skip::Expands));
+    assert_eq!(read("bomb-html.zip", &zip(&[("a.html", &zeros)])), Err(Skip::Expands));
     let body = format!("<w:p><w:r><w:t>{zeros}</w:t></w:r></w:p>");
     assert_eq!(read("bomb.docx", &docx(&body)), Err(Skip::Expands));
     // Many that are each within the ratio's floor.
     let page = "0".repeat(1 << 20);
     let names: Vec<String> = (0..40).map(|at| format!("{at}.html")).collect();
     let entries: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), page.as_str())).collect();
-    assert_eq!(read("many.zip", &zip(&entries)), Err(Skip::Expands));
+    assert_eq!(read("many-docs.zip", &zip(&entries)), Err(Skip::Expands));
     assert!(Skip::Expands.as_str().contains("expands beyond"));
 }
 
@@ -298,7 +304,9 @@ fn cells_of_a_notebook_keep_their_code_and_the_head_of_their_outputs() {
         {{"cell_type": "code", "source": []}}]}}"##,
         long.concat()
     );
-    let text = text("tides.ipynb", notebook.as_bytes());
+    let parsed = read("tides.ipynb", notebook.as_bytes()).unwrap();
+    assert_eq!(parsed.title.as_deref(), Some("Tides"));
+    let text = parsed.text;
     assert!(text.contains("# Tides\nMeasured") && text.contains("```julia\nheight(3)\n```"), "{text}");
     assert!(text.contains("row 0\n") && !text.contains("row 50") && text.contains('…'), "{text}");
     assert!(text.contains("UndefVarError: oops not defined"), "{text}");
@@ -393,7 +401,7 @@ fn small_json_is_its_own_text_and_large_json_must_be_whole() {
     let ids: Vec<String> = (0..40_000).map(|at| format!("\"user-{at}\": {{\"age\": {}}}", at % 90)).collect();
     let large = format!("{{{}}}", ids.join(","));
     let described = text("users.json", large.as_bytes());
-    assert!(described.contains("more fields") && described.len() < 8_000, "{}", described.len());
+    assert!(described.contains("- *: 39,936 more fields") && described.len() < 8_000, "{}", described.len());
     assert_eq!(read("users.json", &large.as_bytes()[..large.len() / 2]), Err(Skip::Damaged(Format::Json)));
     let _ = read("deep.json", "[".repeat(1 << 20).as_bytes());
     let mostly_broken = "{\n".repeat(100);
