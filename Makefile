@@ -28,7 +28,6 @@ crash: setup ## Kill the server at random moments, KILLS times (200), and check 
 histories: setup ## Play random histories against a naive model, CASES of them (1000)
 	PROPTEST_CASES=$(or $(CASES),1000) cargo test --lib history_tests
 
-# The sources are those that tests/graph/reference.jsonl names; scripts/graph_reference.py makes it anew.
 PDFS ?= /usr/share/doc
 pdf-reference: ## Compare the words of the PDFs below PDFS=… with those that pdftotext finds
 	@folder="$(abspath $(TARGET_DIR))/pdf-reference"; rm -rf "$$folder"; mkdir -p "$$folder"; \
@@ -37,6 +36,7 @@ pdf-reference: ## Compare the words of the PDFs below PDFS=… with those that p
 	done; \
 	HIVEMEM_REFERENCE_PDFS="$$folder" cargo test --lib words_of_real_pdfs -- --nocapture
 
+# The sources are those that tests/graph/reference.jsonl names; scripts/graph_reference.py makes it anew.
 REFERENCE := $(abspath $(TARGET_DIR))/graph-reference
 graph-reference: ## Compare what is read off real packages with what a compiler and a language server say
 	@for package in click==8.1.8 httpx==0.28.1; do \

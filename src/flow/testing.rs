@@ -284,6 +284,7 @@ impl Rig {
             graphs: Arc::default(),
             rebuilding: Arc::default(),
             background: Door::background(2),
+            reader: Reader::Here,
             store: Arc::new(Faulty::new(Arc::new(tree.clone()), &faults)),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             door: Door::new(4),
