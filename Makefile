@@ -5,7 +5,7 @@ HIVEMEM := $(TARGET_DIR)/release/hivemem
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test crash histories graph-reference pdf-reference lint bench eval clean
+.PHONY: help setup build demo test test-python crash histories graph-reference pdf-reference lint bench eval clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,13 @@ demo: setup build ## Start a server, ingest two repositories, show searches and 
 
 test: setup ## Run all tests
 	cargo test --workspace
+
+# Its virtual environment lies beside the build outputs. The tests take HIVEMEM_BINARY, else what is built here.
+PYTHON_ENV := $(abspath $(TARGET_DIR))/python-env
+test-python: setup ## Run the tests of the Python package against a built server
+	@[ -x "$(PYTHON_ENV)/bin/python" ] || $(PYTHON) -m venv "$(PYTHON_ENV)"
+	@"$(PYTHON_ENV)/bin/python" -m pip install -q './clients/python[dev]'
+	cd clients/python && CARGO_TARGET_DIR="$(abspath $(TARGET_DIR))" "$(PYTHON_ENV)/bin/python" -m pytest
 
 crash: setup ## Kill the server at random moments, KILLS times (200), and check that nothing is lost
 	HIVEMEM_CRASH_KILLS=$(or $(KILLS),200) cargo test --test crash -- --nocapture

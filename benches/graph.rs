@@ -112,6 +112,7 @@ fn file(grant: &Grant, source: &Source, n: usize) -> DocumentWrite {
         content: ContentHash::of(uri.as_bytes()),
         bytes: 1_000,
         modified_at: None,
+        mark: None,
         indexed_at: Timestamp(0),
         tags: Vec::new(),
         metadata: Default::default(),

@@ -29,6 +29,7 @@ fn document(ns: &Namespace, path: &str) -> Document {
         content: ContentHash::of(uri.as_bytes()),
         bytes: 1,
         modified_at: Some(Timestamp(5)),
+        mark: None,
         indexed_at: Timestamp(1),
         tags: vec!["t".into()],
         metadata: BTreeMap::new(),

@@ -81,6 +81,7 @@ impl Corpus {
             path: object.path.clone(),
             title: None,
             modified_at: object.modified_at,
+            mark: None,
             tags: Vec::new(),
             metadata: BTreeMap::new(),
             trust: Trust::Local,

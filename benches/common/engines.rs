@@ -8,8 +8,8 @@ use hivemem::base::blocking::Door;
 use hivemem::base::clock::SystemClock;
 use hivemem::base::error::Result;
 use hivemem::base::tokens::TokenCounter;
-use hivemem::engine::catalog::Catalog;
 use hivemem::engine::catalog::sqlite::SqliteCatalog;
+use hivemem::engine::catalog::{Catalog, Registry};
 use hivemem::engine::embed::{Embedder, ModelInfo};
 use hivemem::engine::lexical::tantivy::{TantivyIndex, TantivySettings};
 use hivemem::engine::store::local::LocalStore;
@@ -57,8 +57,9 @@ pub async fn open(dir: &Path, model: &Model) -> Engines {
     let catalog = Arc::new(SqliteCatalog::open(&dir.join("catalog.sqlite")).await.expect("a catalogue"));
     Engines {
         catalog: Arc::clone(&catalog) as Arc<dyn Catalog>,
-        registry: Arc::clone(&catalog) as Arc<dyn hivemem::engine::catalog::Registry>,
-        runs: catalog,
+        registry: Arc::clone(&catalog) as Arc<dyn Registry>,
+        runs: Arc::clone(&catalog) as Arc<dyn Runs>,
+        inventory: catalog,
         space: Arc::new(Slot::new(Space {
             generation: 1,
             embedder: Arc::clone(&embedder),
@@ -74,6 +75,7 @@ pub async fn open(dir: &Path, model: &Model) -> Engines {
         clock: Arc::new(SystemClock),
         door: Door::new(cores() * 4),
         reader: hivemem::engine::parse::formats::apart::Reader::Here,
+        far: Door::new(4),
         sizes: *SIZES,
     }
 }

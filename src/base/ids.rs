@@ -126,17 +126,33 @@ impl ContentHash {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// Reads what [`Self`] is shown as, 64 hex digits in any case; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+        let digit = |byte: u8| char::from(byte).to_digit(16);
+        let bytes = pairs.iter().map(|[high, low]| Some((digit(*high)? * 16 + digit(*low)?) as u8));
+        Self::from_slice(&bytes.collect::<Option<Vec<u8>>>()?)
+    }
+
     /// Reads 32 bytes; `None` for any other length.
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
+}
 
-    /// Reads what [`fmt::Display`] writes.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
-        let digit = |byte: u8| char::from(byte).to_digit(16).filter(|_| !byte.is_ascii_uppercase());
-        let bytes = pairs.iter().map(|[high, low]| Some((digit(*high)? * 16 + digit(*low)?) as u8));
-        Self::from_slice(&bytes.collect::<Option<Vec<u8>>>()?)
+/// A [`ContentHash`] of what comes piece by piece.
+#[derive(Clone, Default)]
+pub struct Hashing(Sha256);
+
+impl Hashing {
+    /// Adds the next bytes.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The hash of all of them.
+    pub fn done(self) -> ContentHash {
+        ContentHash(self.0.finalize().into())
     }
 }
 

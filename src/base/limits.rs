@@ -233,3 +233,41 @@ pub const RUN_LEASE_DEFAULT: Duration = Duration::from_secs(15);
 
 /// Citations that a caller may say it holds: those of a context of two million tokens at 150 tokens each.
 pub const HELD_MAX: usize = 16_384;
+
+/// Objects in one message of a registration.
+pub const DATA_BATCH_MAX: usize = 1_000;
+
+/// Entries of one page of a listing of data, and of one that does not say how many: 300 bytes each, so 300 KB.
+pub const DATA_PAGE_MAX: u32 = 1_000;
+/// See [`DATA_PAGE_MAX`].
+pub const DATA_PAGE_DEFAULT: u32 = 100;
+
+/// Objects in a folder of the tree up to which they are counted: two seeks and a thousand steps in an index a folder.
+pub const DATA_COUNTED_MAX: u64 = 1_000;
+
+/// Hits of one search for data, and of one that does not say how many.
+pub const DATA_K_MAX: u32 = 100;
+/// See [`DATA_K_MAX`].
+pub const DATA_K_DEFAULT: u32 = 10;
+
+/// Longest description of an object, and longest schema: a table of a thousand columns takes some 60 KB.
+pub const DATA_DESCRIPTION_BYTES_MAX: usize = 16 * 1024;
+/// See [`DATA_DESCRIPTION_BYTES_MAX`].
+pub const DATA_SCHEMA_BYTES_MAX: usize = 256 * 1024;
+
+/// Longest name, owner, media type or user of an object, and most bytes of its metadata in all.
+pub const DATA_LABEL_BYTES_MAX: usize = 512;
+/// See [`DATA_LABEL_BYTES_MAX`].
+pub const DATA_METADATA_BYTES_MAX: usize = 16 * 1024;
+
+/// Uses of an object that are kept: who had it lately is asked, not who ever had it.
+pub const DATA_USES_KEPT: usize = 20;
+
+/// Documents of a prefix or repository that are named one by one.
+pub const DATA_DOCUMENTS_NAMED: usize = 20;
+
+/// Longest life of a presigned URL: what S3 signs at most.
+pub const PRESIGN_TTL_MAX: Duration = Duration::from_secs(7 * 86_400);
+
+/// Most objects of one listing of a bucket. Each takes about 300 bytes, so 150 MB while it is compared with what is stored.
+pub const LISTING_OBJECTS_MAX: usize = 500_000;

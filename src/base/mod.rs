@@ -14,4 +14,4 @@ pub mod tokens;
 
 pub use clock::{Clock, Timestamp};
 pub use error::{Error, Kind, Result};
-pub use ids::{ChunkId, ContentHash, DocumentId, EmbedKey, Lsn, NodeId, RunId, SourceId};
+pub use ids::{ChunkId, ContentHash, DocumentId, EmbedKey, Hashing, Lsn, NodeId, RunId, SourceId};

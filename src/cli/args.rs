@@ -6,11 +6,13 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hivemem_client::proto::SearchMode;
 
+mod data;
 mod graph;
 mod swarm;
 
+pub(super) use data::{DataCommand, DataFilterArgs, RegisterArgs};
 pub(super) use graph::{GraphCommand, LinkArgs, NeighborsArgs, TreeArgs, Way};
-pub(super) use swarm::{Status, SwarmCommand};
+pub(super) use swarm::{RunLimits, Status, SwarmCommand, WorkArgs};
 
 use crate::base::limits::{
     CONTEXT_TOKENS_MAX, NODE_LIST_DEFAULT, NODE_LIST_MAX, ROUTE_K_DEFAULT, ROUTE_K_MAX, SEARCH_K_MAX,
@@ -79,10 +81,15 @@ pub(super) enum Command {
     Route(RouteArgs),
     /// Tell what came of a routed goal
     Outcome(OutcomeArgs),
-    /// Runs of a swarm: list, show, answer, cancel
+    /// Runs of a swarm: run, resume, list, show, answer, cancel
     Swarm {
         #[command(subcommand)]
         command: SwarmCommand,
+    },
+    /// All data that there is, ingested or not: list, describe, locate, read, register
+    Data {
+        #[command(subcommand)]
+        command: DataCommand,
     },
     /// Show counts and states
     Stats,
@@ -120,7 +127,7 @@ pub(super) struct ServeArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct IngestArgs {
-    /// Directories or files that the server can read; relative ones count from here
+    /// Directories or files that the server can read, relative ones count from here; or s3://, gs://, az://, http(s)://
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<String>,
     /// Only paths that match, such as 'src/**/*.rs' (repeatable)
@@ -145,6 +152,12 @@ pub(super) struct IngestArgs {
     /// tags given here.
     #[arg(long)]
     pub watch: bool,
+    /// Do nothing, say what would be read and how much that is
+    #[arg(long, conflicts_with_all = ["watch", "no_watch"])]
+    pub dry_run: bool,
+    /// Name of credentials in the server's configuration to read the sources with
+    #[arg(long, value_name = "NAME")]
+    pub credential: Option<String>,
     /// Stop following, then sync once
     #[arg(long, conflicts_with = "watch")]
     pub no_watch: bool,
@@ -567,6 +580,10 @@ mod tests {
             "route g -k 0",
             "outcome g",
             "swarm",
+            "swarm run",
+            "swarm run g --budget many",
+            "swarm run g --allow-network",
+            "swarm resume",
             "swarm show",
             "swarm ls --status lost",
             "swarm answer r 0",

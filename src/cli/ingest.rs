@@ -91,6 +91,8 @@ async fn one(
         verify: args.verify,
         watch: args.watch,
         no_watch: args.no_watch,
+        dry_run: args.dry_run,
+        credential: args.credential.clone().unwrap_or_default(),
         ..IngestSourceRequest::default()
     };
     let mut bar = IngestBar::new(Path::new(source).file_name().and_then(|name| name.to_str()).unwrap_or(source));
@@ -106,6 +108,14 @@ async fn one(
     bar.clear();
     // A source that can't be read is a failure of this run, not wrong usage, whatever code the server gives it.
     let (report, stream) = outcome.map_err(|error: ClientError| Failure::failed(error.to_string()).about(source))?;
+    if args.dry_run {
+        if as_json {
+            output::print_json(&report_json(&report))?
+        } else {
+            output::print(&preview_text(&report))?
+        }
+        return Ok(None);
+    }
     if as_json {
         output::print_json(&report_json(&report))?;
     } else {
@@ -119,6 +129,35 @@ async fn one(
         Some(failure) if stream.is_none() => Err(failure.about(source)),
         _ => Ok(stream),
     }
+}
+
+/// Prints the report of an ingest that was asked for in another way.
+pub(super) fn finished(source: &str, outcome: Result<IngestReport, ClientError>, as_json: bool) -> Result<(), Failure> {
+    let report = outcome.map_err(|error| Failure::failed(error.to_string()).about(source))?;
+    if as_json {
+        output::print_json(&report_json(&report))?;
+    } else {
+        output::print(&report_text(&report))?;
+    }
+    nothing_read(&report).map_or(Ok(()), |failure| Err(failure.about(source)))
+}
+
+/// What an ingest would do.
+fn preview_text(report: &IngestReport) -> String {
+    let mut out = format!(
+        "{}\n  would read  {} of {} files ({})\n  would leave {} added, {} updated, {} unchanged, {} removed\n",
+        printable(&report.source),
+        count(report.added + report.updated),
+        count(report.files),
+        bytes(report.bytes),
+        count(report.added),
+        count(report.updated),
+        count(report.unchanged),
+        count(report.removed),
+    );
+    issues_text(&mut out, "skipped ", &report.skipped_by_reason, &report.skipped);
+    issues_text(&mut out, "failed  ", &report.failed_by_reason, &report.failed);
+    out
 }
 
 /// Prints a line for each later sync, until the server ends all of them.

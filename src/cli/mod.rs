@@ -7,6 +7,7 @@ mod args;
 mod backup;
 mod care;
 mod context;
+mod data;
 mod eval;
 mod failure;
 mod graph;
@@ -109,6 +110,7 @@ async fn dispatch(command: Command, global: &Global) -> Result<(), Failure> {
         Command::Route(args) => nodes::route(args, global).await,
         Command::Outcome(args) => nodes::outcome(args, global).await,
         Command::Swarm { command } => swarm::swarm(command, global).await,
+        Command::Data { command } => data::run(command, global).await,
         Command::Stats => stats::run(global).await,
         Command::Rebuild(args) => rebuild::run(args, global).await,
         Command::Namespace { command } => stats::namespace(command, global).await,

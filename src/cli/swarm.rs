@@ -1,4 +1,4 @@
-//! `hivemem swarm …`: runs as the server keeps them. The tree that `show` prints is drawn in `tree`.
+//! `hivemem swarm …`: runs as the server keeps them. The tree that `show` prints is drawn in `tree`; `run` and `resume` work on one.
 
 use hivemem_client::proto::{
     AnswerQuestionRequest, CancelRunRequest, ListQuestionsRequest, ListRunsRequest, Question, ReadEventsRequest, Run,
@@ -13,6 +13,8 @@ use super::output;
 use super::render;
 use super::session::Session;
 
+mod live;
+mod run;
 mod tree;
 
 use tree::Tree;
@@ -26,12 +28,14 @@ const READS_MAX: usize = 5;
 /// Runs `hivemem swarm …`.
 pub(super) async fn swarm(command: SwarmCommand, global: &Global) -> Result<(), Failure> {
     let session = Session::open(global).await?;
-    let outcome = run(&session.client, command, global.json).await;
+    let outcome = dispatch(&session.client, command, global.json).await;
     session.close(outcome).await
 }
 
-async fn run(client: &Client, command: SwarmCommand, as_json: bool) -> Result<(), Failure> {
+async fn dispatch(client: &Client, command: SwarmCommand, as_json: bool) -> Result<(), Failure> {
     match command {
+        SwarmCommand::Run { goal, limits, work } => run::start(client, &goal, &limits, work, as_json).await,
+        SwarmCommand::Resume { run, work } => run::resume(client, &run, work, as_json).await,
         SwarmCommand::Ls { statuses, limit, after } => {
             let request = ListRunsRequest {
                 statuses: statuses.into_iter().map(super::args::Status::wire).collect(),

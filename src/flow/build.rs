@@ -24,6 +24,8 @@ pub struct Facts {
     pub title: Option<String>,
     /// Modification time.
     pub modified_at: Option<Timestamp>,
+    /// The store's mark of this version.
+    pub mark: Option<String>,
     /// Labels.
     pub tags: Vec<String>,
     /// The writer's key-value data.
@@ -96,6 +98,7 @@ pub fn document_of(
         content,
         bytes,
         modified_at: facts.modified_at,
+        mark: facts.mark,
         indexed_at: facts.indexed_at,
         tags,
         metadata,

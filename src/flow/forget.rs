@@ -83,7 +83,9 @@ async fn selector(engines: &Engines, grant: &Grant, request: Request) -> Result<
         Request::Tag(tag) => Selector::Tag(tag),
         Request::Document(id) => Selector::Documents(vec![id]),
         Request::Source(source) => {
-            let uri = if source.contains(':') { source } else { engines.store.resolve(&source).unwrap_or(source) };
+            let (store, address) = (Arc::clone(&engines.store), source.clone());
+            let resolve = async { engines.far.run(move || store.resolve(&address)).await.ok() };
+            let uri = if source.contains(':') { source } else { resolve.await.unwrap_or(source) };
             Selector::Source(SourceId::derive(grant.namespace().as_str(), &uri))
         }
         Request::Filter(filter) if filter == FilterRequest::default() => {

@@ -11,8 +11,7 @@ use super::recall::Mode;
 use crate::base::error::{Error, Kind, Result};
 use crate::base::{ContentHash, DocumentId, SourceId};
 use crate::engine::parse::formats;
-use crate::engine::store::uri::path_of_uri;
-use crate::engine::store::{Object, Store};
+use crate::engine::store::{Object, Stat, Store};
 use crate::model::{Document, Freshness};
 
 /// Looks at the source of each document: size and time, and the bytes only where the time changed and the size did not.
@@ -42,15 +41,12 @@ fn verdict(store: &dyn Store, document: &Document) -> Freshness {
         return Freshness::Unknown;
     }
     match store.stat(&document.uri) {
-        Ok(Some((bytes, modified_at))) if bytes == document.bytes && modified_at == document.modified_at => {
-            Freshness::Fresh
-        }
+        Ok(Some(stat)) if stat.bytes == document.bytes && stat.modified_at == document.modified_at => Freshness::Fresh,
         // Copies, checkouts and editors change the time of a file without changing the file.
-        Ok(Some((bytes, modified_at))) if bytes == document.bytes => {
-            let Some(location) = path_of_uri(&document.uri) else { return Freshness::Unknown };
+        Ok(Some(Stat { bytes, modified_at, mark })) if bytes == document.bytes => {
             let (uri, path) = (document.uri.clone(), document.path.clone());
             let bytes_max = formats::bytes_max(&path);
-            match store.read(&Object { location, path, uri, bytes, modified_at }, bytes_max) {
+            match store.read(&Object { path, uri, bytes, modified_at, mark }, bytes_max) {
                 Ok(content) if ContentHash::of(&content) == document.content => Freshness::Fresh,
                 Ok(_) => Freshness::Stale,
                 Err(_) => Freshness::Unknown,

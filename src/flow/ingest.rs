@@ -22,7 +22,7 @@ use crate::engine::catalog::{DocumentState, Selector, WriteOutcome};
 use crate::engine::parse::formats::{self, PAGES_WITHOUT_TEXT};
 use crate::engine::parse::{ChunkSizes, media};
 use crate::engine::store::uri::file_uri;
-use crate::engine::store::{ListOptions, Object};
+use crate::engine::store::{ListOptions, Listing, Object, Store};
 use crate::model::{DocumentWrite, Namespace, Trust};
 
 /// A file whose time is this close to the time it was indexed at may have changed since without its time showing it
@@ -47,6 +47,8 @@ pub struct Request {
     pub verify: bool,
     /// Look only at what lies at or below these URIs of the source; `None`: at everything.
     pub at: Option<BTreeSet<String>>,
+    /// The credential to read it with; `None`: the one that its address finds.
+    pub credential: Option<String>,
 }
 
 /// What a sync is doing.
@@ -142,17 +144,30 @@ pub async fn ingest(
     request: &Request,
     progress: &ProgressSink,
 ) -> Result<Report> {
-    let (store, address) = (Arc::clone(&engines.store), request.source.clone());
-    let uri = engines.door.run(move || store.resolve(&address)).await?;
+    let (store, uri) = open(engines, request).await?;
     let place = (grant.namespace().clone(), uri.clone());
     let before = projector.state();
     let mut report =
-        engines.turns.take(place, request, || sync(engines, projector, grant, request, uri, progress)).await?;
+        engines.turns.take(place, request, || sync(engines, projector, grant, request, (store, uri), progress)).await?;
     // Outside of the turn: the next sync need not wait for vectors.
     if !request.no_wait {
         wait_for_vectors(projector, &mut report, progress, (before.embedded, before.cached)).await?;
     }
     Ok(report)
+}
+
+/// The store that a source is read from, and the source's canonical URI.
+pub(super) async fn open(engines: &Engines, request: &Request) -> Result<(Arc<dyn Store>, String)> {
+    let (store, address, credential) = (Arc::clone(&engines.store), request.source.clone(), request.credential.clone());
+    let opened = engines.far.run(move || {
+        let store = match credential {
+            Some(name) => store.under(&address, &name)?,
+            None => store,
+        };
+        let uri = store.resolve(&address)?;
+        Ok((store, uri))
+    });
+    opened.await
 }
 
 /// One sync, up to the acknowledgement.
@@ -161,11 +176,11 @@ async fn sync(
     projector: &Projector,
     grant: &Grant,
     request: &Request,
-    uri: String,
+    (store, uri): (Arc<dyn Store>, String),
     progress: &ProgressSink,
 ) -> Result<Report> {
     let namespace = grant.namespace();
-    let listing = list(engines, request, &uri).await?;
+    let listing = list(engines, request, &store, &uri).await?;
     engines.catalog.create_namespace(namespace, engines.clock.now()).await?;
     let source = engines.catalog.ensure_source(namespace, &uri, engines.clock.now()).await?;
     let recipes = engines.recipes(&request.tags);
@@ -195,6 +210,7 @@ async fn sync(
     }
     let job = Job {
         engines: engines.clone(),
+        store: Arc::clone(&store),
         namespace: namespace.clone(),
         source: source.id,
         tags: request.tags.clone(),
@@ -206,7 +222,7 @@ async fn sync(
     let mut writer = Writer { engines, projector, namespace, report: &mut report, progress, looked_at };
     writer.run(job).await?;
     let narrowed = !request.options.include.is_empty() || !request.options.exclude.is_empty();
-    let gone = if narrowed { only_absent(engines, stored).await? } else { stored };
+    let gone = if narrowed { only_absent(engines, store, stored).await? } else { stored };
     retire(engines, namespace, gone, &kept, &mut report).await?;
 
     projector.wake();
@@ -215,11 +231,12 @@ async fn sync(
     Ok(report)
 }
 
-async fn list(engines: &Engines, request: &Request, uri: &str) -> Result<crate::engine::store::Listing> {
-    let store = Arc::clone(&engines.store);
+/// Lists what a request asks for.
+pub(super) async fn list(engines: &Engines, request: &Request, store: &Arc<dyn Store>, uri: &str) -> Result<Listing> {
+    let store = Arc::clone(store);
     let (uri, options, at) = (uri.to_owned(), request.options.clone(), request.at.clone());
     engines
-        .door
+        .far
         .run(move || match at {
             Some(uris) => store.list_at(&uri, &options, &uris),
             None => store.list(&uri, &options),
@@ -227,8 +244,11 @@ async fn list(engines: &Engines, request: &Request, uri: &str) -> Result<crate::
         .await
 }
 
-/// Whether size and time say that the stored version is still the file's content.
-fn trusted(object: &Object, state: &DocumentState, recipe: &str) -> bool {
+/// Whether the store's mark, or size and time where it has none, say that the stored version is still the object's content.
+pub(super) fn trusted(object: &Object, state: &DocumentState, recipe: &str) -> bool {
+    if object.mark.is_some() {
+        return state.recipe == recipe && state.mark == object.mark;
+    }
     let Some(modified_at) = object.modified_at else { return false };
     state.recipe == recipe
         && state.bytes == object.bytes
@@ -240,11 +260,11 @@ fn trusted(object: &Object, state: &DocumentState, recipe: &str) -> bool {
 /// this time, they don't order removal.
 async fn only_absent(
     engines: &Engines,
+    store: Arc<dyn Store>,
     stored: HashMap<String, DocumentState>,
 ) -> Result<HashMap<String, DocumentState>> {
-    let store = Arc::clone(&engines.store);
     let absent = move |uri: &str| matches!(store.stat(uri), Ok(None));
-    engines.door.run(move || Ok(stored.into_iter().filter(|(uri, _)| absent(uri)).collect())).await
+    engines.far.run(move || Ok(stored.into_iter().filter(|(uri, _)| absent(uri)).collect())).await
 }
 
 /// Removes what is stored of the source but was not listed, except below paths that could not be read this time.
@@ -312,6 +332,7 @@ pub(super) async fn wait_for_vectors(
 /// Everything that the parsing threads share.
 struct Job {
     engines: Engines,
+    store: Arc<dyn Store>,
     namespace: Namespace,
     source: SourceId,
     tags: Vec<String>,
@@ -349,10 +370,11 @@ impl Job {
 
     fn look(&self, object: &Object, state: Option<&DocumentState>, counter: &dyn TokenCounter) -> (u64, Outcome) {
         let stored = state.map(|state| state.id);
-        if let Some(skip) = media::skip_by_path(&object.path, object.bytes) {
+        // A size of 0 may only mean that the store doesn't know it: whether there is nothing in it shows when it is read.
+        if let Some(skip) = media::skip_by_path(&object.path, object.bytes.max(1)) {
             return (0, Outcome::Skipped(skip.as_str().to_owned(), stored));
         }
-        let bytes = match self.engines.store.read(object, formats::bytes_max(&object.path)) {
+        let bytes = match self.store.read(object, formats::bytes_max(&object.path)) {
             Ok(bytes) => bytes,
             Err(error) => return (0, Outcome::Failed(error.message().to_owned())),
         };
@@ -362,8 +384,9 @@ impl Job {
             state.filter(|state| state.content == content && state.recipe == self.recipes.of(&object.path))
         {
             let same = DocumentState {
-                bytes: object.bytes,
+                bytes: read,
                 modified_at: object.modified_at,
+                mark: object.mark.clone(),
                 indexed_at: self.engines.clock.now(),
                 ..state.clone()
             };
@@ -392,6 +415,7 @@ impl Job {
             path: object.path.clone(),
             title: None,
             modified_at: object.modified_at,
+            mark: object.mark.clone(),
             tags: self.tags.clone(),
             metadata: BTreeMap::new(),
             trust: Trust::of_uri(&object.uri),
@@ -540,6 +564,25 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mark_is_trusted_before_size_and_time() {
+        let state = DocumentState {
+            id: DocumentId::from_u128(1),
+            uri: "s3://b/k".to_owned(),
+            bytes: 1,
+            modified_at: None,
+            mark: Some("a".to_owned()),
+            indexed_at: crate::base::Timestamp(0),
+            content: ContentHash::of(b"x"),
+            recipe: "r".to_owned(),
+        };
+        let object = |mark: &str| Object { mark: Some(mark.to_owned()), bytes: 9, ..Object::default() };
+        assert!(trusted(&object("a"), &state, "r") && !trusted(&object("b"), &state, "r"));
+        assert!(!trusted(&object("a"), &state, "another recipe"));
+        assert!(!trusted(&object("a"), &DocumentState { mark: None, ..state.clone() }, "r"));
+        assert!(!trusted(&Object { bytes: 1, ..Object::default() }, &state, "r"), "no mark and no time is no evidence");
+    }
 
     #[test]
     fn what_could_not_be_read_spares_itself_and_what_lies_below_it_only() {

@@ -1,6 +1,6 @@
 //! What the server does, one module per verb, over engine traits only.
 //!
-//! `ingest` and `put` bring documents to the ground state, `apply` carries them on to the projections, `recall` finds,
+//! `data_view` shows everything that there is, ingested or not, and gets at it. `ingest` and `put` bring documents to the ground state, `apply` carries them on to the projections, `recall` finds,
 //! `context` packs, `route` chooses tools, `runs` keeps the histories of swarms, `forget` removes, `watch` follows sources, `census` counts, `repair` compares the stores and mends them,
 //! `rebuild` makes indexes anew, `gate` judges a new model, `compact` gives space back, `backup` copies it all to one file. None of them names a
 //! backend; each takes a [`access::Grant`], or a [`access::Custodian`] for the whole server.
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::base::Clock;
 use crate::base::blocking::Door;
-use crate::engine::catalog::{Catalog, Registry, Runs};
+use crate::engine::catalog::{Catalog, Inventory, Registry, Runs};
 use crate::engine::embed::Embedder;
 use crate::engine::lexical::LexicalIndex;
 use crate::engine::parse::formats::apart::Reader;
@@ -28,6 +28,7 @@ pub mod build;
 pub mod census;
 pub mod compact;
 pub mod context;
+pub mod data_view;
 pub mod facts;
 #[cfg(test)]
 mod fault_tests;
@@ -38,6 +39,7 @@ pub mod gate;
 mod history_tests;
 pub mod ingest;
 pub mod memory;
+pub mod preview;
 pub mod put;
 pub mod rebuild;
 pub mod recall;
@@ -60,6 +62,8 @@ pub struct Engines {
     pub registry: Arc<dyn Registry>,
     /// Its part that swarms work on.
     pub runs: Arc<dyn Runs>,
+    /// Its part that the data view works on.
+    pub inventory: Arc<dyn Inventory>,
     /// Projection: vectors, with the embedder for questions to them.
     pub space: Arc<Slot<Space>>,
     /// Projection: words.
@@ -78,6 +82,9 @@ pub struct Engines {
     pub clock: Arc<dyn Clock>,
     /// Blocking work that somebody waits for: listing, looking at files, packing.
     pub door: Door,
+    /// Blocking work that may wait for a network: asking stores and reading from them. Apart from the other, so that a store
+    /// that is slow to answer holds up nobody else.
+    pub far: Door,
     /// Blocking work that gives way to searches: reading and parsing what is ingested.
     pub background: Door,
     /// Where documents are read that may be hostile.

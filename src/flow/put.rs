@@ -20,6 +20,9 @@ use crate::model::{DocumentKind, DocumentWrite, Namespace, Role, Trust};
 /// Source of documents whose caller names none.
 pub const INLINE_SOURCE: &str = "inline:";
 
+/// Media type of what describes data.
+pub(super) const CARD_MEDIA_TYPE: &str = "text/x-data-card";
+
 /// A document that comes with its bytes.
 #[derive(Debug, Clone, Default)]
 pub struct InputDocument {
@@ -162,6 +165,7 @@ pub(super) fn build(
         uri: full_uri(&source.uri, &input.uri),
         title: input.title.filter(|title| !title.is_empty()),
         modified_at: input.modified_at,
+        mark: None,
         tags: input.tags,
         metadata: input.metadata,
         trust: input.trust.unwrap_or(Trust::Agent),
@@ -242,6 +246,7 @@ fn media_of(input: &InputDocument) -> Result<Media, String> {
         "text/markdown" => Ok(given(DocumentKind::Markdown, "text/markdown")),
         "text/html" => Ok(given(DocumentKind::Html, "text/html")),
         "text/plain" => Ok(given(DocumentKind::Text, "text/plain")),
+        CARD_MEDIA_TYPE => Ok(given(DocumentKind::Data, CARD_MEDIA_TYPE)),
         "text/x-memory" => Ok(given(DocumentKind::Memory, "text/x-memory")),
         other => match Format::of_media_type(other) {
             Some(format) => Ok(given(format.kind(), format.media_type())),

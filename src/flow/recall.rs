@@ -212,9 +212,15 @@ pub(super) async fn resolve_filter(engines: &Engines, grant: &Grant, request: &F
     if !request.sources.is_empty() {
         let known = engines.catalog.sources(namespace).await?;
         for wanted in &request.sources {
-            let resolved = engines.store.resolve(wanted).unwrap_or_default();
-            let found: Option<SourceId> =
-                known.iter().find(|source| source.uri == *wanted || source.uri == resolved).map(|source| source.id);
+            let id = |uri: &str| known.iter().find(|source| source.uri == uri).map(|source| source.id);
+            let found: Option<SourceId> = match id(wanted) {
+                Some(id) => Some(id),
+                None => {
+                    let (store, address) = (Arc::clone(&engines.store), wanted.clone());
+                    let resolved = engines.far.run(move || store.resolve(&address)).await;
+                    resolved.ok().and_then(|uri| id(&uri))
+                }
+            };
             filter.sources.push(found.ok_or_else(|| {
                 Error::not_found(format!(
                     "nothing was ingested from source {wanted:?}: `hivemem stats` lists the sources"

@@ -29,7 +29,7 @@ use crate::engine::lexical::fake::FakeLexicalIndex;
 use crate::engine::parse::ChunkSizes;
 use crate::engine::parse::formats::apart::Reader;
 use crate::engine::store::local::LocalStore;
-use crate::engine::store::{LeftOut, ListOptions, Listing, Object, Store};
+use crate::engine::store::{LeftOut, ListOptions, Listing, Object, Stat, Store};
 use crate::engine::vector::fake::FakeVectorIndex;
 
 mod faulty;
@@ -217,11 +217,11 @@ impl Store for Tree {
 
     fn list(&self, source: &str, _options: &ListOptions) -> Result<Listing> {
         let object = |(path, (bytes, modified_at)): (&String, &(Vec<u8>, Timestamp))| Object {
-            location: path.into(),
             path: path.clone(),
             uri: format!("{source}/{path}"),
             bytes: bytes.len() as u64,
             modified_at: Some(*modified_at),
+            mark: None,
         };
         Ok(Listing { objects: self.files().iter().map(object).collect(), left_out: Vec::<LeftOut>::new() })
     }
@@ -237,9 +237,11 @@ impl Store for Tree {
         self.files().get(&object.path).map(|(bytes, _)| bytes.clone()).ok_or_else(gone)
     }
 
-    fn stat(&self, uri: &str) -> Result<Option<(u64, Option<Timestamp>)>> {
+    fn stat(&self, uri: &str) -> Result<Option<Stat>> {
         let path = uri.strip_prefix(TREE).and_then(|path| path.strip_prefix('/')).unwrap_or(uri);
-        Ok(self.files().get(path).map(|(bytes, at)| (bytes.len() as u64, Some(*at))))
+        let stat =
+            |(bytes, at): &(Vec<u8>, Timestamp)| Stat { bytes: bytes.len() as u64, modified_at: Some(*at), mark: None };
+        Ok(self.files().get(path).map(stat))
     }
 }
 
@@ -270,7 +272,8 @@ impl Rig {
         let engines = Engines {
             catalog: Arc::new(Faulty::new(Arc::clone(&ground), &faults)),
             registry: Arc::clone(&ground) as Arc<dyn Registry>,
-            runs: ground,
+            runs: Arc::clone(&ground) as Arc<dyn Runs>,
+            inventory: ground,
             space: Arc::new(Slot::new(Space {
                 generation: 1,
                 embedder: Arc::clone(&model),
@@ -288,6 +291,7 @@ impl Rig {
             store: Arc::new(Faulty::new(Arc::new(tree.clone()), &faults)),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             door: Door::new(4),
+            far: Door::new(4),
             sizes: ChunkSizes { tokens_max: 40, header_tokens_max: 12 },
             turns: Turns::default(),
         };
@@ -401,7 +405,8 @@ pub(crate) async fn engines() -> Engines {
     Engines {
         catalog: Arc::clone(&ground) as Arc<dyn Catalog>,
         registry: Arc::clone(&ground) as Arc<dyn Registry>,
-        runs: ground,
+        runs: Arc::clone(&ground) as Arc<dyn Runs>,
+        inventory: ground,
         space: Arc::new(Slot::new(Space { generation: 1, embedder: Arc::clone(&embedder), vectors })),
         words: Arc::new(Slot::new(Words { generation: 1, index: Arc::new(FakeLexicalIndex::new()) })),
         embedder,
@@ -411,6 +416,7 @@ pub(crate) async fn engines() -> Engines {
         store: Arc::new(LocalStore::default()),
         clock: Arc::new(SystemClock),
         door: Door::new(8),
+        far: Door::new(8),
         background: Door::background(2),
         reader: Reader::Here,
         sizes: ChunkSizes { tokens_max: 100, header_tokens_max: 20 },

@@ -145,6 +145,8 @@ pub struct Document {
     pub bytes: u64,
     /// Modification time at the source, if it has one.
     pub modified_at: Option<Timestamp>,
+    /// The store's own mark of this version, such as an etag, if it has one: the same mark means the same bytes.
+    pub mark: Option<String>,
     /// When this version was indexed.
     pub indexed_at: Timestamp,
     /// Labels, sorted, without duplicates.

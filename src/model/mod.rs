@@ -2,6 +2,7 @@
 //!
 //! No input or output happens here, and nothing here knows an engine.
 
+pub mod data;
 pub mod document;
 pub mod filter;
 pub mod graph;
@@ -11,6 +12,7 @@ pub mod node_type;
 pub mod oplog;
 pub mod run;
 
+pub use data::{CostClass, DataEntry, DataFilter, DataKind, DataObject, DataUse, StoreKind};
 pub use document::{Chunk, Document, DocumentKind, DocumentWrite, Lines, Role, Span, Trust};
 pub use filter::Filter;
 pub use graph::{EdgeKind, FactNode, Facts, Mention, NodeKind, Reference};

@@ -18,7 +18,7 @@ pub(super) trait Asked: Message {
     fn namespace(&self) -> &str;
 }
 
-/// One that changes something: the same one may come twice.
+/// One that changes something: the same one may come twice. What is the same when it is done again has no key.
 pub(super) trait Change: Asked {
     /// Name of the call, so that a key of another one is told from it.
     const CALL: &'static str;
@@ -69,6 +69,34 @@ changes! {
     "Forget" = ForgetRequest,
 }
 
+/// Changes that are the same when they are done again.
+macro_rules! repeatable {
+    ($($call:literal = $message:ident),+ $(,)?) => {
+        $(asked!($message);
+        impl Change for proto::$message {
+            const CALL: &'static str = $call;
+
+            fn key(&self) -> &str {
+                ""
+            }
+        })+
+    };
+}
+
+asked!(ListRunsRequest, GetRunRequest, AcquireRunRequest, RenewRunRequest, ReleaseRunRequest);
+asked!(ReadEventsRequest, ListQuestionsRequest, CompactRunRequest);
+
+changes! {
+    "CreateRun" = CreateRunRequest,
+    "DeleteRun" = DeleteRunRequest,
+}
+
+repeatable! {
+    "AppendEvents" = AppendEventsRequest,
+    "AnswerQuestion" = AnswerQuestionRequest,
+    "CancelRun" = CancelRunRequest,
+}
+
 pub(super) fn reply<T>(result: Result<T>) -> Reply<T> {
     result.map(Response::new).map_err(|error| status(&error))
 }
@@ -100,6 +128,9 @@ impl Context {
         let context = self.clone();
         let done = detached(async move {
             let grant = context.grant(&metadata, asked.namespace())?;
+            if asked.key().is_empty() {
+                return work(context, grant, asked).await;
+            }
             let identity = Identity::new(Q::CALL, asked.key(), &asked)?;
             let work = work(context.clone(), grant.clone(), asked);
             context.replies.once(&context.engines, &grant, &identity, work).await

@@ -22,7 +22,7 @@ use crate::flow::ingest::{Phase, Progress, ProgressSink, Report};
 use crate::flow::memory::Memory;
 use crate::flow::put::{InputDocument, Put};
 use crate::flow::watch::{Follow, News};
-use crate::flow::{forget, ingest, memory, put};
+use crate::flow::{forget, ingest, memory, preview, put};
 
 /// The service.
 #[derive(Debug)]
@@ -37,13 +37,13 @@ impl Service {
     }
 }
 
-type Progressed = std::result::Result<proto::IngestProgress, Status>;
+pub(super) type Progressed = std::result::Result<proto::IngestProgress, Status>;
 
 /// What a long call ends with: its report, and what comes after it if a source is followed.
-type Done = (Report, Option<broadcast::Receiver<News>>);
+pub(super) type Done = (Report, Option<broadcast::Receiver<News>>);
 
 /// Forwards progress to the caller while `work` runs, then its report, then news for as long as there may be some.
-fn stream<F>(
+pub(super) fn stream<F>(
     context: Context,
     grant: Grant,
     identity: Identity,
@@ -260,7 +260,11 @@ impl Ingest for Service {
                 no_wait: request.no_wait,
                 verify: request.verify,
                 at: None,
+                credential: Some(request.credential).filter(|name| !name.is_empty()),
             };
+            if request.dry_run {
+                return Ok((preview::preview(&context.engines, &grant, &wanted).await?, None));
+            }
             context.watching.ingest(&grant, &wanted, follow, &sink).await
         }))
     }
@@ -351,6 +355,7 @@ mod tests {
             access: Default::default(),
             replies: Arc::default(),
             data_dir: Arc::default(),
+            reach: Arc::default(),
         })
     }
 

@@ -10,6 +10,7 @@ use crate::base::error::{Error, Result};
 use crate::flow::Engines;
 use crate::flow::access::{Access, Grant};
 use crate::flow::apply::Projector;
+use crate::flow::data_view::locate::Reach;
 use crate::flow::route::Routing;
 use crate::flow::runs::Runs;
 use crate::flow::watch::Watching;
@@ -18,6 +19,7 @@ mod admin;
 mod calls;
 mod care;
 mod convert;
+mod data;
 mod graph;
 mod idempotency;
 mod ingest;
@@ -46,6 +48,8 @@ pub struct Context {
     pub access: Access,
     /// Replies by idempotency key.
     pub replies: Arc<Replies>,
+    /// How callers reach this server.
+    pub reach: Arc<Reach>,
     /// The data directory, for counting its size.
     pub data_dir: Arc<std::path::PathBuf>,
 }
@@ -75,6 +79,7 @@ fn token(metadata: &MetadataMap) -> Option<&str> {
 /// If the embedded descriptors can't be decoded, which is a broken build.
 pub async fn routes(context: Context) -> Result<tonic::service::Routes> {
     use proto::admin_server::AdminServer;
+    use proto::data_view_server::DataViewServer;
     use proto::graph_server::GraphServer;
     use proto::ingest_server::IngestServer;
     use proto::retrieval_server::RetrievalServer;
@@ -89,6 +94,7 @@ pub async fn routes(context: Context) -> Result<tonic::service::Routes> {
     reporter.set_serving::<GraphServer<graph::Service>>().await;
     reporter.set_serving::<RouterServer<router::Service>>().await;
     reporter.set_serving::<SwarmServer<swarm::Service>>().await;
+    reporter.set_serving::<DataViewServer<data::Service>>().await;
     reporter.set_serving::<AdminServer<admin::Service>>().await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
@@ -119,6 +125,11 @@ pub async fn routes(context: Context) -> Result<tonic::service::Routes> {
         )
         .add_service(
             SwarmServer::new(swarm::Service::new(context.clone()))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX),
+        )
+        .add_service(
+            DataViewServer::new(data::Service::new(context.clone()))
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
         )

@@ -8,10 +8,10 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
-use super::idempotency::Identity;
+use super::calls::Reply;
 use super::proto::{self, run_event, swarm_server::Swarm, watch_run_response};
 use super::status::status;
-use super::{Context, convert, detached};
+use super::{Context, convert};
 use crate::base::RunId;
 use crate::base::Timestamp;
 use crate::base::error::{Error, Result};
@@ -28,12 +28,7 @@ pub struct Service {
     context: Context,
 }
 
-type Reply<T> = std::result::Result<Response<T>, Status>;
 type Replies<T> = Pin<Box<dyn Stream<Item = std::result::Result<T, Status>> + Send>>;
-
-fn reply<T>(result: Result<T>) -> Reply<T> {
-    result.map(Response::new).map_err(|error| status(&error))
-}
 
 impl Service {
     /// Over these engines.
@@ -230,24 +225,15 @@ impl Swarm for Service {
     type WatchRunStream = Replies<proto::WatchRunResponse>;
 
     async fn create_run(&self, request: Request<proto::CreateRunRequest>) -> Reply<proto::CreateRunResponse> {
-        let (metadata, _, request) = request.into_parts();
-        let (context, now) = (self.context.clone(), self.now());
-        let work = detached(async move {
-            let grant = context.grant(&metadata, &request.namespace)?;
-            let identity = Identity::new("CreateRun", &request.idempotency_key, &request)?;
-            let work = async {
-                let made = context.runs.create(&grant, request.goal, request.settings).await?;
-                Ok(proto::CreateRunResponse { run: Some(run(made, now)) })
-            };
-            context.replies.once(&context.engines, &grant, &identity, work).await
-        });
-        reply(work.await)
+        let work = |context: Context, grant: Grant, request: proto::CreateRunRequest| async move {
+            let made = context.runs.create(&grant, request.goal, request.settings).await?;
+            Ok(proto::CreateRunResponse { run: Some(run(made, context.engines.clock.now())) })
+        };
+        self.context.change(request, work).await
     }
 
     async fn list_runs(&self, request: Request<proto::ListRunsRequest>) -> Reply<proto::ListRunsResponse> {
-        let (metadata, _, request) = request.into_parts();
-        let page = async {
-            let grant = self.context.grant(&metadata, &request.namespace)?;
+        let work = |grant: Grant, request: proto::ListRunsRequest| async move {
             let statuses = request.statuses.iter().map(|status| run_status("statuses", *status));
             let statuses: Vec<RunStatus> = statuses.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
             let size = or_default(request.page_size, RUN_LIST_DEFAULT);
@@ -255,22 +241,20 @@ impl Swarm for Service {
             let runs = runs.into_iter().map(|held| run(held, self.now())).collect();
             Ok(proto::ListRunsResponse { runs, next_page_token: next })
         };
-        reply(page.await)
+        self.context.answer(request, work).await
     }
 
     async fn get_run(&self, request: Request<proto::GetRunRequest>) -> Reply<proto::GetRunResponse> {
-        let (metadata, _, request) = request.into_parts();
-        let held = async {
-            let (grant, id) = self.open(&metadata, &request.namespace, &request.run)?;
+        let work = |grant: Grant, request: proto::GetRunRequest| async move {
+            let id = convert::run_id(&request.run)?;
             Ok(proto::GetRunResponse { run: Some(run(self.context.runs.get(&grant, id).await?, self.now())) })
         };
-        reply(held.await)
+        self.context.answer(request, work).await
     }
 
     async fn acquire_run(&self, request: Request<proto::AcquireRunRequest>) -> Reply<proto::AcquireRunResponse> {
-        let (metadata, _, request) = request.into_parts();
-        let held = async {
-            let (grant, id) = self.open(&metadata, &request.namespace, &request.run)?;
+        let work = |grant: Grant, request: proto::AcquireRunRequest| async move {
+            let id = convert::run_id(&request.run)?;
             let held = self.context.runs.acquire(&grant, id, &request.holder, ttl(request.ttl)?).await?;
             Ok(proto::AcquireRunResponse {
                 fence: held.fence,
@@ -278,47 +262,43 @@ impl Swarm for Service {
                 run: Some(run(held, self.now())),
             })
         };
-        reply(held.await)
+        self.context.answer(request, work).await
     }
 
     async fn renew_run(&self, request: Request<proto::RenewRunRequest>) -> Reply<proto::RenewRunResponse> {
-        let (metadata, _, request) = request.into_parts();
-        let held = async {
-            let (grant, id) = self.open(&metadata, &request.namespace, &request.run)?;
+        let work = |grant: Grant, request: proto::RenewRunRequest| async move {
+            let id = convert::run_id(&request.run)?;
             let held = self.context.runs.renew(&grant, id, request.fence, ttl(request.ttl)?).await?;
             Ok(proto::RenewRunResponse {
                 lease_until: Some(convert::timestamp(held.lease_until)),
                 cancel_requested: held.cancel_requested,
             })
         };
-        reply(held.await)
+        self.context.answer(request, work).await
     }
 
     async fn release_run(&self, request: Request<proto::ReleaseRunRequest>) -> Reply<proto::ReleaseRunResponse> {
-        let (metadata, _, request) = request.into_parts();
-        let done = async {
-            let (grant, id) = self.open(&metadata, &request.namespace, &request.run)?;
+        let work = |grant: Grant, request: proto::ReleaseRunRequest| async move {
+            let id = convert::run_id(&request.run)?;
             self.context.runs.release(&grant, id, request.fence).await?;
             Ok(proto::ReleaseRunResponse {})
         };
-        reply(done.await)
+        self.context.answer(request, work).await
     }
 
     async fn append_events(&self, request: Request<proto::AppendEventsRequest>) -> Reply<proto::AppendEventsResponse> {
-        let (metadata, _, request) = request.into_parts();
-        let opened = self.open(&metadata, &request.namespace, &request.run).map_err(|error| status(&error))?;
-        let context = self.context.clone();
         // To its end though the caller leaves, or those who watch would not hear of it.
-        let work = detached(async move {
+        let work = |context: Context, grant: Grant, request: proto::AppendEventsRequest| async move {
+            let id = convert::run_id(&request.run)?;
             let events = request.events.into_iter().map(event).collect::<Result<Vec<Event>>>()?;
-            let done = context.runs.append(&opened.0, opened.1, request.fence, events).await?;
+            let done = context.runs.append(&grant, id, request.fence, events).await?;
             Ok(proto::AppendEventsResponse {
                 last_sequence: done.run.tally.last_sequence,
                 appended: done.appended,
                 duplicates: done.duplicates,
             })
-        });
-        reply(work.await)
+        };
+        self.context.change(request, work).await
     }
 
     async fn read_state(&self, request: Request<proto::ReadStateRequest>) -> Reply<Self::ReadStateStream> {
@@ -341,9 +321,8 @@ impl Swarm for Service {
     }
 
     async fn read_events(&self, request: Request<proto::ReadEventsRequest>) -> Reply<proto::ReadEventsResponse> {
-        let (metadata, _, request) = request.into_parts();
-        let page = async {
-            let (grant, id) = self.open(&metadata, &request.namespace, &request.run)?;
+        let work = |grant: Grant, request: proto::ReadEventsRequest| async move {
+            let id = convert::run_id(&request.run)?;
             let size = or_default(request.page_size, RUN_EVENTS_PAGE_DEFAULT);
             let page = self.context.runs.read(&grant, id, request.from_sequence, size).await?;
             Ok(proto::ReadEventsResponse {
@@ -352,7 +331,7 @@ impl Swarm for Service {
                 compacted_through: page.run.compacted_through,
             })
         };
-        reply(page.await)
+        self.context.answer(request, work).await
     }
 
     async fn watch_run(&self, request: Request<proto::WatchRunRequest>) -> Reply<Self::WatchRunStream> {
@@ -369,64 +348,53 @@ impl Swarm for Service {
         &self,
         request: Request<proto::ListQuestionsRequest>,
     ) -> Reply<proto::ListQuestionsResponse> {
-        let (metadata, _, request) = request.into_parts();
-        let page = async {
-            let grant = self.context.grant(&metadata, &request.namespace)?;
+        let work = |grant: Grant, request: proto::ListQuestionsRequest| async move {
             let id = if request.run.is_empty() { None } else { Some(convert::run_id(&request.run)?) };
             let size = or_default(request.page_size, RUN_LIST_DEFAULT);
             let (questions, next) = self.context.runs.questions(&grant, id, &request.page_token, size).await?;
             let questions = questions.into_iter().map(question).collect();
             Ok(proto::ListQuestionsResponse { questions, next_page_token: next })
         };
-        reply(page.await)
+        self.context.answer(request, work).await
     }
 
     async fn answer_question(
         &self,
         request: Request<proto::AnswerQuestionRequest>,
     ) -> Reply<proto::AnswerQuestionResponse> {
-        let (metadata, _, request) = request.into_parts();
-        let opened = self.open(&metadata, &request.namespace, &request.run).map_err(|error| status(&error))?;
-        let context = self.context.clone();
-        let work = detached(async move {
+        let work = |context: Context, grant: Grant, request: proto::AnswerQuestionRequest| async move {
+            let id = convert::run_id(&request.run)?;
             let node = NodePath::parse(&request.node)?;
-            let asked = context.runs.answer(&opened.0, opened.1, &node, &request.answer).await?;
+            let asked = context.runs.answer(&grant, id, &node, &request.answer).await?;
             Ok(proto::AnswerQuestionResponse { question: Some(question(asked)) })
-        });
-        reply(work.await)
+        };
+        self.context.change(request, work).await
     }
 
     async fn cancel_run(&self, request: Request<proto::CancelRunRequest>) -> Reply<proto::CancelRunResponse> {
-        let (metadata, _, request) = request.into_parts();
-        let opened = self.open(&metadata, &request.namespace, &request.run).map_err(|error| status(&error))?;
-        let (context, now) = (self.context.clone(), self.now());
-        let work = detached(async move {
-            let held = context.runs.cancel(&opened.0, opened.1).await?;
+        let work = |context: Context, grant: Grant, request: proto::CancelRunRequest| async move {
+            let id = convert::run_id(&request.run)?;
+            let now = context.engines.clock.now();
+            let held = context.runs.cancel(&grant, id).await?;
             Ok(proto::CancelRunResponse { run: Some(run(held, now)) })
-        });
-        reply(work.await)
+        };
+        self.context.change(request, work).await
     }
 
     async fn compact_run(&self, request: Request<proto::CompactRunRequest>) -> Reply<proto::CompactRunResponse> {
-        let (metadata, _, request) = request.into_parts();
-        let done = async {
-            let (grant, id) = self.open(&metadata, &request.namespace, &request.run)?;
+        let work = |grant: Grant, request: proto::CompactRunRequest| async move {
+            let id = convert::run_id(&request.run)?;
             let done = self.context.runs.compact(&grant, id).await?;
             Ok(proto::CompactRunResponse { events_removed: done.events, bytes_removed: done.bytes })
         };
-        reply(done.await)
+        self.context.answer(request, work).await
     }
 
     async fn delete_run(&self, request: Request<proto::DeleteRunRequest>) -> Reply<proto::DeleteRunResponse> {
-        let (metadata, _, request) = request.into_parts();
-        let opened = self.open(&metadata, &request.namespace, &request.run).map_err(|error| status(&error))?;
-        let context = self.context.clone();
-        let work = detached(async move {
-            let (grant, id) = opened;
-            let identity = Identity::new("DeleteRun", &request.idempotency_key, &request)?;
-            let work = async { Ok(proto::DeleteRunResponse { events: context.runs.delete(&grant, id).await? }) };
-            context.replies.once(&context.engines, &grant, &identity, work).await
-        });
-        reply(work.await)
+        let work = |context: Context, grant: Grant, request: proto::DeleteRunRequest| async move {
+            let id = convert::run_id(&request.run)?;
+            Ok(proto::DeleteRunResponse { events: context.runs.delete(&grant, id).await? })
+        };
+        self.context.change(request, work).await
     }
 }

@@ -1,7 +1,7 @@
 //! Configuration: raw file → validated values. The default file is embedded and explained key by key; a file of the
 //! user's is laid over it, and whatever is wrong in it refuses to start and names the key.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,12 +9,14 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::environment::Environment;
-use super::sets;
+use super::{credentials, sets};
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::limits::GATE_BYTES_MAX;
 use crate::engine::embed::local::{LocalOptions, ModelSource};
 use crate::engine::parse::ChunkSizes;
 use crate::engine::parse::formats::apart::Reader;
+use crate::engine::store::credentials::Credentials;
+use crate::engine::store::guard::Guard;
 use crate::flow::gate::{Gate, Question};
 use crate::flow::put::InputDocument;
 use crate::flow::runs::Retention;
@@ -35,6 +37,8 @@ struct Raw {
     chunks: RawChunks,
     ingest: RawIngest,
     runs: RawRuns,
+    network: RawNetwork,
+    credentials: BTreeMap<String, toml::Table>,
     log: RawLog,
 }
 
@@ -72,6 +76,13 @@ struct RawRuns {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct RawNetwork {
+    allow_private: bool,
+    allow_hosts: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RawLog {
     filter: String,
 }
@@ -97,6 +108,10 @@ pub struct Config {
     pub reader: Reader,
     /// How long ended runs are kept.
     pub retention: Retention,
+    /// Which hosts may be spoken to.
+    pub guard: Guard,
+    /// Named keys to what is not public.
+    pub credentials: Credentials,
     /// Filter of the log.
     pub log_filter: String,
 }
@@ -173,6 +188,8 @@ impl Config {
             roots: raw.ingest.roots,
             reader: Reader::Here,
             retention,
+            guard: Guard::new(raw.network.allow_private, &raw.network.allow_hosts),
+            credentials: credentials::read(raw.credentials, environment)?,
             log_filter: raw.log.filter,
         })
     }
@@ -289,6 +306,7 @@ mod tests {
             cache_dir: Some("/no-such-cache".into()),
             runtime: None,
             token: None,
+            ..Environment::default()
         }
     }
 
@@ -301,7 +319,7 @@ mod tests {
         assert!(config.chunks.tokens_max + config.chunks.header_tokens_max <= model_reads);
         let mut previous = "";
         for line in DEFAULT.lines() {
-            if line.contains(" = ") && !line.starts_with('#') {
+            if (line.contains(" = ") || line == "[credentials]") && !line.starts_with('#') {
                 assert!(previous.starts_with('#'), "{line} has no explanation above it");
             }
             previous = line;

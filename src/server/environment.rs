@@ -1,5 +1,6 @@
 //! The environment variables that count, read once.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// See the fields.
@@ -13,6 +14,8 @@ pub struct Environment {
     pub runtime: Option<PathBuf>,
     /// `HIVEMEM_TOKEN`.
     pub token: Option<String>,
+    /// Variables that a test sets; looked at before those of the process.
+    pub given: BTreeMap<String, String>,
 }
 
 impl Environment {
@@ -28,6 +31,13 @@ impl Environment {
             cache_dir: below("XDG_CACHE_HOME", ".cache"),
             runtime: path("ORT_DYLIB_PATH"),
             token: std::env::var("HIVEMEM_TOKEN").ok().filter(|token| !token.is_empty()),
+            given: BTreeMap::new(),
         }
+    }
+
+    /// The variable that the configuration names, unless it is empty.
+    pub fn named(&self, variable: &str) -> Option<String> {
+        let given = self.given.get(variable).cloned();
+        given.or_else(|| std::env::var(variable).ok()).filter(|value| !value.is_empty())
     }
 }

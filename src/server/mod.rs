@@ -7,6 +7,7 @@ use crate::base::error::Result;
 use crate::engine::parse::formats::apart::{self, Reader};
 
 mod config;
+mod credentials;
 mod environment;
 mod http;
 mod local;

@@ -19,11 +19,13 @@ use crate::rpc;
 /// # Errors
 /// Precondition for a bad configuration or an address that can't be listened on; those of the engines.
 pub async fn serve(options: ServeOptions) -> Result<()> {
-    let config = options.config()?;
+    let mut config = options.config()?;
     init_log(&config.log_filter)?;
     let listener = listen(&config.listen).await?;
-    let assembly = Assembly::open(&config, true).await?;
     let address = listener.local_addr().context(Kind::Internal, || "the listener has no address")?;
+    // With port 0 only the listener knows the real one.
+    config.listen = address.to_string();
+    let assembly = Assembly::open(&config, true).await?;
     println!("listening on http://{address}");
     let _ = std::io::stdout().flush();
     tracing::info!(%address, data_dir = %config.data_dir.display(), "serving");

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -13,18 +14,24 @@ use crate::base::clock::SystemClock;
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::files::{self, DirLock};
 use crate::engine::catalog::sqlite::SqliteCatalog;
-use crate::engine::catalog::{Catalog, Registry, Runs as RunStore};
+use crate::engine::catalog::{Catalog, Inventory, Registry, Runs as RunStore};
 use crate::engine::embed::Embedder;
 use crate::engine::embed::local::{LocalEmbedder, LocalOptions, ModelSource};
 use crate::engine::lexical::LexicalIndex;
 use crate::engine::lexical::tantivy::{TantivyIndex, TantivySettings};
+use crate::engine::store::Store;
+use crate::engine::store::cloud::CloudStore;
+use crate::engine::store::http::HttpStore;
+use crate::engine::store::line::Line;
 use crate::engine::store::local::LocalStore;
 use crate::engine::store::local_watch::LocalWatcher;
+use crate::engine::store::stores::Stores;
 use crate::engine::vector::VectorIndex;
 use crate::engine::vector::edge::{EdgeIndex, EdgeSettings, Opened};
 use crate::flow::access::Access;
 use crate::flow::apply::Projector;
 use crate::flow::backup::COPY_PREFIX;
+use crate::flow::data_view::locate::Reach;
 use crate::flow::gate::Gate;
 use crate::flow::rebuild::{self, Projection, Workshop};
 use crate::flow::route::Routing;
@@ -37,8 +44,13 @@ use crate::rpc;
 
 /// Blocking jobs of the flows at a time, per core: they mix reading and computing.
 const FLOW_JOBS_PER_CORE: usize = 4;
+/// Waits for stores at a time: threads that do nothing meanwhile. Twice what one remote store is asked at a time.
+const FAR_JOBS: usize = 64;
 /// Searches of one index at a time, per core.
 const INDEX_JOBS_PER_CORE: usize = 2;
+
+/// Longest wait for one request to a remote store, its retries included, or for the next part of a stream.
+const REMOTE_DEADLINE: Duration = Duration::from_secs(60);
 
 /// The ground state, in the data directory.
 pub(super) const CATALOG_FILE: &str = "catalog.sqlite";
@@ -80,6 +92,7 @@ impl Assembly {
             catalog: Arc::clone(&catalog) as Arc<dyn Catalog>,
             registry: Arc::clone(&catalog) as Arc<dyn Registry>,
             runs: Arc::clone(&catalog) as Arc<dyn RunStore>,
+            inventory: Arc::clone(&catalog) as Arc<dyn Inventory>,
             space: Arc::new(Slot::new(opened.space)),
             words: Arc::new(Slot::new(opened.words)),
             embedder,
@@ -87,10 +100,11 @@ impl Assembly {
             rebuilding: Arc::default(),
             turns: Turns::default(),
             background: Door::background(cores),
-            store: Arc::new(LocalStore::new(config.roots.clone())),
+            store: stores(config)?,
             clock: Arc::new(SystemClock),
             door,
             reader: config.reader.clone(),
+            far: Door::new(FAR_JOBS),
             sizes: config.chunks,
         };
         let projector = Projector::start(&engines, workshop).await?;
@@ -120,6 +134,7 @@ impl Assembly {
             access: Access::new(config.token.clone()),
             replies: Arc::default(),
             data_dir: Arc::new(config.data_dir.clone()),
+            reach: Arc::new(Reach { server: reachable(&config.listen), token: config.token.is_some() }),
         };
         Ok(Self { context, catalog, _lock: lock })
     }
@@ -146,6 +161,28 @@ impl Assembly {
             tracing::warn!(error = %error.chain(), "space cannot be given back");
         }
         self.catalog.close().await
+    }
+}
+
+/// All places that bytes come from. Has to be called on the runtime that they are to be read on.
+fn stores(config: &Config) -> Result<Arc<dyn Store>> {
+    // Only fails where somebody was quicker, and then there is one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let line = Line::new(tokio::runtime::Handle::current(), REMOTE_DEADLINE);
+    let (guard, credentials) = (&config.guard, &config.credentials);
+    let cloud = CloudStore::new(guard.clone(), credentials.clone(), line.clone());
+    let http = HttpStore::new(guard.clone(), credentials.clone(), line)?;
+    let stores = Stores::new(Arc::new(LocalStore::new(config.roots.clone())))
+        .with(CloudStore::BEGINNINGS, Arc::new(cloud))
+        .with(HttpStore::BEGINNINGS, Arc::new(http));
+    Ok(Arc::new(stores))
+}
+
+/// The address to speak to a server that listens on `listen`, from its own machine at least.
+fn reachable(listen: &str) -> String {
+    match listen.rsplit_once(':') {
+        Some(("0.0.0.0" | "[::]" | "*", port)) => format!("127.0.0.1:{port}"),
+        _ => listen.to_owned(),
     }
 }
 

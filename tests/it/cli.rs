@@ -45,6 +45,8 @@ fn without_a_server_every_command_fails_with_1_and_names_both_remedies() {
         &["forget", "tag:x"],
         &["context", "t"],
         &["stats"],
+        &["data", "ls"],
+        &["data", "get", "s3://b/k"],
         &["fsck"],
         &["compact"],
         &["backup", "no-such-file"],

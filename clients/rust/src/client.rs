@@ -16,6 +16,7 @@ use crate::batch::Batches;
 use crate::error::{ClientError, ErrorKind};
 use crate::progress::{ProgressStream, SendFault};
 use crate::proto::admin_client::AdminClient;
+use crate::proto::data_view_client::DataViewClient;
 use crate::proto::graph_client::GraphClient;
 use crate::proto::ingest_client::IngestClient;
 use crate::proto::retrieval_client::RetrievalClient;
@@ -57,6 +58,7 @@ pub struct Client {
     pub(crate) graph: GraphClient<Transport>,
     pub(crate) router: RouterClient<Transport>,
     pub(crate) swarm: SwarmClient<Transport>,
+    pub(crate) data: DataViewClient<Transport>,
     admin: AdminClient<Transport>,
     namespace: Arc<str>,
     timeout: Duration,
@@ -121,6 +123,9 @@ impl Client {
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
             swarm: SwarmClient::new(transport.clone())
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX),
+            data: DataViewClient::new(transport.clone())
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
             admin: AdminClient::new(transport)

@@ -18,14 +18,18 @@
 mod backup;
 mod batch;
 mod client;
+mod data;
 mod error;
 mod graph;
 mod progress;
 mod router;
+#[cfg(feature = "swarm")]
+pub mod swarm;
 mod swarm_calls;
 
 pub use backup::BackupStream;
 pub use client::{Client, ClientOptions};
+pub use data::DataStream;
 pub use error::{ClientError, Detail, ErrorKind};
 pub use progress::ProgressStream;
 pub use swarm_calls::{RunWatch, StateStream};

@@ -1,12 +1,31 @@
 //! Arguments of `hivemem swarm …`.
 
-use clap::{Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
 use hivemem_client::proto::RunStatus;
 
 use crate::base::limits::{RUN_LIST_DEFAULT, RUN_LIST_MAX};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum SwarmCommand {
+    /// Run a goal to its end: the tree is shown while it grows, and questions are asked at the prompt
+    Run {
+        /// What is to be reached
+        goal: String,
+        #[command(flatten)]
+        limits: RunLimits,
+        #[command(flatten)]
+        work: WorkArgs,
+    },
+    /// Go on with a run whose process is gone
+    Resume {
+        /// Its id
+        run: String,
+        #[command(flatten)]
+        work: WorkArgs,
+    },
     /// Runs, newest first
     Ls {
         /// Only those that stand so (repeatable)
@@ -42,6 +61,61 @@ pub(in crate::cli) enum SwarmCommand {
         /// Its id
         run: String,
     },
+}
+
+/// Limits that a run keeps for its life.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct RunLimits {
+    /// Nodes of the run
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub budget: u64,
+    /// Tokens of all model calls, in and out; 0: no limit
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub tokens: u64,
+    /// Executions at the same time
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub parallel: usize,
+    /// Deepest node
+    #[arg(long, value_name = "N", default_value_t = 12)]
+    pub depth: usize,
+    /// Time of the run, such as 30m
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub time: Option<Duration>,
+    /// Have what is written reviewed by another node
+    #[arg(long)]
+    pub review: bool,
+    /// Neither gather contexts nor remember outputs
+    #[arg(long)]
+    pub no_memory: bool,
+}
+
+/// What this process lends to a run.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct WorkArgs {
+    /// Node types of a node_scripts.json (repeatable)
+    #[arg(long = "script", value_name = "FILE")]
+    pub scripts: Vec<PathBuf>,
+    /// Let scripts and code of models run on this machine, each in a process of its own
+    #[arg(long)]
+    pub allow_scripts: bool,
+    /// Let them use the network
+    #[arg(long, requires = "allow_scripts")]
+    pub allow_network: bool,
+    /// Folder for files of runs
+    #[arg(long, value_name = "DIR", default_value = "hivemem-runs")]
+    pub work_dir: PathBuf,
+    /// Endpoint of OpenAI's chat protocol, such as http://127.0.0.1:11434/v1
+    #[arg(long, value_name = "URL", env = "HIVEMEM_LLM_BASE_URL")]
+    pub llm_url: Option<String>,
+    /// Its model
+    #[arg(long, value_name = "NAME", env = "HIVEMEM_LLM_MODEL", default_value = "default")]
+    pub llm_model: String,
+    /// Its key
+    #[arg(long, value_name = "KEY", env = "HIVEMEM_LLM_API_KEY", hide_env_values = true, default_value = "")]
+    pub llm_key: String,
+    /// Longest model call
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "5m")]
+    pub llm_timeout: Duration,
 }
 
 /// How a run stands.

@@ -13,6 +13,7 @@ use crate::model::{Chunk, DocumentKind, Facts, Lines, Operation, Role, Span, Tru
 mod care;
 mod edges;
 pub mod histories;
+pub mod inventory;
 mod records;
 pub mod registry;
 pub mod runs;
@@ -85,6 +86,7 @@ impl Place {
             content,
             bytes: text.len() as u64,
             modified_at: Some(Timestamp(NOW.0 - 5)),
+            mark: Some("\"etag\"".to_owned()),
             indexed_at: NOW,
             tags: vec!["alpha".to_owned(), "béta".to_owned()],
             metadata: BTreeMap::from([("run".to_owned(), "r\"1".to_owned())]),

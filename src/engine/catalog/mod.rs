@@ -21,11 +21,13 @@ use crate::model::{Document, DocumentWrite, Facts, Filter, HeldChunk, Hydrated, 
 pub mod audit;
 #[cfg(test)]
 mod conformance;
+pub mod inventory;
 pub mod registry;
 pub mod runs;
 pub mod sqlite;
 
 pub use audit::{Audit, CounterFault, Snapshot};
+pub use inventory::Inventory;
 pub use registry::Registry;
 pub use runs::Runs;
 
@@ -40,6 +42,8 @@ pub struct DocumentState {
     pub bytes: u64,
     /// Modification time at the source.
     pub modified_at: Option<Timestamp>,
+    /// The store's mark of that version.
+    pub mark: Option<String>,
     /// When it was indexed.
     pub indexed_at: Timestamp,
     /// Hash of the bytes.
@@ -166,7 +170,7 @@ pub trait Catalog: Send + Sync {
     /// Writes new versions of documents, replacing their chunks. `recipe` is stored with each.
     async fn write(&self, namespace: &Namespace, recipe: &str, writes: Vec<DocumentWrite>) -> Result<WriteOutcome>;
 
-    /// Records new sizes and times of documents whose content did not change. Adds no log entry.
+    /// Records new sizes, times and marks of documents whose content did not change. Adds no log entry.
     async fn touch(&self, namespace: &Namespace, states: &[DocumentState]) -> Result<()>;
 
     /// Removes documents with their chunks.

@@ -21,9 +21,34 @@ pub fn html_to_markdown(html: &str) -> String {
 
 /// The same with the addresses of links kept.
 pub fn html_to_linked_markdown(html: &str) -> String {
-    convert(html, |html| {
+    let markdown = convert(html, |html| {
         LINKING_CONVERTER.with_borrow_mut(|slot| slot.get_or_insert_with(|| converter(true)).convert(html))
-    })
+    });
+    with_plain_names(&markdown)
+}
+
+/// Markdown whose names are spelt as people search for them: `read_file` for `read\_file`. Within a word an underscore
+/// means nothing, so that the escape can go; code keeps its backslashes.
+pub fn with_plain_names(markdown: &str) -> String {
+    let mut out = String::with_capacity(markdown.len());
+    let (mut in_code, mut ticks) = (false, 0);
+    for (at, c) in markdown.char_indices() {
+        let escaped = markdown[..at].ends_with('\\');
+        if c == '`' && !escaped {
+            // Runs of any length open and close; whatever is between two of them is code.
+            ticks += 1;
+        } else if ticks > 0 {
+            (in_code, ticks) = (!in_code, 0);
+        }
+        let before = out.chars().next_back().is_some_and(char::is_alphanumeric);
+        let rest = &markdown[at + c.len_utf8()..];
+        let after = rest.strip_prefix('_').and_then(|rest| rest.chars().next()).is_some_and(char::is_alphanumeric);
+        if c == '\\' && !in_code && before && after {
+            continue;
+        }
+        out.push(c);
+    }
+    out
 }
 
 fn convert(html: &str, converter: impl FnOnce(&str) -> std::io::Result<String>) -> String {

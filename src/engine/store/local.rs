@@ -7,15 +7,19 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use ignore::{DirEntry, Walk, WalkBuilder};
 
+use super::globs::Globs;
 use super::uri::{file_uri, path_of_uri};
-use super::{LeftOut, ListOptions, Listing, Object, Store};
+use super::{
+    LeftOut, ListOptions, Listing, Object, PIECE_BYTES_MAX, Pieces, Range, Reading, Stat, Store, Ways, beyond_end,
+    shell_word,
+};
 use crate::base::Timestamp;
 use crate::base::error::{Error, Kind, Result};
 
@@ -155,7 +159,7 @@ impl Store for LocalStore {
     }
 
     fn read(&self, object: &Object, bytes_max: u64) -> Result<Vec<u8>> {
-        let path = &object.location;
+        let path = &path_of_address(&object.uri)?;
         // A part of the path may have become a link since it was listed.
         let real = path.canonicalize().map_err(|cause| missing(path, cause))?;
         if real != *path {
@@ -183,13 +187,13 @@ impl Store for LocalStore {
         if read as u64 > bytes_max { Err(over(read as u64)) } else { Ok(bytes) }
     }
 
-    fn stat(&self, uri: &str) -> Result<Option<(u64, Option<Timestamp>)>> {
+    fn stat(&self, uri: &str) -> Result<Option<Stat>> {
         let path = path_of_address(uri)?;
         match path.canonicalize().and_then(|real| std::fs::metadata(&real).map(|metadata| (real, metadata))) {
             Ok((real, metadata)) => {
                 self.check_allowed(&real)?;
                 // A link where a file was is not that file.
-                Ok((real == path && metadata.is_file()).then(|| (metadata.len(), modified(&metadata))))
+                Ok((real == path && metadata.is_file()).then(|| stat_of(&metadata)))
             }
             Err(cause) if matches!(cause.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
                 Ok(None)
@@ -197,6 +201,74 @@ impl Store for LocalStore {
             Err(cause) => Err(missing(&path, cause)),
         }
     }
+
+    fn open(&self, uri: &str, range: Range) -> Result<Reading> {
+        let path = path_of_address(uri)?;
+        let real = path.canonicalize().map_err(|cause| missing(&path, cause))?;
+        self.check_allowed(&real)?;
+        if real != path {
+            return Err(Error::new(
+                Kind::Denied,
+                format!("{} leads through a link to {}: name that", path.display(), real.display()),
+            ));
+        }
+        let mut file = File::open(&path).map_err(|cause| missing(&path, cause))?;
+        let metadata = file.metadata().map_err(|cause| missing(&path, cause))?;
+        if !metadata.is_file() {
+            return Err(Error::not_found(format!("{} is no regular file: it can be listed, not read", path.display())));
+        }
+        let stat = stat_of(&metadata);
+        if range.offset > 0 && range.offset >= stat.bytes {
+            return Err(beyond_end(uri, range.offset, stat.bytes));
+        }
+        file.seek(SeekFrom::Start(range.offset)).map_err(|cause| missing(&path, cause))?;
+        let rest = stat.bytes - range.offset;
+        let left = range.length.map_or(rest, |length| length.min(rest));
+        Ok(Reading { stat: stat.clone(), media_type: None, pieces: Box::new(FilePieces { file, path, stat, left }) })
+    }
+
+    fn ways(&self, uri: &str, _ttl: Duration) -> Result<Ways> {
+        let path = path_of_address(uri)?;
+        self.check_allowed(&path)?;
+        let native = path.to_str().map(|path| {
+            if path.ends_with('/') { format!("ls {}", shell_word(path)) } else { format!("cat {}", shell_word(path)) }
+        });
+        Ok(Ways { native, ..Ways::default() })
+    }
+}
+
+/// The rest of an open file.
+struct FilePieces {
+    file: File,
+    path: PathBuf,
+    stat: Stat,
+    left: u64,
+}
+
+impl Pieces for FilePieces {
+    fn next(&mut self) -> Result<Option<Vec<u8>>> {
+        let wanted = self.left.min(PIECE_BYTES_MAX as u64);
+        if wanted == 0 {
+            return Ok(None);
+        }
+        let mut piece = Vec::with_capacity(wanted as usize);
+        let read = Read::by_ref(&mut self.file).take(wanted).read_to_end(&mut piece);
+        let read = read.map_err(|cause| missing(&self.path, cause))? as u64;
+        self.left -= wanted;
+        // Looked at after the read: what was written before it shows in the time by now.
+        let now = self.file.metadata().map_err(|cause| missing(&self.path, cause))?;
+        if read < wanted || stat_of(&now) != self.stat {
+            return Err(Error::new(
+                Kind::Conflict,
+                format!("{} changed while it was read: read it again", self.path.display()),
+            ));
+        }
+        Ok(Some(piece))
+    }
+}
+
+fn stat_of(metadata: &Metadata) -> Stat {
+    Stat { bytes: metadata.len(), modified_at: modified(metadata), mark: None }
 }
 
 fn modified(metadata: &Metadata) -> Option<Timestamp> {
@@ -208,11 +280,11 @@ fn list_file(file: &Path, metadata: &Metadata) -> Result<Listing> {
     let mut listing = Listing::default();
     match File::open(file) {
         Ok(_) => listing.objects.push(Object {
-            location: file.to_owned(),
             path: name,
             uri: file_uri(file),
             bytes: metadata.len(),
             modified_at: modified(metadata),
+            mark: None,
         }),
         Err(_) => listing.left_out.push(LeftOut { path: name, reason: NOT_READABLE.to_owned(), failed: true }),
     }
@@ -220,50 +292,6 @@ fn list_file(file: &Path, metadata: &Metadata) -> Result<Listing> {
 }
 
 const NOT_READABLE: &str = "not readable";
-
-/// Include and exclude globs. A glob without a slash matches a name at any depth, one with a slash a path from the
-/// root; what matches a directory goes for all below it.
-struct Globs {
-    include: Option<GlobSet>,
-    exclude: Option<GlobSet>,
-}
-
-impl Globs {
-    fn new(options: &ListOptions) -> Result<Self> {
-        Ok(Self { include: globs("include", &options.include)?, exclude: globs("exclude", &options.exclude)? })
-    }
-
-    fn excludes(&self, path: &str) -> bool {
-        self.exclude.as_ref().is_some_and(|set| set.is_match(path))
-    }
-
-    fn includes(&self, path: &str) -> bool {
-        self.include.as_ref().is_none_or(|set| set.is_match(path))
-    }
-}
-
-fn globs(field: &'static str, patterns: &[String]) -> Result<Option<GlobSet>> {
-    if patterns.is_empty() {
-        return Ok(None);
-    }
-    let invalid = |pattern: &str, why: &str| Error::invalid(field, format!("{pattern:?} is not a valid glob: {why}"));
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        let trimmed = pattern.trim_end_matches('/');
-        let anchored = trimmed.strip_prefix("./").or(trimmed.strip_prefix('/')).unwrap_or(trimmed);
-        if anchored.is_empty() {
-            return Err(invalid(pattern, "it is empty"));
-        }
-        let rooted = anchored.len() < trimmed.len() || anchored.contains('/');
-        let own = if rooted { anchored.to_owned() } else { format!("**/{anchored}") };
-        for glob in [own.clone(), format!("{own}/**")] {
-            let glob = GlobBuilder::new(&glob).literal_separator(true).build();
-            // The glob in globset's message is the rewritten one; the caller knows only theirs.
-            set.add(glob.map_err(|cause| invalid(pattern, &cause.kind().to_string()))?);
-        }
-    }
-    set.build().map(Some).map_err(|cause| invalid(&patterns.join(" "), &cause.kind().to_string()))
-}
 
 fn list_folder(root: &Path, globs: Globs, at: Option<BTreeSet<PathBuf>>) -> Listing {
     let mut listing = Listing::default();
@@ -372,10 +400,10 @@ fn add(listing: &mut Listing, root: &Path, globs: &Globs, entry: &DirEntry) {
     let metadata = File::open(entry.path()).and_then(|file| file.metadata());
     match metadata {
         Ok(metadata) => listing.objects.push(Object {
-            location: entry.path().to_owned(),
             uri: file_uri(entry.path()),
             bytes: metadata.len(),
             modified_at: modified(&metadata),
+            mark: None,
             path,
         }),
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {}

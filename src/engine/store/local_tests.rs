@@ -39,6 +39,10 @@ fn left_out(listing: &Listing) -> Vec<(&str, &str, bool)> {
     listing.left_out.iter().map(|left| (left.path.as_str(), left.reason.as_str(), left.failed)).collect()
 }
 
+fn location(object: &Object) -> PathBuf {
+    path_of_uri(&object.uri).unwrap()
+}
+
 fn some(patterns: &[&str]) -> Vec<String> {
     patterns.iter().map(|&pattern| pattern.to_owned()).collect()
 }
@@ -53,10 +57,13 @@ fn a_listing_is_sorted_and_every_object_can_be_read_and_looked_at_again() {
     for object in &found.objects {
         let bytes = store.read(object, 10).unwrap();
         assert_eq!(bytes.len() as u64, object.bytes);
-        assert_eq!(store.stat(&object.uri).unwrap(), Some((object.bytes, object.modified_at)));
+        assert_eq!(
+            store.stat(&object.uri).unwrap(),
+            Some(Stat { bytes: object.bytes, modified_at: object.modified_at, mark: None })
+        );
         assert!(!object.uri.contains(' ') && !object.uri.contains('#'), "{}", object.uri);
     }
-    fs::remove_file(&found.objects[0].location).unwrap();
+    fs::remove_file(location(&found.objects[0])).unwrap();
     assert_eq!(store.stat(&found.objects[0].uri).unwrap(), None);
     assert_eq!(store.read(&found.objects[0], 10).unwrap_err().kind(), Kind::NotFound);
 }
@@ -132,8 +139,8 @@ fn a_file_that_became_a_link_after_the_listing_is_not_read() {
     let store = LocalStore::default();
     let found = listing(&dir, &ListOptions::default());
     let object = &found.objects[0];
-    fs::remove_file(&object.location).unwrap();
-    symlink(outside.path().join("secret.txt"), &object.location).unwrap();
+    fs::remove_file(location(object)).unwrap();
+    symlink(outside.path().join("secret.txt"), location(object)).unwrap();
     let error = store.read(object, 100).unwrap_err();
     assert_eq!(error.kind(), Kind::Denied, "{error}");
     assert_eq!(store.stat(&object.uri).unwrap(), None);
@@ -243,7 +250,7 @@ fn names_that_are_not_utf8_are_listed_and_read() {
     let found = listing(&dir, &ListOptions::default());
     assert_eq!(paths(&found), ["caf\u{fffd}.txt"]);
     assert!(found.objects[0].uri.ends_with("caf%E9.txt"), "{}", found.objects[0].uri);
-    assert_eq!(LocalStore::default().stat(&found.objects[0].uri).unwrap().unwrap().0, 1);
+    assert_eq!(LocalStore::default().stat(&found.objects[0].uri).unwrap().unwrap().bytes, 1);
 }
 
 #[test]
@@ -326,4 +333,49 @@ fn the_folders_of_a_listing_are_those_it_looks_into() {
     assert_eq!(folders(Some("a")), ["a", "a/b"]);
     assert_eq!(folders(Some("a/b/c.rs")), [""; 0]);
     assert_eq!(folders(Some("built")), [""; 0]);
+}
+
+#[test]
+fn a_file_is_read_in_pieces_and_ranges_and_a_change_on_the_way_is_an_error() {
+    let dir = tree(&[("empty", "")]);
+    let content: Vec<u8> = (0..PIECE_BYTES_MAX * 2 + 5).map(|n| (n % 251) as u8).collect();
+    fs::write(dir.path().join("big"), &content).unwrap();
+    let store = LocalStore::default();
+    let uri = file_uri(&dir.path().canonicalize().unwrap().join("big"));
+    let all = |range: Range| {
+        let mut reading = store.open(&uri, range).unwrap();
+        assert_eq!(reading.stat.bytes, content.len() as u64);
+        let mut bytes = Vec::new();
+        while let Some(piece) = reading.pieces.next().unwrap() {
+            assert!(!piece.is_empty() && piece.len() <= PIECE_BYTES_MAX);
+            bytes.extend(piece);
+        }
+        bytes
+    };
+    assert_eq!(all(Range::default()), content);
+    assert_eq!(all(Range { offset: 7, length: Some(PIECE_BYTES_MAX as u64 + 1) }), content[7..PIECE_BYTES_MAX + 8]);
+    let last = content.len() - 1;
+    assert_eq!(all(Range { offset: last as u64, length: Some(99) }), content[last..]);
+    let beyond = store.open(&uri, Range { offset: last as u64 + 1, length: None }).unwrap_err();
+    assert_eq!((beyond.kind(), beyond.field()), (Kind::Invalid, Some("offset")));
+    let empty = file_uri(&dir.path().canonicalize().unwrap().join("empty"));
+    assert!(store.open(&empty, Range::default()).unwrap().pieces.next().unwrap().is_none());
+
+    let mut reading = store.open(&uri, Range::default()).unwrap();
+    assert!(reading.pieces.next().unwrap().is_some());
+    fs::File::options().write(true).open(dir.path().join("big")).unwrap().set_len(PIECE_BYTES_MAX as u64 + 1).unwrap();
+    assert_eq!(reading.pieces.next().unwrap_err().kind(), Kind::Conflict);
+}
+
+#[test]
+fn only_regular_files_below_the_roots_are_opened() {
+    let (dir, outside) = (tree(&[("a.txt", "a")]), tree(&[("secret.txt", "s")]));
+    let store = LocalStore::new(vec![dir.path().to_owned()]);
+    let root = dir.path().canonicalize().unwrap();
+    let open = |path: &Path| store.open(&file_uri(path), Range::default()).unwrap_err().kind();
+    assert_eq!(open(&outside.path().canonicalize().unwrap().join("secret.txt")), Kind::Denied);
+    assert_eq!(open(&root.join("gone.txt")), Kind::NotFound);
+    assert_eq!(open(&root), Kind::NotFound);
+    symlink(outside.path().join("secret.txt"), root.join("link")).unwrap();
+    assert_eq!(open(&root.join("link")), Kind::Denied);
 }

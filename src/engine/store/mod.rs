@@ -4,32 +4,110 @@
 //! - `list` yields each readable object once, in a stable order, and reports what it leaves out with the reason.
 //! - `list_at` yields what `list` would of the given URIs and of all below them, and nothing else.
 //! - `read` returns at most `bytes_max` bytes and fails with a limit error above that.
+//! - `open` reads one object, or a range of it, in pieces of at most [`PIECE_BYTES_MAX`] bytes that follow each other
+//!   without gap or overlap; at most two of them are in memory at a time. All pieces are of the version that `open` found:
+//!   where the object changes meanwhile, a piece is an error and no byte of another version is given out. An offset at or
+//!   beyond the end is an Invalid error, unless the object is empty and the offset 0.
+//! - A mark means: the same mark, the same bytes. A store that can't promise that gives none.
 //! - Nothing outside the source's root is ever read: links that leave it are reported, not followed.
+//! - Everything is blocking and is called through the door (`base::blocking`); a store that speaks over a network does
+//!   so on a runtime that it was given, with a deadline for each request, so that no call blocks for ever.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::base::Timestamp;
-use crate::base::error::Result;
+use crate::base::error::{Error, Kind, Result};
 
+pub mod cloud;
+mod cloud_client;
+pub mod credentials;
+mod globs;
+pub mod guard;
+pub mod http;
+pub mod line;
 pub mod local;
 pub mod local_watch;
+pub mod stores;
+#[cfg(test)]
+pub mod testing;
 pub mod uri;
 pub mod watch;
 
+/// Largest piece of a streamed object. Big enough that a thread switch a piece is nothing beside reading it, and that four
+/// of them on their way to a caller are 4 MiB.
+pub const PIECE_BYTES_MAX: usize = 1024 * 1024;
+
 /// One object of a source.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Object {
-    /// Where it is on disk.
-    pub location: PathBuf,
     /// Relative to the root, `/` between parts.
     pub path: String,
     /// Full address.
     pub uri: String,
-    /// Size in bytes.
+    /// Size in bytes; 0 if it is not known before it is read.
     pub bytes: u64,
     /// Modification time.
     pub modified_at: Option<Timestamp>,
+    /// The store's own mark of this version: an etag, a blob id. The same mark means the same bytes.
+    pub mark: Option<String>,
+}
+
+/// What a store says of an object without reading it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stat {
+    /// Size in bytes; 0 if it is not known before it is read.
+    pub bytes: u64,
+    /// Modification time.
+    pub modified_at: Option<Timestamp>,
+    /// See [`Object::mark`].
+    pub mark: Option<String>,
+}
+
+/// Which bytes of an object.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Range {
+    /// The first one.
+    pub offset: u64,
+    /// How many; `None`: to the end. What lies beyond the end is not there and no error.
+    pub length: Option<u64>,
+}
+
+/// An object that is being read; see [`Store::open`].
+pub struct Reading {
+    /// The version that is read.
+    pub stat: Stat,
+    /// What the store says it is, if it says so.
+    pub media_type: Option<String>,
+    /// Its bytes in order.
+    pub pieces: Box<dyn Pieces>,
+}
+
+impl std::fmt::Debug for Reading {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reading").field("stat", &self.stat).finish_non_exhaustive()
+    }
+}
+
+/// How somebody gets at an object without this server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ways {
+    /// A URL that anybody may read for a while.
+    pub presigned: Option<String>,
+    /// A command of the store's own tool that writes the bytes to stdout.
+    pub native: Option<String>,
+    /// Name of the credential that the server reads it with.
+    pub credential: Option<String>,
+}
+
+/// The bytes of an object in order.
+pub trait Pieces: Send {
+    /// The next ones: 1 to [`PIECE_BYTES_MAX`] of them; `None` at the end of the range. Blocking.
+    ///
+    /// # Errors
+    /// Conflict if the object changed since it was opened; Unavailable if the store broke off.
+    fn next(&mut self) -> Result<Option<Vec<u8>>>;
 }
 
 /// Something left out of a listing.
@@ -76,6 +154,52 @@ pub trait Store: Send + Sync {
     /// Reads one object.
     fn read(&self, object: &Object, bytes_max: u64) -> Result<Vec<u8>>;
 
-    /// Size and modification time now; `None` if it is gone.
-    fn stat(&self, uri: &str) -> Result<Option<(u64, Option<Timestamp>)>>;
+    /// What is known of an object now; `None` if it is gone.
+    fn stat(&self, uri: &str) -> Result<Option<Stat>>;
+
+    /// Opens an object for reading in pieces, however large it is.
+    ///
+    /// # Errors
+    /// NotFound if it is gone, Invalid for an offset beyond its end; Precondition from a store that does not stream.
+    fn open(&self, uri: &str, range: Range) -> Result<Reading> {
+        let _ = range;
+        Err(Error::new(Kind::Precondition, format!("{uri} can't be read in pieces: its store does not stream")))
+    }
+
+    /// The store that reads `uri` with the credential of this name instead of the one that its address finds.
+    ///
+    /// # Errors
+    /// Invalid if there is no such credential, or the store takes none.
+    fn under(&self, uri: &str, credential: &str) -> Result<Arc<dyn Store>> {
+        Err(Error::invalid("credential", format!("{uri} is read without credentials: leave out {credential:?}")))
+    }
+
+    /// How somebody else gets at an object without this server; signed URLs are good for `ttl`.
+    ///
+    /// # Errors
+    /// Invalid for an address that can't be one.
+    fn ways(&self, uri: &str, ttl: Duration) -> Result<Ways> {
+        let _ = (uri, ttl);
+        Ok(Ways::default())
+    }
+}
+
+/// The word of a shell for `text`.
+pub fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+/// The error for an object that is too large to be read as a whole.
+pub(super) fn over_limit(uri: &str, bytes: u64, bytes_max: u64) -> Error {
+    Error::limit("bytes", format!("{uri} has {bytes} bytes, over the limit of {bytes_max}"))
+}
+
+/// The error for an offset beyond the end of an object.
+pub(super) fn beyond_end(uri: &str, offset: u64, bytes: u64) -> Error {
+    Error::invalid("offset", format!("{uri} has {bytes} bytes, none at offset {offset}: start before its end"))
 }

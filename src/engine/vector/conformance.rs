@@ -31,6 +31,7 @@ pub fn document(namespace: &Namespace, path: &str) -> Document {
         content: ContentHash::of(uri.as_bytes()),
         bytes: 1,
         modified_at: None,
+        mark: None,
         indexed_at: Timestamp(1),
         tags: Vec::new(),
         metadata: BTreeMap::new(),

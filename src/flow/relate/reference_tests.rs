@@ -49,6 +49,7 @@ fn graph(root: &Path) -> Graph {
             path,
             title: None,
             modified_at: None,
+            mark: None,
             tags: Vec::new(),
             metadata: BTreeMap::new(),
             trust: Trust::Local,

@@ -8,8 +8,8 @@ use sqlx::{Connection, SqliteConnection};
 use super::*;
 use crate::base::blocking::Door;
 use crate::base::clock::SystemClock;
-use crate::engine::catalog::Catalog;
 use crate::engine::catalog::sqlite::SqliteCatalog;
+use crate::engine::catalog::{Catalog, Registry};
 use crate::engine::embed::Embedder;
 use crate::engine::embed::fake::FakeEmbedder;
 use crate::engine::lexical::LexicalDocument;
@@ -49,8 +49,9 @@ impl Bench {
         let embedder: Arc<dyn Embedder> = Arc::new(FakeEmbedder::new(DIMENSION));
         let engines = Engines {
             catalog: Arc::clone(&catalog) as Arc<dyn Catalog>,
-            registry: Arc::clone(&catalog) as Arc<dyn crate::engine::catalog::Registry>,
-            runs: catalog,
+            registry: Arc::clone(&catalog) as Arc<dyn Registry>,
+            runs: Arc::clone(&catalog) as Arc<dyn crate::engine::catalog::Runs>,
+            inventory: catalog,
             space: Arc::new(Slot::new(Space {
                 generation: 1,
                 embedder: Arc::clone(&embedder),
@@ -66,6 +67,7 @@ impl Bench {
             store: Arc::new(LocalStore::new(Vec::new())),
             clock: Arc::new(SystemClock),
             door: Door::new(2),
+            far: Door::new(2),
             sizes: ChunkSizes { tokens_max: 20, header_tokens_max: 8 },
         };
         let projector = Projector::start(&engines, Arc::new(NoWorkshop)).await.unwrap();

@@ -19,7 +19,7 @@ use crate::engine::embed::fake::FakeEmbedder;
 use crate::engine::embed::{Embedder, ModelInfo};
 use crate::engine::lexical::fake::FakeLexicalIndex;
 use crate::engine::lexical::{LexicalDocument, LexicalIndex, LexicalQuery};
-use crate::engine::store::{ListOptions, Listing, Object, Store};
+use crate::engine::store::{ListOptions, Listing, Object, Stat, Store};
 use crate::engine::vector::fake::FakeVectorIndex;
 use crate::engine::vector::{VectorIndex, VectorPoint, VectorStats};
 use crate::model::{Candidate, Document, DocumentWrite, Filter, HeldChunk, Hydrated, LogEntry, Namespace};
@@ -203,7 +203,7 @@ impl Store for Faulty<Tree> {
         self.faults.through_blocking("store.read", || self.inner.read(object, bytes_max))
     }
 
-    fn stat(&self, uri: &str) -> Result<Option<(u64, Option<Timestamp>)>> {
+    fn stat(&self, uri: &str) -> Result<Option<Stat>> {
         self.faults.through_blocking("store.stat", || self.inner.stat(uri))
     }
 }

@@ -167,12 +167,19 @@ impl Watching {
         if follow == Follow::End {
             self.end(grant, &request.source).await?;
         }
+        if follow != Follow::Begin {
+            return Ok((ingest::ingest(&self.engines, &self.projector, grant, request, progress).await?, None));
+        }
         let uri = self.resolve(&request.source).await?;
+        if !uri.starts_with("file://") {
+            let message = format!(
+                "{uri} can't be followed, only folders of the server's machine can: sync it now and then, what did not \
+                 change is not read again"
+            );
+            return Err(Error::invalid("watch", message));
+        }
         let source = SourceId::derive(grant.namespace().as_str(), &uri);
         let sync = ingest::ingest(&self.engines, &self.projector, grant, request, progress);
-        if follow != Follow::Begin {
-            return Ok((sync.await?, None));
-        }
         let lasting = Request { source: uri, no_wait: true, verify: false, at: None, ..request.clone() };
         let followed = followed(grant.clone(), lasting);
         // Before the first listing, so that no change falls between them.
@@ -195,7 +202,7 @@ impl Watching {
 
     async fn resolve(&self, address: &str) -> Result<String> {
         let (store, address) = (Arc::clone(&self.engines.store), address.to_owned());
-        self.engines.door.run(move || store.resolve(&address)).await
+        self.engines.far.run(move || store.resolve(&address)).await
     }
 
     fn entries(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Entry>> {

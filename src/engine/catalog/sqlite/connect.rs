@@ -60,7 +60,8 @@ const ROWS_AHEAD: usize = 1_024;
 const SCRATCH: &str = "
     CREATE TEMP TABLE doomed (document INTEGER PRIMARY KEY);
     CREATE TEMP TABLE orphans (key BLOB PRIMARY KEY) WITHOUT ROWID;
-    CREATE TEMP TABLE touched (document INTEGER PRIMARY KEY, bytes INTEGER, modified_at INTEGER, indexed_at INTEGER);";
+    CREATE TEMP TABLE touched (document INTEGER PRIMARY KEY, bytes INTEGER, modified_at INTEGER, indexed_at INTEGER,
+        mark TEXT);";
 
 /// The connections to one database.
 pub(super) struct Connections {

@@ -17,13 +17,14 @@ use crate::model::{Document, DocumentKind, Namespace, Role, Trust};
 macro_rules! document_columns {
     () => {
         "d.id, s.id, d.uri, d.path, d.kind, d.role, d.media_type, d.language, d.title, d.content, d.bytes, \
-         d.modified_at, d.indexed_at, d.metadata, d.trust, d.expires_at, d.repeats, (SELECT json_group_array(tag) FROM tags WHERE document = d.key)"
+         d.modified_at, d.indexed_at, d.metadata, d.trust, d.expires_at, d.repeats, d.mark, \
+         (SELECT json_group_array(tag) FROM tags WHERE document = d.key)"
     };
 }
 pub(super) use document_columns;
 
 /// How many columns that is.
-pub(super) const DOCUMENT_COLUMNS: usize = 18;
+pub(super) const DOCUMENT_COLUMNS: usize = 19;
 
 /// Reads a document off the columns of [`document_columns`].
 pub(super) fn document(row: &SqliteRow) -> Result<Document> {
@@ -32,7 +33,7 @@ pub(super) fn document(row: &SqliteRow) -> Result<Document> {
         "{}" => BTreeMap::new(),
         json => serde_json::from_str(json).map_err(|cause| unreadable("metadata").caused_by(cause))?,
     };
-    let mut tags: Vec<String> = match row.at::<&str>(17)? {
+    let mut tags: Vec<String> = match row.at::<&str>(18)? {
         "[]" => Vec::new(),
         json => serde_json::from_str(json).map_err(|cause| unreadable("tags").caused_by(cause))?,
     };
@@ -60,6 +61,7 @@ pub(super) fn document(row: &SqliteRow) -> Result<Document> {
         content: ContentHash::from_slice(row.at(9)?).ok_or_else(|| unreadable("a content hash"))?,
         bytes: row.unsigned(10)?,
         modified_at: row.at::<Option<i64>>(11)?.map(Timestamp),
+        mark: row.at(17)?,
         indexed_at: Timestamp(row.at(12)?),
         tags,
         metadata,
@@ -76,7 +78,7 @@ pub(super) async fn source_documents(
     source: SourceId,
 ) -> Result<Vec<DocumentState>> {
     let query: Bound<'_> = sqlx::query(
-        "SELECT id, uri, bytes, modified_at, indexed_at, content, recipe FROM documents \
+        "SELECT id, uri, bytes, modified_at, indexed_at, content, recipe, mark FROM documents \
          WHERE source = (SELECT key FROM sources WHERE id = ?2 \
          AND namespace = (SELECT key FROM namespaces WHERE name = ?1))",
     )
@@ -103,7 +105,7 @@ pub(super) async fn source_documents_at(
          UNION \
          SELECT d.key FROM asked CROSS JOIN documents AS d ON d.namespace = (SELECT key FROM owner) \
          AND d.uri > asked.uri || '/' AND d.uri < asked.uri || '0') \
-         SELECT d.id, d.uri, d.bytes, d.modified_at, d.indexed_at, d.content, d.recipe \
+         SELECT d.id, d.uri, d.bytes, d.modified_at, d.indexed_at, d.content, d.recipe, d.mark \
          FROM found CROSS JOIN documents AS d ON d.key = found.key \
          WHERE +d.source = (SELECT key FROM sources WHERE id = ?2 AND namespace = (SELECT key FROM owner))",
     )
@@ -113,7 +115,7 @@ pub(super) async fn source_documents_at(
     states(connections, query).await
 }
 
-/// The rows of a query for id, uri, bytes, modified_at, indexed_at, content and recipe.
+/// The rows of a query for id, uri, bytes, modified_at, indexed_at, content, recipe and mark.
 async fn states(connections: &Connections, query: Bound<'_>) -> Result<Vec<DocumentState>> {
     let mut states = Vec::new();
     let mut reader = connections.reader().await?;
@@ -126,6 +128,7 @@ async fn states(connections: &Connections, query: Bound<'_>) -> Result<Vec<Docum
             indexed_at: Timestamp(row.at(4)?),
             content: ContentHash::from_slice(row.at(5)?).ok_or_else(|| unreadable("a content hash"))?,
             recipe: row.at(6)?,
+            mark: row.at(7)?,
         });
         Ok(())
     })
@@ -187,7 +190,8 @@ pub(super) async fn touch(connections: &Connections, namespace: &Namespace, stat
     let mut rows = Vec::with_capacity(states.len());
     for state in states {
         let (id, content) = (format!("{:032x}", state.id.as_u128()), state.content.to_string());
-        rows.push((id, content, signed(state.bytes)?, state.modified_at.map(|time| time.0), state.indexed_at.0));
+        let times = (state.modified_at.map(|time| time.0), state.indexed_at.0);
+        rows.push((id, content, signed(state.bytes)?, times.0, times.1, &state.mark));
     }
     let rows =
         serde_json::to_string(&rows).map_err(|cause| Error::internal("cannot encode states").caused_by(cause))?;
@@ -196,7 +200,7 @@ pub(super) async fn touch(connections: &Connections, namespace: &Namespace, stat
     let mut transaction = begin_write(&mut writer).await?;
     let owner = require_namespace(&mut transaction, namespace).await?;
     sqlx::query(
-        "INSERT OR REPLACE INTO temp.touched SELECT old.key, value ->> 2, value ->> 3, value ->> 4 \
+        "INSERT OR REPLACE INTO temp.touched SELECT old.key, value ->> 2, value ->> 3, value ->> 4, value ->> 5 \
          FROM json_each(?2) CROSS JOIN documents AS old ON old.id = unhex(value ->> 0) \
          AND old.namespace = ?1 AND old.content = unhex(value ->> 1)",
     )
@@ -208,8 +212,8 @@ pub(super) async fn touch(connections: &Connections, namespace: &Namespace, stat
     for sql in [
         "UPDATE namespaces SET bytes = bytes + (SELECT coalesce(sum(new.bytes - old.bytes), 0) \
          FROM temp.touched AS new CROSS JOIN documents AS old ON old.key = new.document) WHERE key = ?1",
-        "UPDATE documents SET (bytes, modified_at, indexed_at) = \
-         (SELECT bytes, modified_at, indexed_at FROM temp.touched WHERE document = documents.key) \
+        "UPDATE documents SET (bytes, modified_at, indexed_at, mark) = \
+         (SELECT bytes, modified_at, indexed_at, mark FROM temp.touched WHERE document = documents.key) \
          WHERE key IN (SELECT document FROM temp.touched)",
         "DELETE FROM temp.touched",
     ] {

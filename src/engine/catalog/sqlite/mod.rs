@@ -27,6 +27,8 @@ mod connect;
 mod documents;
 mod facts;
 mod fault;
+mod inventory;
+mod listing;
 mod log;
 mod names;
 mod recent;

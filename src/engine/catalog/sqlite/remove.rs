@@ -41,6 +41,16 @@ pub(super) async fn remove(
     .doing("log a removal")?;
     note_orphans(&mut transaction).await?;
     remove_contents(&mut transaction).await?;
+    // Who used what is forgotten is forgotten too, unless it stays registered.
+    sqlx::query(
+        "DELETE FROM object_uses WHERE key IN (SELECT used.key FROM temp.doomed \
+         CROSS JOIN documents AS d ON d.key = document \
+         CROSS JOIN object_uses AS used ON used.namespace = d.namespace AND used.uri = d.uri \
+         WHERE NOT EXISTS (SELECT 1 FROM objects AS o WHERE o.namespace = d.namespace AND o.uri = d.uri))",
+    )
+    .execute(&mut *transaction)
+    .await
+    .doing("forget uses")?;
     sqlx::query("DELETE FROM documents WHERE key IN (SELECT document FROM temp.doomed)")
         .execute(&mut *transaction)
         .await
@@ -131,7 +141,7 @@ fn matching(owner: i64, filter: &Filter) -> Bound<'static> {
 
 /// The smallest text above everything that begins with `prefix`, by bytes, which for UTF-8 is by code points. `None`
 /// if there is none.
-fn after_prefix(prefix: &str) -> Option<String> {
+pub(super) fn after_prefix(prefix: &str) -> Option<String> {
     let mut end = prefix.to_owned();
     while let Some(last) = end.pop() {
         // The range steps over the surrogates, which are no characters.

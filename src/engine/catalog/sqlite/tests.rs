@@ -53,6 +53,13 @@ fn random_runs_match_their_fold() {
         .unwrap();
 }
 
+#[tokio::test]
+async fn the_inventory_conforms() {
+    conformance::inventory::suite(&SqliteCatalog::in_memory().await.unwrap()).await;
+    let dir = tempfile::tempdir().unwrap();
+    conformance::inventory::suite(&open(&dir.path().join("catalog.db")).await).await;
+}
+
 #[test]
 fn random_histories_match_a_naive_model() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

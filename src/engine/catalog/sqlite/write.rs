@@ -22,15 +22,15 @@ pub(super) const CHUNKS_PER_DOCUMENT: i64 = 1 << 20;
 const DOCUMENTS: Insert = Insert {
     head: "INSERT INTO documents (key, id, namespace, source, lsn, version, recipe, uri, path, kind, role, media_type, \
            language, title, content, bytes, modified_at, indexed_at, metadata, chunks, tokens, trust, expires_at, \
-           repeats) VALUES",
-    columns: 24,
+           repeats, mark) VALUES",
+    columns: 25,
     tail: "ON CONFLICT (key) DO UPDATE SET source = excluded.source, lsn = excluded.lsn, \
            version = excluded.version, recipe = excluded.recipe, uri = excluded.uri, path = excluded.path, \
            kind = excluded.kind, role = excluded.role, media_type = excluded.media_type, \
            language = excluded.language, title = excluded.title, content = excluded.content, bytes = excluded.bytes, \
            modified_at = excluded.modified_at, indexed_at = excluded.indexed_at, metadata = excluded.metadata, \
            chunks = excluded.chunks, tokens = excluded.tokens, trust = excluded.trust, \
-           expires_at = excluded.expires_at, repeats = excluded.repeats",
+           expires_at = excluded.expires_at, repeats = excluded.repeats, mark = excluded.mark",
 };
 
 const CHUNKS: Insert = Insert {
@@ -372,7 +372,8 @@ fn bind_document(args: &mut Args, owner: i64, recipe: &str, one: Placed, chunks:
     args.add_unsigned(tokens)?;
     args.add(document.trust.as_str())?;
     args.add(document.expires_at.map(|time| time.0))?;
-    args.add(document.repeats.map(|id| id.as_bytes().to_vec()))
+    args.add(document.repeats.map(|id| id.as_bytes().to_vec()))?;
+    args.add(document.mark)
 }
 
 /// In the order of [`CHUNKS`].

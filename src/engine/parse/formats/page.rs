@@ -63,10 +63,12 @@ pub fn page(html: &str, url: &str) -> Page {
     };
     reader.doc.select(ANCHORS).remove();
     let whole = whole(&reader);
+    let heading = heading(&reader);
     let whole_title = reader.doc.select_single("title").text().to_string();
     let article = reader.parse().ok();
     let title = article.as_ref().map(|article| article.title.to_string()).filter(|title| !title.trim().is_empty());
     page.title = Some(clipped(&title.unwrap_or(whole_title), TITLE_BYTES_MAX)).filter(|title| !title.is_empty());
+    page.title = page.title.map(|title| if named_by(&title, &heading) { heading } else { title });
     let main = article.map(|article| text::html_to_linked_markdown(&article.content)).unwrap_or_default();
     let enough = words(&main) * 100 >= words(&whole) * MAIN_SHARE_PERCENT;
     let body = if enough && !main.trim().is_empty() { main } else { whole };
@@ -82,6 +84,19 @@ fn whole(reader: &Readability) -> String {
         None => reader.doc.select_single("body").inner_html(),
     };
     text::html_to_linked_markdown(&html)
+}
+
+/// The heading of the main part, or the only one of the page.
+fn heading(reader: &Readability) -> String {
+    let marked = reader.doc.select("article h1, main h1, [role=main] h1");
+    let all = if marked.exists() { marked } else { reader.doc.select("h1") };
+    if all.length() == 1 { clipped(&all.text(), TITLE_BYTES_MAX) } else { String::new() }
+}
+
+/// Whether a title is a heading with the name of the site behind it.
+fn named_by(title: &str, heading: &str) -> bool {
+    let rest = title.strip_prefix(heading).filter(|_| !heading.is_empty()).map(str::trim_start);
+    rest.is_some_and(|rest| rest.starts_with(['|', '-', '–', '—', '·', '•', ':', '»', '/']))
 }
 
 fn words(text: &str) -> usize {

@@ -104,10 +104,9 @@ fn records(text: &str, delimiter: u8) -> csv::StringRecordsIntoIter<&[u8]> {
 fn sniff(text: &str) -> u8 {
     let columns = |delimiter: u8| {
         let widths: Vec<usize> = records(text, delimiter).take(SNIFFED_ROWS).flatten().map(|row| row.len()).collect();
-        match widths.first() {
-            Some(&first) if widths.iter().all(|&width| width == first) => first,
-            _ => 0,
-        }
+        let first = widths.first().copied().unwrap_or(0);
+        // One that splits all rows alike is the one; of a ragged table the first row tells.
+        if first > 1 { (widths.iter().all(|&width| width == first), first) } else { (false, 0) }
     };
     // The first of those that do equally well.
     [b',', b';', b'\t', b'|'].into_iter().rev().max_by_key(|&delimiter| columns(delimiter)).unwrap_or(b',')

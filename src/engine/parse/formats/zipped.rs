@@ -131,7 +131,7 @@ pub(super) fn read_site(bytes: &[u8]) -> Result<Extracted, Skip> {
 
 /// Adds a part of a book or site; one that has no heading of its own gets its `name` as heading.
 pub(super) fn push_part(out: &mut String, name: &str, markdown: &str) {
-    let markdown = markdown.trim();
+    let markdown = text::with_plain_names(markdown.trim());
     if markdown.is_empty() {
         return;
     }
@@ -142,7 +142,7 @@ pub(super) fn push_part(out: &mut String, name: &str, markdown: &str) {
     if !begins {
         out.push_str(&format!("# {name}\n\n"));
     }
-    out.push_str(markdown);
+    out.push_str(&markdown);
     out.push('\n');
 }
 

@@ -1,0 +1,80 @@
+"""Limits of a run and how patient it is. They are kept with the run, so that it resumes under the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hivemem.swarm.node import Blueprint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Names and units are those of the Rust client, so that either resumes a run of the other."""
+
+    parallel: int = 8
+    """Executions at the same time."""
+    nodes_max: int = 1_000
+    """Nodes of the run, over its whole life."""
+    depth_max: int = 12
+    """Deepest node; the root is 0. The server has a limit of 63."""
+    fan_out_max: int = 64
+    """Children that one outcome may spawn, steps of a plan included."""
+    attempts_max: int = 3
+    """Executions of a node that may fail before the node has failed."""
+    backoff_ms: int = 500
+    """Wait after the first failure; doubles each time, with jitter."""
+    backoff_ms_max: int = 30_000
+    """Longest wait between attempts."""
+    node_timeout_ms: int = 600_000
+    """Time of one execution."""
+    run_timeout_ms: int = 0
+    """Time of the run, from its start or resume. 0: none."""
+    tokens_max: int = 0
+    """Tokens of all model calls, in and out. 0: no limit."""
+    lease_ms: int = 15_000
+    """How long the lease holds without being renewed."""
+    patience_ms: int = 60_000
+    """How long a server that does not answer is waited for."""
+    node_bytes_max: int = 256 * 1024
+    """Most bytes of a node's output or data, as JSON."""
+    memory: bool = True
+    """Gather a context before each model call and remember each output."""
+    context_tokens: int = 4_000
+    """Tokens of the context of one node."""
+    prefix_tokens_max: int = 8_000
+    """Tokens of the contexts of the nodes above that go before it."""
+    repairs_max: int = 2
+    """Times a model is asked again when its reply can't be used."""
+
+    @classmethod
+    def of(cls, held: Mapping[str, Any]) -> Settings:
+        """Those that are kept with a run. What this runtime has no use for is left out."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        return cls(**{name: value for name, value in held.items() if name in known})
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a run keeps about itself on the server."""
+
+    root: Blueprint | None
+    limits: Settings
+
+    def to_json(self) -> str:
+        """As it is kept."""
+        root = None if self.root is None else self.root.to_json()
+        return json.dumps({"root": root, "limits": dataclasses.asdict(self.limits)}, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str, otherwise: Settings) -> Stored:
+        """Reads it; a run that another program made has settings of its own making, and goes on under `otherwise`."""
+        try:
+            held = json.loads(text)
+            root = Blueprint(held["root"]["type"], held["root"].get("data", {}))
+            return cls(root, Settings.of(held["limits"]))
+        except (ValueError, LookupError, TypeError, AttributeError):
+            return cls(None, otherwise)

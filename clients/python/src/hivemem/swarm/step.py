@@ -1,0 +1,220 @@
+"""One execution of a node, and what it may use: its data, its context, the model, functions, receipts."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeVar
+
+from hivemem.aio import AsyncClient
+from hivemem.swarm import llm
+from hivemem.swarm.llm import Message, Model
+from hivemem.swarm.node import Child, Finish, NodeError, NodeFailed, NodeType, Usage, depth_of, outcome_of
+from hivemem.swarm.settings import Settings
+from hivemem.types import ContextPack
+
+T = TypeVar("T")
+
+
+class Receipts(Protocol):
+    """Where receipts are written."""
+
+    async def write_receipt(self, path: str, name: str, receipt: Any) -> None:
+        """Returns once it is durable."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What all executions of a run share."""
+
+    client: AsyncClient
+    model: Model | None
+    types: Mapping[str, NodeType]
+    settings: Settings
+    run: str
+    goal: str
+    receipts: Receipts
+    tokens: Usage
+    """Of the whole run so far."""
+    on_text: Callable[[str, str], None]
+    """Hears what models say, with the node that asked."""
+
+
+@dataclass
+class Step:
+    """What a node's function is given. It is for this execution only."""
+
+    path: str
+    """Place in the tree, such as `0.2.1`."""
+    type: str
+    """The type that is executed."""
+    data: Any
+    """What it works on; fits the type's schema."""
+    attempt: int
+    """From 1."""
+    answer: str | None
+    """What people said, if the node has asked."""
+    children: tuple[Child, ...]
+    """All children so far, in order; they are done."""
+    keep: Any
+    """What the node kept when it spawned them."""
+    packs: list[ContextPack]
+    """Its context, those of the nodes above first."""
+    scope: Scope = field(repr=False)
+    held: dict[str, Any] = field(repr=False)
+    """Receipts of effects by name; those that are written come in by themselves."""
+    usage: Usage = field(default_factory=Usage)
+    """Tokens of its model calls so far."""
+
+    @property
+    def run(self) -> str:
+        """Id of the run."""
+        return self.scope.run
+
+    @property
+    def goal(self) -> str:
+        """Goal of the run."""
+        return self.scope.goal
+
+    @property
+    def client(self) -> AsyncClient:
+        """The server, for whatever else the node wants of it."""
+        return self.scope.client
+
+    @property
+    def settings(self) -> Settings:
+        """Limits of the run."""
+        return self.scope.settings
+
+    @property
+    def depth(self) -> int:
+        """Steps from the root."""
+        return depth_of(self.path)
+
+    @property
+    def task(self) -> str:
+        """What the node is to do, in words: `task` or `goal` of its data, or the data itself."""
+        return task_of(self.data)
+
+    @property
+    def citations(self) -> tuple[str, ...]:
+        """Of all that is before its model already."""
+        return tuple(dict.fromkeys(citation for pack in self.packs for citation in pack.citations))
+
+    @property
+    def last_output(self) -> Any:
+        """Output of the last child. Raises NodeFailed if it failed or there is none."""
+        if not self.children:
+            raise NodeFailed("there is no child")
+        last = self.children[-1]
+        if last.error is not None:
+            raise NodeFailed(f"{last.type} failed: {last.error}")
+        return last.output
+
+    async def gather_context(self, task: str, *, budget_tokens: int | None = None) -> ContextPack:
+        """Gathers more context, without what is there already; later model calls have it before them too."""
+        found = await self.client.gather_context(
+            task,
+            budget_tokens=self.settings.context_tokens if budget_tokens is None else budget_tokens,
+            run=self.run,
+            node=self.path,
+            held=self.citations,
+        )
+        self.packs.append(found)
+        return found
+
+    async def ask_text(self, role: str, task: str) -> str:
+        """Asks the model for a text. `role` says what it is to do, `task` with what.
+
+        Raises NodeError of the endpoint, NodeFailed where there is no model or the run's tokens are used up.
+        """
+        model, messages = self._prompt(role, task)
+        return await self._counted(lambda usage: llm.text(model, messages, usage, self._heard))
+
+    async def ask_json(self, role: str, task: str, schema: Mapping[str, Any]) -> Any:
+        """Asks the model for a value of `schema`, and again while the reply is none. Errors as `ask_text`."""
+        model, messages = self._prompt(role, task)
+        repairs = self.settings.repairs_max
+        return await self._counted(
+            lambda usage: llm.structured(model, messages, schema, repairs=repairs, usage=usage, on_text=self._heard)
+        )
+
+    async def _counted(self, ask: Callable[[Usage], Awaitable[T]]) -> T:
+        usage = Usage()
+        try:
+            return await ask(usage)
+        finally:
+            self.usage.add(usage)
+            self.scope.tokens.add(usage)
+
+    def _heard(self, text: str) -> None:
+        self.scope.on_text(self.path, text)
+
+    def _prompt(self, role: str, task: str) -> tuple[Model, Sequence[Message]]:
+        """What stands first stays the same from call to call, for endpoints with a prompt cache."""
+        if self.scope.model is None:
+            raise NodeFailed(f"{self.type} needs a model and the swarm has none: give it one")
+        most = self.settings.tokens_max
+        if 0 < most <= self.scope.tokens.total:
+            raise NodeFailed(f"the run has used its {most} tokens (tokens_max)")
+        known = [f"<context>\n{pack.text}\n</context>" for pack in self.packs if pack.text]
+        user = "\n\n".join([*known, role, task])
+        return self.scope.model, [{"role": "system", "content": llm.SYSTEM}, {"role": "user", "content": user}]
+
+    async def exec_function(self, name: str, arguments: Any) -> Any:
+        """Calls a function: a node type that finishes at once. Its arguments are checked against its schema.
+
+        Raises NodeFailed for an unknown one, for wrong arguments, and for one that would spawn or ask.
+        """
+        kind = self.scope.types.get(name)
+        if kind is None:
+            raise NodeFailed(f"there is no node type {name!r}")
+        kind.check(arguments)
+        inner = replace(self, type=name, data=arguments, answer=None, children=(), keep=None)
+        outcome = outcome_of(await kind.execute(inner))
+        if not isinstance(outcome, Finish):
+            raise NodeFailed(f"{name} does not finish at once: spawn it instead of calling it")
+        return outcome.output
+
+    async def effect(self, name: str, carry_out: Callable[[str], Awaitable[Any]]) -> Any:
+        """Carries something out once in the life of the run, crashes included, and returns its receipt (a JSON value).
+
+        `name` names it under the node. Asks for its receipt before, writes it after. Between the two a crash repeats it, so
+        it should come to the same when it is done twice; the stable idempotency key that `carry_out` is given helps.
+        """
+        if name in self.held:
+            return self.held[name]
+        receipt = await carry_out(stable_key(f"swarm/{self.run}/{self.path}/effect/{name}"))
+        try:
+            json.dumps(receipt, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise NodeError(f"the receipt of {name} is no JSON value: {error}") from error
+        await self.scope.receipts.write_receipt(self.path, name, receipt)
+        return receipt
+
+
+def task_of(data: Any) -> str:
+    """What a node is to do, in words."""
+    if isinstance(data, Mapping):
+        for name in ("task", "goal"):
+            if isinstance(data.get(name), str):
+                return str(data[name])
+    return as_text(data)
+
+
+def as_text(value: Any) -> str:
+    """A value as people read it: a string without quotes, the one text of an object, JSON otherwise."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping) and len(value) == 1:
+        return as_text(next(iter(value.values())))
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def stable_key(name: str) -> str:
+    """A short idempotency key: a place in a deep tree would be too long for one. The same as the Rust client's."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, name))
