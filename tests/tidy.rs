@@ -24,7 +24,11 @@ const FLOORS: &[(&str, &[&str])] = &[
 const CONFINED: &[(&str, &[&str])] = &[
     ("tonic", &["src/rpc", "src/server", "src/cli", "clients"]),
     ("prost", &["src/rpc", "clients"]),
-    ("sqlx", &["src/engine/catalog"]),
+    ("sqlx", &["src/engine/catalog", "src/engine/store/sqlite.rs"]),
+    ("gix", &["src/engine/store/git"]),
+    ("gix_transport", &["src/engine/store/git"]),
+    ("html5ever", &["src/engine/store/web"]),
+    ("texting_robots", &["src/engine/store/web"]),
     ("tantivy", &["src/engine/lexical"]),
     ("qdrant_edge", &["src/engine/vector"]),
     ("qdrant_client", &["src/engine/vector"]),

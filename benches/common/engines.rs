@@ -9,7 +9,7 @@ use hivemem::base::clock::SystemClock;
 use hivemem::base::error::Result;
 use hivemem::base::tokens::TokenCounter;
 use hivemem::engine::catalog::sqlite::SqliteCatalog;
-use hivemem::engine::catalog::{Catalog, Registry};
+use hivemem::engine::catalog::{Catalog, Registry, Runs};
 use hivemem::engine::embed::{Embedder, ModelInfo};
 use hivemem::engine::lexical::tantivy::{TantivyIndex, TantivySettings};
 use hivemem::engine::store::local::LocalStore;

@@ -234,6 +234,16 @@ pub const RUN_LEASE_DEFAULT: Duration = Duration::from_secs(15);
 /// Citations that a caller may say it holds: those of a context of two million tokens at 150 tokens each.
 pub const HELD_MAX: usize = 16_384;
 
+/// Largest answer of a git server to one fetch. The pack of the largest projects with some thousand commits of history has
+/// 1 to 2 GB; what is larger than that holds more than text.
+pub const GIT_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+
+/// Clones kept in the data directory together; beyond it those used longest ago go and are fetched again when asked for.
+pub const GIT_CACHE_BYTES_MAX: u64 = 10 * 1024 * 1024 * 1024;
+
+/// Commits whose changed files are compared, newest first: about a year of a busy project, read in about a second.
+pub const GIT_HISTORY_COMMITS_MAX: u32 = 2_000;
+
 /// Objects in one message of a registration.
 pub const DATA_BATCH_MAX: usize = 1_000;
 
@@ -271,3 +281,23 @@ pub const PRESIGN_TTL_MAX: Duration = Duration::from_secs(7 * 86_400);
 
 /// Most objects of one listing of a bucket. Each takes about 300 bytes, so 150 MB while it is compared with what is stored.
 pub const LISTING_OBJECTS_MAX: usize = 500_000;
+
+/// Largest page or file that a page leads to. Pages above 4 MiB are not parsed anyway; a PDF of 32 MiB has some thousand
+/// pages.
+pub const WEB_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// Pages kept in the data directory for the next sync; at 50 KB each some 40,000.
+pub const WEB_CACHE_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+
+/// Most pages of one crawl, and those of one that does not say how many. A listing takes about 1 KB a page.
+pub const CRAWL_PAGES_MAX: u32 = 100_000;
+/// See [`CRAWL_PAGES_MAX`].
+pub const CRAWL_PAGES_DEFAULT: u32 = 1_000;
+
+/// Most links between the first page of a crawl and another, and those of one that does not say how many.
+pub const CRAWL_DEPTH_MAX: u32 = 100;
+/// See [`CRAWL_DEPTH_MAX`].
+pub const CRAWL_DEPTH_DEFAULT: u32 = 10;
+
+/// Time between two requests of a crawl that does not say how long, to another machine: what search engines leave.
+pub const CRAWL_DELAY_DEFAULT: Duration = Duration::from_secs(1);

@@ -127,7 +127,11 @@ pub(super) struct ServeArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct IngestArgs {
-    /// Directories or files that the server can read, relative ones count from here; or s3://, gs://, az://, http(s)://
+    /// Directories or files that the server can read; relative ones count from here
+    ///
+    /// Or an address: git+https://HOST/REPO.git[@REF][#FOLDER] or git+file://PATH, github:OWNER/NAME (code, issues and pull
+    /// requests), https://PAGE, site:https://PAGE (all that it links to at and below its folder), sqlite:///FILE, s3://, gs://,
+    /// az://.
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<String>,
     /// Only paths that match, such as 'src/**/*.rs' (repeatable)
@@ -161,6 +165,18 @@ pub(super) struct IngestArgs {
     /// Stop following, then sync once
     #[arg(long, conflicts_with = "watch")]
     pub no_watch: bool,
+    /// Follow the links of a web page: its whole site at and below its folder, as robots.txt allows
+    #[arg(long)]
+    pub crawl: bool,
+    /// Most links between the first page of a crawl and another (10)
+    #[arg(long, value_name = "N")]
+    pub depth: Option<u32>,
+    /// Most pages of a crawl (1000)
+    #[arg(long, value_name = "N")]
+    pub pages: Option<u32>,
+    /// Least time between two requests of a crawl, such as 500ms (1s; none to this machine)
+    #[arg(long, value_name = "D", value_parser = humantime::parse_duration)]
+    pub delay: Option<Duration>,
 }
 
 #[derive(Debug, Args)]

@@ -24,7 +24,7 @@ type Followed = (String, ProgressStream);
 
 /// Runs the command.
 pub(super) async fn run(args: IngestArgs, global: &Global) -> Result<(), Failure> {
-    let sources = args.sources.iter().map(|source| absolute_source(source)).collect::<Result<Vec<_>, _>>()?;
+    let sources = args.sources.iter().map(|source| asked_source(source, args.crawl)).collect::<Result<Vec<_>, _>>()?;
     let session = Session::open(global).await?;
     let work = async {
         let (followed, outcome) = all(&session.client, &sources, &args, global.json).await;
@@ -93,6 +93,9 @@ async fn one(
         no_watch: args.no_watch,
         dry_run: args.dry_run,
         credential: args.credential.clone().unwrap_or_default(),
+        depth: args.depth,
+        pages_max: args.pages,
+        delay: args.delay.map(TryInto::try_into).transpose().map_err(|_| Failure::usage("--delay is too long"))?,
         ..IngestSourceRequest::default()
     };
     let mut bar = IngestBar::new(Path::new(source).file_name().and_then(|name| name.to_str()).unwrap_or(source));
@@ -309,11 +312,23 @@ fn report_json(report: &IngestReport) -> Value {
     })
 }
 
+/// A source as it is meant: a page that is to be crawled is a site.
+fn asked_source(source: &str, crawl: bool) -> Result<String, Failure> {
+    let is_page = ["http://", "https://"].iter().any(|scheme| source.starts_with(scheme));
+    match (crawl, is_page) {
+        (true, true) => Ok(format!("site:{source}")),
+        (true, false) if !source.starts_with("site:") => {
+            Err(Failure::usage(format!("{source:?} can't be crawled: give the https:// address of a page")))
+        }
+        _ => absolute_source(source),
+    }
+}
+
 /// A source as the server needs it: an address with a scheme as it is, a path from the root (the server's working
 /// directory is not this one).
 pub(super) fn absolute_source(source: &str) -> Result<String, Failure> {
     let scheme = source.split_once(':').map_or("", |(scheme, _)| scheme);
-    if source.contains("://") || (scheme == "inline" || scheme == "memory") {
+    if source.contains("://") || matches!(scheme, "inline" | "memory" | "github" | "git@github.com") {
         return Ok(source.to_owned());
     }
     let path = absolute_path(Path::new(source))?;
@@ -387,6 +402,9 @@ mod tests {
     fn paths_become_absolute_and_addresses_stay() {
         assert_eq!(absolute_source("https://h/x").unwrap(), "https://h/x");
         assert_eq!(absolute_source("inline:").unwrap(), "inline:");
+        assert_eq!(absolute_source("github:o/r").unwrap(), "github:o/r");
+        assert_eq!(asked_source("https://h/x", true).unwrap(), "site:https://h/x");
+        assert_eq!(asked_source("/a", true).unwrap_err().exit_code(), 2);
         assert_eq!(absolute_source("/a/b").unwrap(), "/a/b");
         let here = absolute_source(".").unwrap();
         assert!(here.starts_with('/') && !here.ends_with('.'), "{here}");

@@ -4,7 +4,6 @@
 //! A stored version is replaced only by a new version that parsed; a file that cannot be read this time keeps the old.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -21,9 +20,13 @@ use crate::base::{ContentHash, DocumentId, Lsn, SourceId};
 use crate::engine::catalog::{DocumentState, Selector, WriteOutcome};
 use crate::engine::parse::formats::{self, PAGES_WITHOUT_TEXT};
 use crate::engine::parse::{ChunkSizes, media};
-use crate::engine::store::uri::file_uri;
-use crate::engine::store::{ListOptions, Listing, Object, Store};
-use crate::model::{DocumentWrite, Namespace, Trust};
+use crate::engine::store::{ListOptions, Listing, Object, Partners, Store};
+use crate::model::{DocumentKind, DocumentWrite, Namespace, Trust};
+
+mod gone;
+mod history;
+
+use gone::{only_absent, retire};
 
 /// A file whose time is this close to the time it was indexed at may have changed since without its time showing it
 /// (file systems keep times by the tick, editors write twice); it is hashed instead of trusted.
@@ -208,7 +211,9 @@ async fn sync(
             state => work.push((object, state)),
         }
     }
+    let partners = if work.is_empty() { None } else { history::partners(engines, &store, &report.source).await };
     let job = Job {
+        partners,
         engines: engines.clone(),
         store: Arc::clone(&store),
         namespace: namespace.clone(),
@@ -256,45 +261,6 @@ pub(super) fn trusted(object: &Object, state: &DocumentState, recipe: &str) -> b
         && state.indexed_at.0 - modified_at.0 > RACY_MICROS
 }
 
-/// Of the documents that a narrowed listing did not name, those whose source is really gone: globs choose what to look at
-/// this time, they don't order removal.
-async fn only_absent(
-    engines: &Engines,
-    store: Arc<dyn Store>,
-    stored: HashMap<String, DocumentState>,
-) -> Result<HashMap<String, DocumentState>> {
-    let absent = move |uri: &str| matches!(store.stat(uri), Ok(None));
-    engines.far.run(move || Ok(stored.into_iter().filter(|(uri, _)| absent(uri)).collect())).await
-}
-
-/// Removes what is stored of the source but was not listed, except below paths that could not be read this time.
-async fn retire(
-    engines: &Engines,
-    namespace: &Namespace,
-    gone: HashMap<String, DocumentState>,
-    unreadable: &[String],
-    report: &mut Report,
-) -> Result<()> {
-    let below = |uri: &str| unreadable.iter().any(|path| lies_at(uri, &report.source, path));
-    let mut ids: Vec<DocumentId> = gone.values().filter(|state| !below(&state.uri)).map(|state| state.id).collect();
-    if !ids.is_empty() {
-        ids.sort();
-        let (outcome, _) = engines.catalog.remove(namespace, &Selector::Documents(ids)).await?;
-        report.outcome.removed += outcome.removed;
-    }
-    Ok(())
-}
-
-/// Whether `uri` is what `path` names in `source`, or lies below it. What has no path may be anything.
-fn lies_at(uri: &str, source: &str, path: &str) -> bool {
-    // As listings spell it, with what URIs escape.
-    let escaped = file_uri(&Path::new("/").join(path));
-    let at = format!("{}{}", source.trim_end_matches('/'), escaped.trim_start_matches("file://"));
-    path.is_empty()
-        || uri == source
-        || uri.strip_prefix(&at).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
 /// Waits until the vectors of everything in `report` are searchable, telling how many are made.
 pub(super) async fn wait_for_vectors(
     projector: &Projector,
@@ -339,6 +305,8 @@ struct Job {
     recipes: Recipes,
     work: Vec<(Object, Option<DocumentState>)>,
     next: AtomicUsize,
+    /// Which of the source's files change together.
+    partners: Option<Partners>,
 }
 
 /// What became of one file.
@@ -408,23 +376,32 @@ impl Job {
         counter: &dyn TokenCounter,
     ) -> Result<DocumentWrite, crate::engine::parse::Skip> {
         let media = media::detect(&object.path, bytes)?;
+        // What is not known of it now is no reason not to keep its text.
+        let about = self.store.about(object).unwrap_or_default();
         let facts = Facts {
             namespace: self.namespace.clone(),
             source: self.source,
             uri: object.uri.clone(),
             path: object.path.clone(),
-            title: None,
+            title: about.title,
             modified_at: object.modified_at,
             mark: object.mark.clone(),
-            tags: self.tags.clone(),
-            metadata: BTreeMap::new(),
+            tags: self.tags.iter().cloned().chain(about.tags).collect(),
+            metadata: about.metadata,
             trust: Trust::of_uri(&object.uri),
             expires_at: None,
             repeats: None,
             indexed_at: self.engines.clock.now(),
         };
-        let text = self.engines.reader.read(bytes, &media)?;
-        build::document_of(facts, &media, text, (content, bytes.len() as u64), sizes, counter)
+        let fetched = media.kind == DocumentKind::Html && object.uri.starts_with("http");
+        let text = match fetched {
+            true => formats::page::read(media::text_of(bytes)?, &object.uri),
+            false => self.engines.reader.read(bytes, &media)?,
+        };
+        let of = (content, bytes.len() as u64);
+        let mut write = build::document_of(facts, &media, text, of, sizes, counter)?;
+        history::state(&mut write, self.partners.as_ref());
+        Ok(write)
     }
 }
 
@@ -582,13 +559,5 @@ mod tests {
         assert!(!trusted(&object("a"), &state, "another recipe"));
         assert!(!trusted(&object("a"), &DocumentState { mark: None, ..state.clone() }, "r"));
         assert!(!trusted(&Object { bytes: 1, ..Object::default() }, &state, "r"), "no mark and no time is no evidence");
-    }
-
-    #[test]
-    fn what_could_not_be_read_spares_itself_and_what_lies_below_it_only() {
-        let spared = |uri: &str, path: &str| lies_at(uri, "file:///repo", path);
-        assert!(spared("file:///repo/a%20b/c.md", "a b") && spared("file:///repo/a%20b", "a b"));
-        assert!(!spared("file:///repo/x/a%20b/c.md", "a b") && !spared("file:///repo/ab.md", "a"));
-        assert!(spared("file:///repo/any.md", "") && lies_at("file:///one.md", "file:///one.md", "one.md"));
     }
 }

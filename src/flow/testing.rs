@@ -22,7 +22,7 @@ use crate::base::clock::SystemClock;
 use crate::base::error::{Error, Kind, Result};
 use crate::base::{Clock, Lsn, Timestamp};
 use crate::engine::catalog::sqlite::SqliteCatalog;
-use crate::engine::catalog::{Catalog, Registry};
+use crate::engine::catalog::{Catalog, Registry, Runs};
 use crate::engine::embed::Embedder;
 use crate::engine::embed::fake::FakeEmbedder;
 use crate::engine::lexical::fake::FakeLexicalIndex;

@@ -122,12 +122,32 @@ pub struct Reference {
     pub alias: Option<String>,
     /// Of whom it is said if that is neither `from` nor defined in this document: the type of a Rust `impl`.
     pub owner: String,
-    /// Where the name stands: first byte.
+    /// Where the name stands: first byte. Of a file that changes together with this one, which no place in it says: how
+    /// strongly, in percent.
     pub at: u64,
-    /// The same as a line, from 1.
+    /// The same as a line, from 1; 0 where no place says it.
     pub line: u32,
-    /// How often the same is said from the same place; `at` is the first.
+    /// How often the same is said from the same place; `at` is the first. Of files that change together: commits that
+    /// changed both.
     pub count: u32,
+}
+
+impl Reference {
+    /// That this document changes together with the file at `path` of the same source: with what share of their changes, 0 to
+    /// 1, and in how many commits.
+    pub fn changes_with(path: String, share: f32, commits: u32) -> Self {
+        Self {
+            kind: EdgeKind::ChangesWith,
+            from: None,
+            name: path,
+            scope: String::new(),
+            alias: None,
+            owner: String::new(),
+            at: (share.clamp(0.0, 1.0) * 100.0).round() as u64,
+            line: 0,
+            count: commits,
+        }
+    }
 }
 
 /// A proper name, title, identifier or date that prose names.

@@ -403,7 +403,7 @@ impl DataView for Service {
         Ok(ingest::stream(self.context.clone(), grant, identity, move |context, grant, sink| async move {
             let wanted = plan::Request {
                 uri: request.uri,
-                options: ListOptions { include: request.include, exclude: request.exclude },
+                options: ListOptions { include: request.include, exclude: request.exclude, ..ListOptions::default() },
                 tags: request.tags,
                 no_wait: request.no_wait,
                 user: request.user,

@@ -16,7 +16,7 @@ use super::{Context, convert};
 use crate::base::error::{Error, Kind};
 use crate::base::limits::PUT_BATCH_DOCUMENTS_MAX;
 use crate::base::{DocumentId, Result};
-use crate::engine::store::ListOptions;
+use crate::engine::store::{Crawl, ListOptions};
 use crate::flow::access::Grant;
 use crate::flow::ingest::{Phase, Progress, ProgressSink, Report};
 use crate::flow::memory::Memory;
@@ -218,6 +218,12 @@ fn follow(request: &proto::IngestSourceRequest) -> Result<Follow> {
     }
 }
 
+/// The bounds of a crawl.
+fn crawl(request: &proto::IngestSourceRequest) -> Result<Crawl> {
+    let delay = request.delay.as_ref().map(convert::from_duration).transpose()?;
+    Ok(Crawl { depth: request.depth, pages_max: request.pages_max, delay })
+}
+
 fn wanted(selector: Option<WireSelector>) -> Result<forget::Request> {
     let missing = || {
         Error::invalid("selector", "nothing is selected: give a uri, uri_prefix, source, document_id, tag or filter")
@@ -249,13 +255,14 @@ impl Ingest for Service {
             let grant = self.context.grant(&metadata, &request.namespace)?;
             put::check_tags(&request.tags)?;
             let follow = follow(&request)?;
-            Ok((grant, follow, Identity::new("IngestSource", &request.idempotency_key, &request)?))
+            let crawl = crawl(&request)?;
+            Ok((grant, (follow, crawl), Identity::new("IngestSource", &request.idempotency_key, &request)?))
         };
-        let (grant, follow, identity) = begun().map_err(|error: Error| status(&error))?;
+        let (grant, (follow, crawl), identity) = begun().map_err(|error: Error| status(&error))?;
         Ok(stream(self.context.clone(), grant, identity, move |context, grant, sink| async move {
             let wanted = ingest::Request {
                 source: request.source,
-                options: ListOptions { include: request.include, exclude: request.exclude },
+                options: ListOptions { include: request.include, exclude: request.exclude, crawl },
                 tags: request.tags,
                 no_wait: request.no_wait,
                 verify: request.verify,

@@ -65,6 +65,9 @@ struct RawChunks {
 #[serde(deny_unknown_fields)]
 struct RawIngest {
     roots: Vec<PathBuf>,
+    crawl_delay_min_ms: u64,
+    github_api: String,
+    github_web: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -108,6 +111,10 @@ pub struct Config {
     pub reader: Reader,
     /// How long ended runs are kept.
     pub retention: Retention,
+    /// Least time between two requests of a crawl to another machine.
+    pub crawl_delay_min: Duration,
+    /// Where GitHub is: its API, and its repositories.
+    pub github: (String, String),
     /// Which hosts may be spoken to.
     pub guard: Guard,
     /// Named keys to what is not public.
@@ -188,6 +195,8 @@ impl Config {
             roots: raw.ingest.roots,
             reader: Reader::Here,
             retention,
+            crawl_delay_min: Duration::from_millis(raw.ingest.crawl_delay_min_ms),
+            github: (raw.ingest.github_api, raw.ingest.github_web),
             guard: Guard::new(raw.network.allow_private, &raw.network.allow_hosts),
             credentials: credentials::read(raw.credentials, environment)?,
             log_filter: raw.log.filter,

@@ -21,11 +21,16 @@ use crate::engine::lexical::LexicalIndex;
 use crate::engine::lexical::tantivy::{TantivyIndex, TantivySettings};
 use crate::engine::store::Store;
 use crate::engine::store::cloud::CloudStore;
+use crate::engine::store::fetch::Fetcher;
+use crate::engine::store::git::GitStore;
+use crate::engine::store::github::GithubStore;
 use crate::engine::store::http::HttpStore;
 use crate::engine::store::line::Line;
 use crate::engine::store::local::LocalStore;
 use crate::engine::store::local_watch::LocalWatcher;
+use crate::engine::store::sqlite::SqliteStore;
 use crate::engine::store::stores::Stores;
+use crate::engine::store::web::WebStore;
 use crate::engine::vector::VectorIndex;
 use crate::engine::vector::edge::{EdgeIndex, EdgeSettings, Opened};
 use crate::flow::access::Access;
@@ -172,9 +177,22 @@ fn stores(config: &Config) -> Result<Arc<dyn Store>> {
     let (guard, credentials) = (&config.guard, &config.credentials);
     let cloud = CloudStore::new(guard.clone(), credentials.clone(), line.clone());
     let http = HttpStore::new(guard.clone(), credentials.clone(), line)?;
-    let stores = Stores::new(Arc::new(LocalStore::new(config.roots.clone())))
+    let fetcher = Fetcher::new(guard.clone(), tokio::runtime::Handle::current())?;
+    let local = LocalStore::new(config.roots.clone());
+    let cache = |kind: &str| config.data_dir.join("cache").join(kind);
+    let git = Arc::new(GitStore::new(local.clone(), fetcher.clone(), credentials.clone(), cache("git")));
+    let (api, web) = &config.github;
+    let github = GithubStore::new(Arc::clone(&git), fetcher.clone(), credentials.clone(), (api, web), cache("github"))?;
+    let page = Arc::new(http);
+    let web =
+        WebStore::new(fetcher, credentials.clone(), page, cache("web"), config.crawl_delay_min).beside_github(web);
+    let sql = SqliteStore::new(local.clone(), tokio::runtime::Handle::current());
+    let stores = Stores::new(Arc::new(local))
         .with(CloudStore::BEGINNINGS, Arc::new(cloud))
-        .with(HttpStore::BEGINNINGS, Arc::new(http));
+        .with(WebStore::BEGINNINGS, Arc::new(web))
+        .with(GitStore::BEGINNINGS, git)
+        .with(GithubStore::BEGINNINGS, Arc::new(github))
+        .with(SqliteStore::BEGINNINGS, Arc::new(sql));
     Ok(Arc::new(stores))
 }
 

@@ -7,6 +7,7 @@
 mod bad_input;
 mod care;
 mod cli;
+mod connectors;
 mod context;
 mod data;
 mod graph;

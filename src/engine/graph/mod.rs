@@ -20,6 +20,7 @@ mod choose;
 mod mention;
 mod names;
 mod overlay;
+mod partners;
 mod paths;
 mod prose;
 mod put;
@@ -151,6 +152,8 @@ struct Used {
     scope: NameId,
     line: u32,
     count: u32,
+    /// Of a partner in history, in percent.
+    weight: u8,
 }
 
 /// A document in the graph.

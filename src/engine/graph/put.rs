@@ -7,7 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::names::{NONE, NameId};
 use super::scope::{Scope, Start};
-use super::{Edge, Graph, GraphDocument, Held, NOWHERE, Node, STRUCTURE, Slot, Used, paths};
+use super::{Edge, Graph, GraphDocument, Held, NOWHERE, Node, STRUCTURE, Slot, Used, partners, paths};
 use crate::base::{DocumentId, SourceId};
 use crate::model::{EdgeKind, NodeKind};
 
@@ -276,11 +276,14 @@ impl Graph {
             let from = match outer {
                 Some(node) => node,
                 // What prose says, a passage says.
-                None if held.prose => held.passage_at(clip(reference.at)).unwrap_or(held.node),
+                // But the whole file changes with others.
+                None if held.prose && reference.kind != EdgeKind::ChangesWith => {
+                    held.passage_at(clip(reference.at)).unwrap_or(held.node)
+                }
                 None => held.node,
             };
             let local = reference.alias.as_deref().map_or(name, |alias| self.names.intern(alias));
-            let scope = self.names.intern(&reference.scope);
+            let (scope, weight) = (self.names.intern(&reference.scope), partners::weight(reference));
             let place = held.used.len() as u32;
             held.used.push(Used {
                 kind: reference.kind,
@@ -289,11 +292,12 @@ impl Graph {
                 scope,
                 line: reference.line,
                 count: reference.count,
+                weight,
             });
             if reference.kind == EdgeKind::Imports {
                 held.imports.push((local, place));
             }
-            let names = self.names_of(&held.path, held.language, from, scope, name);
+            let names = self.names_of(&held.path, held.language, reference.kind, from, scope, name);
             for name in names {
                 self.users.entry(name).or_default().push((slot, place));
             }
@@ -427,10 +431,15 @@ impl Graph {
         &mut self,
         path: &str,
         language: NameId,
+        kind: EdgeKind,
         from: NodeIndex<u32>,
         scope: NameId,
         name: NameId,
     ) -> Vec<NameId> {
+        if kind == EdgeKind::ChangesWith {
+            let file = partners::file_name(self.names.text(name)).to_owned();
+            return vec![self.names.intern(&file)];
+        }
         let scope = Scope::of(self.names.text(scope), self.names.text(language));
         let mut parts: Vec<String> = scope.parts.iter().map(|part| (*part).to_owned()).collect();
         if parts.is_empty() {
@@ -450,7 +459,7 @@ impl Graph {
     fn forget_references(&mut self, slot: Slot, held: &Held) {
         let mut names: FxHashSet<NameId> = FxHashSet::default();
         for used in &held.used {
-            names.extend(self.names_of(&held.path, held.language, used.from, used.scope, used.name));
+            names.extend(self.names_of(&held.path, held.language, used.kind, used.from, used.scope, used.name));
         }
         for name in names {
             if let Some(users) = self.users.get_mut(&name) {

@@ -62,7 +62,7 @@ impl Graph {
         let mut found = match used.kind {
             EdgeKind::Imports => self.imports(held, used, trail),
             EdgeKind::Links => self.link(held, used),
-            EdgeKind::ChangesWith => self.path(held, self.names.text(used.name)),
+            EdgeKind::ChangesWith => self.partner(held, used),
             EdgeKind::Mentions | EdgeKind::Tests | EdgeKind::About | EdgeKind::SameAs => {
                 self.mention(held, used, trail)
             }

@@ -314,6 +314,31 @@ fn names_find_addresses_paths_and_parts_of_them() {
     }
 }
 
+#[test]
+fn files_that_change_together_are_joined_while_both_are_there() {
+    let mut guide = document("docs/guide.md");
+    let partners = [("src/a.rs", 0.5, 4), ("src/gone.rs", 0.9, 9), ("a.rs", 0.2, 2)];
+    let stated = partners.map(|(path, share, commits)| Reference::changes_with(path.to_owned(), share, commits));
+    guide.facts.references.extend(stated);
+    let mut graph = graph(vec![guide, document("src/a.rs")]);
+    let found = |graph: &Graph| -> Vec<(String, u32, u32)> {
+        let (node, _) = graph.candidates_for("docs/guide.md", 1);
+        let out = graph.edges_at(node[0], Toward::Out, usize::MAX).into_iter();
+        let out = out.filter(|edge| edge.kind == EdgeKind::ChangesWith);
+        let shown = |edge: crate::engine::graph::EdgeView| {
+            (graph.view(edge.other).unwrap().path, (edge.confidence * 100.0).round() as u32, edge.count)
+        };
+        out.map(shown).collect()
+    };
+    assert_eq!(found(&graph), [("src/a.rs".to_owned(), 50, 4)], "the whole document is joined, with its weight");
+    graph.put(vec![document("src/gone.rs")]);
+    assert_eq!(found(&graph).len(), 2, "a partner that comes later is joined, too");
+    graph.remove(&[document("src/a.rs").id]);
+    assert_eq!(found(&graph), [("src/gone.rs".to_owned(), 90, 9)]);
+    graph.put(vec![document("docs/guide.md")]);
+    assert!(found(&graph).is_empty() && graph.users.values().all(|users| !users.is_empty()));
+}
+
 const PATHS: [&str; 6] = ["a.rs", "src/b.rs", "src/c/mod.rs", "src/c/d.rs", "src/lib.rs", "notes.md"];
 const NAMES: [&str; 4] = ["alpha", "beta", "gamma", "d"];
 const SCOPES: [&str; 7] = ["", "self", "alpha", "crate::c", "super", "b", "crate"];
@@ -324,6 +349,7 @@ prop_compose! {
         functions in prop::collection::vec(0..NAMES.len(), 0..3),
         said in prop::collection::vec((0..NAMES.len(), 0..SCOPES.len(), 0..NAMES.len(), 0..4_u8, prop::bool::weighted(0.3)), 0..6),
         mentions in prop::collection::vec(0..NAMES.len(), 0..3),
+        partners in prop::collection::btree_set(0..PATHS.len(), 0..3),
     ) -> GraphDocument {
         let mut made = document(PATHS[path]);
         for name in types {
@@ -338,6 +364,8 @@ prop_compose! {
             let name = if kind == Imports && all { "*" } else { NAMES[name] };
             made = made.says(NAMES[from], kind, SCOPES[scope], name);
         }
+        let partner = |other: usize| Reference::changes_with(PATHS[other].to_owned(), 0.4, 3);
+        made.facts.references.extend(partners.into_iter().map(partner));
         if made.prose {
             made = made.names(&mentions.iter().map(|name| NAMES[*name]).collect::<Vec<_>>()).titled("beta");
         }

@@ -14,11 +14,12 @@ use std::time::Duration;
 
 use ignore::{DirEntry, Walk, WalkBuilder};
 
+use super::git::Histories;
 use super::globs::Globs;
 use super::uri::{file_uri, path_of_uri};
 use super::{
-    LeftOut, ListOptions, Listing, Object, PIECE_BYTES_MAX, Pieces, Range, Reading, Stat, Store, Ways, beyond_end,
-    shell_word,
+    LeftOut, ListOptions, Listing, Object, PIECE_BYTES_MAX, Partners, Pieces, Range, Reading, Stat, Store, Ways,
+    beyond_end, shell_word,
 };
 use crate::base::Timestamp;
 use crate::base::error::{Error, Kind, Result};
@@ -62,6 +63,7 @@ const HIDDEN_KEPT: &[&str] = &[
 pub struct LocalStore {
     /// Canonical; empty: everywhere.
     allowed_roots: Vec<PathBuf>,
+    histories: Histories,
 }
 
 impl LocalStore {
@@ -70,7 +72,7 @@ impl LocalStore {
     /// A root that doesn't exist is kept as it is written: nothing is under it until it does.
     pub fn new(allowed_roots: Vec<PathBuf>) -> Self {
         let canonical = |root: PathBuf| root.canonicalize().unwrap_or(root);
-        Self { allowed_roots: allowed_roots.into_iter().map(canonical).collect() }
+        Self { allowed_roots: allowed_roots.into_iter().map(canonical).collect(), ..Self::default() }
     }
 
     fn check_allowed(&self, path: &Path) -> Result<()> {
@@ -141,6 +143,13 @@ fn missing(path: &Path, cause: std::io::Error) -> Error {
 }
 
 impl Store for LocalStore {
+    fn partners(&self, source: &str) -> Result<Option<Partners>> {
+        let (root, _) = self.open_root(source)?;
+        let holder = root.ancestors().find(|above| above.join(".git").exists());
+        let holder = holder.filter(|holder| self.check_allowed(holder).is_ok());
+        Ok(holder.and_then(|holder| self.histories.of_checkout(holder, &root)))
+    }
+
     fn resolve(&self, address: &str) -> Result<String> {
         let (root, _) = self.open_root(address)?;
         Ok(file_uri(&root))

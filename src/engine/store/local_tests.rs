@@ -167,7 +167,7 @@ fn globs_without_a_slash_match_anywhere_and_directories_go_for_all_below() {
         (&["*.{rs,md}"], &["s*"], &["a.md", "a.rs", "docs/d.md"]),
         (&["nothing"], &[], &[]),
     ] {
-        let options = ListOptions { include: some(include), exclude: some(exclude) };
+        let options = ListOptions { include: some(include), exclude: some(exclude), ..ListOptions::default() };
         assert_eq!(paths(&listing(&dir, &options)), expected, "{include:?} {exclude:?}");
     }
 }
@@ -177,8 +177,8 @@ fn an_invalid_glob_is_named() {
     let dir = tree(&[]);
     let store = LocalStore::default();
     for (options, field) in [
-        (ListOptions { include: some(&["ok", "a[b"]), exclude: vec![] }, "include"),
-        (ListOptions { include: vec![], exclude: some(&["a[b"]) }, "exclude"),
+        (ListOptions { include: some(&["ok", "a[b"]), exclude: vec![], ..ListOptions::default() }, "include"),
+        (ListOptions { include: vec![], exclude: some(&["a[b"]), ..ListOptions::default() }, "exclude"),
     ] {
         let error = store.list(&store.resolve(address(&dir)).unwrap(), &options).unwrap_err();
         assert_eq!((error.kind(), error.field()), (Kind::Invalid, Some(field)));
@@ -289,7 +289,7 @@ fn a_listing_of_a_part_is_that_part_of_the_whole_listing() {
     symlink("a.rs", dir.path().join("src/link")).unwrap();
     let store = LocalStore::default();
     let source = store.resolve(address(&dir)).unwrap();
-    let options = ListOptions { include: vec![], exclude: some(&["skip"]) };
+    let options = ListOptions { include: vec![], exclude: some(&["skip"]), ..ListOptions::default() };
     let whole = store.list(&source, &options).unwrap();
     for at in [
         &["a"][..],
@@ -316,7 +316,7 @@ fn a_listing_of_a_part_is_that_part_of_the_whole_listing() {
 #[test]
 fn the_folders_of_a_listing_are_those_it_looks_into() {
     let dir = tree(&[(".gitignore", "built/\n"), ("built/x/y", ""), ("a/b/c.rs", ""), (".git/x", ""), ("skip/x", "")]);
-    let options = ListOptions { include: some(&["*.md"]), exclude: some(&["skip"]) };
+    let options = ListOptions { include: some(&["*.md"]), exclude: some(&["skip"]), ..ListOptions::default() };
     let root = dir.path().canonicalize().unwrap();
     let folders = |at: Option<&str>| -> Vec<String> {
         let mut found = Vec::new();

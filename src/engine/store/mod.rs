@@ -20,20 +20,29 @@ use std::time::Duration;
 use crate::base::Timestamp;
 use crate::base::error::{Error, Kind, Result};
 
+mod about;
+mod cache;
 pub mod cloud;
 mod cloud_client;
 pub mod credentials;
+pub mod fetch;
+pub mod git;
+pub mod github;
 mod globs;
 pub mod guard;
 pub mod http;
 pub mod line;
 pub mod local;
 pub mod local_watch;
+pub mod sqlite;
 pub mod stores;
 #[cfg(test)]
 pub mod testing;
 pub mod uri;
 pub mod watch;
+pub mod web;
+
+pub use about::{About, Partner, Partners};
 
 /// Largest piece of a streamed object. Big enough that a thread switch a piece is nothing beside reading it, and that four
 /// of them on their way to a caller are 4 MiB.
@@ -128,6 +137,19 @@ pub struct ListOptions {
     pub include: Vec<String>,
     /// Globs that a path must not match.
     pub exclude: Vec<String>,
+    /// How far to follow links, for sources that are followed by links.
+    pub crawl: Crawl,
+}
+
+/// Bounds of a crawl; `None`: those of [`crate::base::limits`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Crawl {
+    /// Most links between the first page and another.
+    pub depth: Option<u32>,
+    /// Most pages.
+    pub pages_max: Option<u32>,
+    /// Least time between two requests.
+    pub delay: Option<Duration>,
 }
 
 /// A listing.
@@ -156,6 +178,24 @@ pub trait Store: Send + Sync {
 
     /// What is known of an object now; `None` if it is gone.
     fn stat(&self, uri: &str) -> Result<Option<Stat>>;
+
+    /// What is known of an object beside its bytes, after it was listed or read.
+    ///
+    /// # Errors
+    /// Those of a stat.
+    fn about(&self, object: &Object) -> Result<About> {
+        let _ = object;
+        Ok(About::default())
+    }
+
+    /// Which objects of a source change together, as far as the source has a history; may take seconds the first time.
+    ///
+    /// # Errors
+    /// Those of a listing.
+    fn partners(&self, source: &str) -> Result<Option<Partners>> {
+        let _ = source;
+        Ok(None)
+    }
 
     /// Opens an object for reading in pieces, however large it is.
     ///

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ListOptions, Listing, Object, Range, Reading, Stat, Store, Ways};
+use super::{About, ListOptions, Listing, Object, Partners, Range, Reading, Stat, Store, Ways};
 use crate::base::error::{Error, Result};
 
 /// Stores by the beginnings of the addresses that they serve. Cheap to clone.
@@ -37,16 +37,13 @@ impl Stores {
     /// # Errors
     /// Invalid for a scheme that no store has, naming those that there are.
     pub fn of(&self, address: &str) -> Result<&Arc<dyn Store>> {
-        let scheme = address.split_once("://").map(|(scheme, _)| scheme);
-        if scheme.is_none() || scheme == Some("file") {
-            return Ok(&self.local);
-        }
         // Schemes and hosts are the same in any case; of a path no store claims a part.
         let begins = |beginning: &String| {
             address.get(..beginning.len()).is_some_and(|start| start.eq_ignore_ascii_case(beginning))
         };
         match self.others.iter().find(|(beginning, _)| begins(beginning)) {
             Some((_, store)) => Ok(store),
+            None if address.split_once("://").is_none_or(|(scheme, _)| scheme == "file") => Ok(&self.local),
             None => {
                 let mut known: Vec<&str> = self.others.iter().map(|(beginning, _)| beginning.as_str()).collect();
                 known.push("file://");
@@ -83,6 +80,14 @@ impl Store for Stores {
 
     fn open(&self, uri: &str, range: Range) -> Result<Reading> {
         self.of(uri)?.open(uri, range)
+    }
+
+    fn about(&self, object: &Object) -> Result<About> {
+        self.of(&object.uri)?.about(object)
+    }
+
+    fn partners(&self, source: &str) -> Result<Option<Partners>> {
+        self.of(source)?.partners(source)
     }
 
     fn under(&self, uri: &str, credential: &str) -> Result<Arc<dyn Store>> {

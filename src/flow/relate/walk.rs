@@ -248,8 +248,10 @@ fn shortest(graph: &Graph, start: NodeId, end: NodeId, depth: u32, kinds: &[Edge
 fn weight(kind: EdgeKind) -> f32 {
     match kind {
         EdgeKind::Inherits | EdgeKind::Implements | EdgeKind::SameAs | EdgeKind::About | EdgeKind::Related => 2.0,
-        EdgeKind::Calls | EdgeKind::Tests | EdgeKind::Links | EdgeKind::ChangesWith => 1.0,
+        EdgeKind::Calls | EdgeKind::Tests | EdgeKind::Links => 1.0,
         EdgeKind::Imports | EdgeKind::Uses | EdgeKind::Mentions | EdgeKind::Precedes => 0.6,
+        // Its confidence says how strongly; that two files were changed at once says less than that one names the other.
+        EdgeKind::ChangesWith => 0.5,
         EdgeKind::Contains | EdgeKind::MadeBy => 0.3,
     }
 }

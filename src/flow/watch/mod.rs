@@ -144,7 +144,7 @@ impl Watching {
     async fn take_up(&self, grant: Grant, source: Source, options: Options) {
         let request = Request {
             source: source.uri,
-            options: ListOptions { include: options.include, exclude: options.exclude },
+            options: ListOptions { include: options.include, exclude: options.exclude, ..ListOptions::default() },
             tags: options.tags,
             ..Request::default()
         };

@@ -305,7 +305,10 @@ async fn following_ends_when_asked_and_is_taken_up_after_a_restart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_synced_is_not_followed() {
     let place = Place::make().await;
-    let wrong = Request { options: ListOptions { include: vec!["a[".to_owned()], exclude: vec![] }, ..place.request() };
+    let wrong = Request {
+        options: ListOptions { include: vec!["a[".to_owned()], exclude: vec![], ..ListOptions::default() },
+        ..place.request()
+    };
     let progress = mpsc::channel(1).0;
     let error = place.watching.ingest(&place.grant, &wrong, Follow::Begin, &progress).await.unwrap_err();
     assert_eq!(error.field(), Some("include"));

@@ -6,7 +6,7 @@
 use dom_smoothie::{Config, Readability};
 use url::Url;
 
-use super::clipped;
+use super::{Extracted, clipped};
 use crate::base::limits::{PAGE_ELEMENTS_MAX, PAGE_LINKS_MAX, URI_BYTES_MAX};
 use crate::engine::parse::text;
 
@@ -34,6 +34,12 @@ pub struct Page {
     pub links: Vec<String>,
     /// It asks not to be indexed (`robots` of its own).
     pub no_index: bool,
+}
+
+/// The main part of the page that was fetched from `url`, as the text of a document.
+pub fn read(html: &str, url: &str) -> Extracted {
+    let page = page(html, url);
+    Extracted { title: page.title, ..Extracted::markdown(page.markdown) }
 }
 
 /// Reads the page that was fetched from `url`. Scripts are dropped, not run. A page that nothing can be made of has no
