@@ -111,9 +111,13 @@ fn words(text: &str) -> usize {
 
 /// A page says its title once: as its first heading.
 fn with_title(markdown: &str, title: Option<&str>) -> String {
-    let begins = markdown.lines().find(|line| !line.trim().is_empty()).is_some_and(|line| line.starts_with("# "));
+    let (first, rest) = markdown.split_once('\n').unwrap_or((markdown, ""));
     match title {
-        Some(title) if !begins && !markdown.is_empty() => format!("# {title}\n\n{markdown}\n"),
+        // What finds the main part makes second headings of first ones.
+        Some(title) if first.starts_with('#') && first.trim_start_matches('#').trim() == title => {
+            format!("# {title}\n{rest}\n")
+        }
+        Some(title) if !first.starts_with("# ") && !markdown.is_empty() => format!("# {title}\n\n{markdown}\n"),
         _ => format!("{markdown}\n"),
     }
 }
