@@ -5,7 +5,7 @@ HIVEMEM := $(TARGET_DIR)/release/hivemem
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-python crash histories graph-reference lint bench eval clean
+.PHONY: help setup build demo test test-python crash histories graph-reference pdf-reference lint bench eval clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,14 @@ crash: setup ## Kill the server at random moments, KILLS times (200), and check 
 
 histories: setup ## Play random histories against a naive model, CASES of them (1000)
 	PROPTEST_CASES=$(or $(CASES),1000) cargo test --lib history_tests
+
+PDFS ?= /usr/share/doc
+pdf-reference: ## Compare the words of the PDFs below PDFS=… with those that pdftotext finds
+	@folder="$(abspath $(TARGET_DIR))/pdf-reference"; rm -rf "$$folder"; mkdir -p "$$folder"; \
+	find "$(abspath $(PDFS))" -name '*.pdf' -size +10k | head -60 | while read -r file; do \
+	    cp "$$file" "$$folder/"; pdftotext -enc UTF-8 "$$file" "$$folder/$$(basename "$$file" .pdf).txt"; \
+	done; \
+	HIVEMEM_REFERENCE_PDFS="$$folder" cargo test --lib words_of_real_pdfs -- --nocapture
 
 # The sources are those that tests/graph/reference.jsonl names; scripts/graph_reference.py makes it anew.
 REFERENCE := $(abspath $(TARGET_DIR))/graph-reference

@@ -74,6 +74,7 @@ pub async fn open(dir: &Path, model: &Model) -> Engines {
         store: Arc::new(LocalStore::default()),
         clock: Arc::new(SystemClock),
         door: Door::new(cores() * 4),
+        reader: hivemem::engine::parse::formats::apart::Reader::Here,
         far: Door::new(4),
         sizes: *SIZES,
     }

@@ -10,6 +10,50 @@ pub const MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// largest hand-written file among 600 crates was 1.3 MiB.
 pub const DOCUMENT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
+/// Largest file of a format whose text is extracted: PDF, DOCX, EPUB, archives of HTML, notebooks, tables. Mostly it is pictures:
+/// a book with figures has 10 to 40 MB. Two threads that read one each hold some 300 MB.
+pub const PACKED_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Most pages of a PDF. Reference manuals have up to 4,000; what is longer has more text than [`DOCUMENT_BYTES_MAX`] anyhow.
+pub const PAGES_MAX: usize = 5_000;
+
+/// Longest that a PDF is read. On two busy cores 100 pages take a second.
+pub const READING_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Most memory of the process that reads a PDF: a file at its own limit, twice, and what its largest streams unpack to.
+pub const READING_MEMORY_MAX: u64 = 2 * 1024 * 1024 * 1024;
+
+/// Most entries of an archive. A documentation site has some thousand pages.
+pub const ARCHIVE_ENTRIES_MAX: usize = 20_000;
+
+/// Most bytes of markup that an archive unpacks to: text at [`DOCUMENT_BYTES_MAX`] with eight times as much of tags around it, as
+/// word processors write.
+pub const ARCHIVE_MARKUP_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// Most that an entry of an archive may grow when it is unpacked, beyond the first [`ARCHIVE_RATIO_FLOOR_BYTES`]. XML of a word
+/// processor grows 10 to 50 times, a bomb 1,000 times.
+pub const ARCHIVE_RATIO_MAX: u64 = 200;
+/// See [`ARCHIVE_RATIO_MAX`].
+pub const ARCHIVE_RATIO_FLOOR_BYTES: u64 = 1024 * 1024;
+
+/// Settings and data above this are dumps: a hand-written one of 256 KiB would have some 6,000 lines. Tables of any size are
+/// described instead of shown.
+pub const DATA_BYTES_MAX: u64 = 256 * 1024;
+
+/// Most columns or fields of a table that are described, a line of some 60 bytes each.
+pub const TABLE_COLUMNS_MAX: usize = 500;
+
+/// Most rows of a table that is shown whole, and rows shown of a longer one: they are there to show what rows look like.
+pub const TABLE_ROWS_WHOLE_MAX: usize = 50;
+/// See [`TABLE_ROWS_WHOLE_MAX`].
+pub const TABLE_ROWS_SAMPLED: usize = 10;
+
+/// Most elements of a web page whose main part is looked for; the search is not linear. Long articles have 5,000.
+pub const PAGE_ELEMENTS_MAX: usize = 30_000;
+
+/// Most links that are taken from a web page.
+pub const PAGE_LINKS_MAX: usize = 5_000;
+
 /// Documents in one message of a put stream.
 pub const PUT_BATCH_DOCUMENTS_MAX: usize = 512;
 

@@ -36,6 +36,10 @@ use failure::Failure;
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    // What a server starts for each PDF is no command for people, and needs no threads.
+    if std::env::args().nth(1).as_deref() == Some(server::READ_COMMAND) {
+        return if server::read_document().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let matches = match Cli::command().try_get_matches() {
         Ok(matches) => matches,
         // Help and version arrive here too; clap knows where each goes and its exit code.
@@ -52,6 +56,11 @@ pub fn main() -> ExitCode {
             ExitCode::from(failure.exit_code())
         }
     }
+}
+
+/// Where this program lies; without it PDFs are read in process.
+fn this_program() -> Option<std::path::PathBuf> {
+    std::env::current_exe().ok()
 }
 
 fn run(cli: Cli) -> Result<(), Failure> {
@@ -77,8 +86,13 @@ fn run(cli: Cli) -> Result<(), Failure> {
 }
 
 async fn serve(args: args::ServeArgs, global: Global) -> Result<(), Failure> {
-    let options =
-        ServeOptions { config: args.config, data_dir: global.data_dir, listen: args.listen, one_command: false };
+    let options = ServeOptions {
+        config: args.config,
+        data_dir: global.data_dir,
+        listen: args.listen,
+        one_command: false,
+        program: this_program(),
+    };
     Ok(server::serve(options).await?)
 }
 

@@ -32,7 +32,12 @@ impl Session {
                 Ok(Self { client, local: None })
             }
             (Err(error), Some(dir)) if error.kind() == ErrorKind::Connect => {
-                let serve = ServeOptions { data_dir: Some(dir.clone()), one_command: true, ..ServeOptions::default() };
+                let serve = ServeOptions {
+                    data_dir: Some(dir.clone()),
+                    one_command: true,
+                    program: super::this_program(),
+                    ..ServeOptions::default()
+                };
                 Self::start(serve, options(global)).await.map_err(|failure| failure.about(dir.display()))
             }
             (Err(error), None) if error.kind() == ErrorKind::Connect => Err(Failure::failed(format!(

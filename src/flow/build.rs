@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::facts;
 use crate::base::tokens::TokenCounter;
 use crate::base::{ChunkId, ContentHash, DocumentId, EmbedKey, SourceId, Timestamp};
+use crate::engine::parse::formats::Extracted;
 use crate::engine::parse::{self, ChunkSizes, Media, Skip};
 use crate::model::{Chunk, Document, DocumentWrite, Namespace, Trust};
 
@@ -60,8 +61,27 @@ pub fn document(
     sizes: ChunkSizes,
     counter: &dyn TokenCounter,
 ) -> Result<DocumentWrite, Skip> {
-    let parsed = parse::parse(&facts.path, bytes, media, sizes, counter)?;
+    let text = parse::read(bytes, media)?;
+    document_of(facts, media, text, (content, bytes.len() as u64), sizes, counter)
+}
+
+/// The same for a text that was read already, from bytes with this hash and of this number.
+///
+/// # Errors
+/// The reason to skip it.
+pub fn document_of(
+    facts: Facts,
+    media: &Media,
+    text: Extracted,
+    (content, bytes): (ContentHash, u64),
+    sizes: ChunkSizes,
+    counter: &dyn TokenCounter,
+) -> Result<DocumentWrite, Skip> {
+    let parsed = parse::arrange(&facts.path, text, media, sizes, counter)?;
     let id = DocumentId::derive(facts.namespace.as_str(), &facts.uri);
+    // What the writer says of a document stands above what its format does.
+    let mut metadata = parsed.notes;
+    metadata.extend(facts.metadata);
     let mut tags = facts.tags;
     tags.sort();
     tags.dedup();
@@ -76,12 +96,12 @@ pub fn document(
         language: media.language.map(str::to_owned),
         title: facts.title.or(parsed.title),
         content,
-        bytes: bytes.len() as u64,
+        bytes,
         modified_at: facts.modified_at,
         mark: facts.mark,
         indexed_at: facts.indexed_at,
         tags,
-        metadata: facts.metadata,
+        metadata,
         trust: facts.trust,
         expires_at: facts.expires_at,
         repeats: facts.repeats,

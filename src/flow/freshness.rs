@@ -9,8 +9,8 @@ use super::apply::Projector;
 use super::ingest;
 use super::recall::Mode;
 use crate::base::error::{Error, Kind, Result};
-use crate::base::limits::DOCUMENT_BYTES_MAX;
 use crate::base::{ContentHash, DocumentId, SourceId};
+use crate::engine::parse::formats;
 use crate::engine::store::{Object, Stat, Store};
 use crate::model::{Document, Freshness};
 
@@ -45,7 +45,8 @@ fn verdict(store: &dyn Store, document: &Document) -> Freshness {
         // Copies, checkouts and editors change the time of a file without changing the file.
         Ok(Some(Stat { bytes, modified_at, mark })) if bytes == document.bytes => {
             let (uri, path) = (document.uri.clone(), document.path.clone());
-            match store.read(&Object { path, uri, bytes, modified_at, mark }, DOCUMENT_BYTES_MAX) {
+            let bytes_max = formats::bytes_max(&path);
+            match store.read(&Object { path, uri, bytes, modified_at, mark }, bytes_max) {
                 Ok(content) if ContentHash::of(&content) == document.content => Freshness::Fresh,
                 Ok(_) => Freshness::Stale,
                 Err(_) => Freshness::Unknown,

@@ -19,6 +19,7 @@ use crate::base::limits::APPLY_CHUNKS_MAX;
 use crate::base::{ContentHash, Lsn, SourceId};
 use crate::engine::catalog::{Catalog, Source};
 use crate::engine::embed::Embedder;
+use crate::engine::parse::formats::apart::Reader;
 use crate::engine::parse::{CHUNKER_VERSION, ChunkSizes};
 use crate::model::Namespace;
 use crate::rank::metrics::{K, mean_ranks, rank_documents};
@@ -211,7 +212,8 @@ impl Gate {
                     Source { id: SourceId::derive(namespace.as_str(), put::INLINE_SOURCE), uri: String::new() };
                 let mut texts = Vec::new();
                 for (place, document) in gate.documents.iter().enumerate().skip(first).take(CUT_DOCUMENTS) {
-                    let built = put::build(document.clone(), &namespace, &source, now, sizes, &*counter);
+                    let built =
+                        put::build(document.clone(), &namespace, &source, now, (&Reader::Here, sizes), &*counter);
                     let Ok(held) = built else { continue };
                     let text = |chunk| super::build::embed_text(&held.document, chunk, sizes, &*counter);
                     texts.extend(held.chunks.iter().map(|chunk| (place, text(chunk))));

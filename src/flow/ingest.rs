@@ -9,18 +9,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::mpsc;
 
-use super::Engines;
 use super::access::Grant;
 use super::apply::Projector;
 use super::build::{self, Facts};
+use super::{Engines, Recipes};
 use crate::base::error::Result;
-use crate::base::limits::{BATCH_BYTES_MAX, BATCH_DOCUMENTS_MAX, DOCUMENT_BYTES_MAX};
+use crate::base::limits::{BATCH_BYTES_MAX, BATCH_DOCUMENTS_MAX};
 use crate::base::tokens::TokenCounter;
 use crate::base::{ContentHash, DocumentId, Lsn, SourceId};
 use crate::engine::catalog::{DocumentState, Selector, WriteOutcome};
+use crate::engine::parse::formats::{self, PAGES_WITHOUT_TEXT};
 use crate::engine::parse::{ChunkSizes, media};
 use crate::engine::store::{ListOptions, Listing, Object, Partners, Store};
-use crate::model::{DocumentWrite, Namespace, Trust};
+use crate::model::{DocumentKind, DocumentWrite, Namespace, Trust};
 
 mod gone;
 mod history;
@@ -185,7 +186,7 @@ async fn sync(
     let listing = list(engines, request, &store, &uri).await?;
     engines.catalog.create_namespace(namespace, engines.clock.now()).await?;
     let source = engines.catalog.ensure_source(namespace, &uri, engines.clock.now()).await?;
-    let recipe = engines.recipe(&request.tags);
+    let recipes = engines.recipes(&request.tags);
     let stored = match &request.at {
         Some(uris) => engines.catalog.source_documents_at(namespace, source.id, uris).await?,
         None => engines.catalog.source_documents(namespace, source.id).await?,
@@ -204,7 +205,9 @@ async fn sync(
     for object in listing.objects {
         let state = stored.remove(&object.uri);
         match state {
-            Some(state) if !request.verify && trusted(&object, &state, &recipe) => report.outcome.unchanged += 1,
+            Some(state) if !request.verify && trusted(&object, &state, recipes.of(&object.path)) => {
+                report.outcome.unchanged += 1
+            }
             state => work.push((object, state)),
         }
     }
@@ -216,7 +219,7 @@ async fn sync(
         namespace: namespace.clone(),
         source: source.id,
         tags: request.tags.clone(),
-        recipe,
+        recipes,
         work,
         next: AtomicUsize::new(0),
     };
@@ -299,7 +302,7 @@ struct Job {
     namespace: Namespace,
     source: SourceId,
     tags: Vec<String>,
-    recipe: String,
+    recipes: Recipes,
     work: Vec<(Object, Option<DocumentState>)>,
     next: AtomicUsize,
     /// Which of the source's files change together.
@@ -339,13 +342,15 @@ impl Job {
         if let Some(skip) = media::skip_by_path(&object.path, object.bytes.max(1)) {
             return (0, Outcome::Skipped(skip.as_str().to_owned(), stored));
         }
-        let bytes = match self.store.read(object, DOCUMENT_BYTES_MAX) {
+        let bytes = match self.store.read(object, formats::bytes_max(&object.path)) {
             Ok(bytes) => bytes,
             Err(error) => return (0, Outcome::Failed(error.message().to_owned())),
         };
         let content = ContentHash::of(&bytes);
         let read = bytes.len() as u64;
-        if let Some(state) = state.filter(|state| state.content == content && state.recipe == self.recipe) {
+        if let Some(state) =
+            state.filter(|state| state.content == content && state.recipe == self.recipes.of(&object.path))
+        {
             let same = DocumentState {
                 bytes: read,
                 modified_at: object.modified_at,
@@ -357,6 +362,7 @@ impl Job {
         }
         match self.parse(object, &bytes, content, self.engines.sizes, counter) {
             Ok(write) => (read, Outcome::Written(Box::new(write))),
+            Err(skip) if skip.is_failure() => (read, Outcome::Failed(skip.as_str().to_owned())),
             Err(skip) => (read, Outcome::Skipped(skip.as_str().to_owned(), stored)),
         }
     }
@@ -387,7 +393,13 @@ impl Job {
             repeats: None,
             indexed_at: self.engines.clock.now(),
         };
-        let mut write = build::document(facts, &media, bytes, content, sizes, counter)?;
+        let fetched = media.kind == DocumentKind::Html && object.uri.starts_with("http");
+        let text = match fetched {
+            true => formats::page::read(media::text_of(bytes)?, &object.uri),
+            false => self.engines.reader.read(bytes, &media)?,
+        };
+        let of = (content, bytes.len() as u64);
+        let mut write = build::document_of(facts, &media, text, of, sizes, counter)?;
         history::state(&mut write, self.partners.as_ref());
         Ok(write)
     }
@@ -408,7 +420,7 @@ impl Writer<'_> {
         if job.work.is_empty() {
             return Ok(());
         }
-        let recipe = job.recipe.clone();
+        let recipes = job.recipes.clone();
         let job = Arc::new(job);
         let (send, mut results) = mpsc::channel(BATCH_DOCUMENTS_MAX);
         let threads = std::thread::available_parallelism().map_or(2, usize::from).min(job.work.len());
@@ -429,10 +441,10 @@ impl Writer<'_> {
         while let Some(looked) = results.recv().await {
             self.take(looked, &mut batch);
             if batch.is_full() {
-                self.write(std::mem::take(&mut batch), &recipe).await?;
+                self.write(std::mem::take(&mut batch), &recipes).await?;
             }
         }
-        self.write(batch, &recipe).await?;
+        self.write(batch, &recipes).await?;
         for parser in parsers {
             parser
                 .await
@@ -446,6 +458,9 @@ impl Writer<'_> {
         self.report.bytes += looked.bytes;
         match looked.outcome {
             Outcome::Written(write) => {
+                if write.document.metadata.contains_key(PAGES_WITHOUT_TEXT) {
+                    self.report.skipped.add(looked.path, "some pages without text".to_owned());
+                }
                 batch.bytes += write.document.bytes as usize;
                 batch.writes.push(*write);
             }
@@ -464,7 +479,7 @@ impl Writer<'_> {
         }
     }
 
-    async fn write(&mut self, batch: Batch, recipe: &str) -> Result<()> {
+    async fn write(&mut self, batch: Batch, recipes: &Recipes) -> Result<()> {
         let catalog = &self.engines.catalog;
         if !batch.same.is_empty() {
             catalog.touch(self.namespace, &batch.same).await?;
@@ -473,9 +488,13 @@ impl Writer<'_> {
             let (outcome, _) = catalog.remove(self.namespace, &Selector::Documents(batch.retired)).await?;
             self.report.outcome.removed += outcome.removed;
         }
-        if !batch.writes.is_empty() {
-            let chunks = batch.writes.iter().map(|write| write.chunks.len() as u64).sum::<u64>();
-            let outcome = catalog.write(self.namespace, recipe, batch.writes).await?;
+        let mut by_recipe: BTreeMap<&str, Vec<DocumentWrite>> = BTreeMap::new();
+        for write in batch.writes {
+            by_recipe.entry(recipes.of(&write.document.path)).or_default().push(write);
+        }
+        for (recipe, writes) in by_recipe {
+            let chunks = writes.iter().map(|write| write.chunks.len() as u64).sum::<u64>();
+            let outcome = catalog.write(self.namespace, recipe, writes).await?;
             self.report.chunks += chunks;
             add(&mut self.report.outcome, outcome);
             self.projector.wake();

@@ -1,7 +1,7 @@
 //! What the server does, one module per verb, over engine traits only.
 //!
 //! `data_view` shows everything that there is, ingested or not, and gets at it. `ingest` and `put` bring documents to the ground state, `apply` carries them on to the projections, `recall` finds,
-//! `context` packs, `route` chooses tools, `runs` keeps the histories of swarms, `forget` removes, `watch` follows sources, `census` counts, `repair` compares the stores and mends them,
+//! `context` packs, `route` chooses tools, `runs` keeps the histories of swarms, `own_docs` holds what the server says of itself, `forget` removes, `watch` follows sources, `census` counts, `repair` compares the stores and mends them,
 //! `rebuild` makes indexes anew, `gate` judges a new model, `compact` gives space back, `backup` copies it all to one file. None of them names a
 //! backend; each takes a [`access::Grant`], or a [`access::Custodian`] for the whole server.
 
@@ -12,6 +12,8 @@ use crate::base::blocking::Door;
 use crate::engine::catalog::{Catalog, Inventory, Registry, Runs};
 use crate::engine::embed::Embedder;
 use crate::engine::lexical::LexicalIndex;
+use crate::engine::parse::formats::apart::Reader;
+use crate::engine::parse::formats::{FORMATS_VERSION, Format};
 use crate::engine::parse::{CHUNKER_VERSION, ChunkSizes};
 use crate::engine::store::Store;
 use crate::engine::vector::VectorIndex;
@@ -37,6 +39,7 @@ pub mod gate;
 mod history_tests;
 pub mod ingest;
 pub mod memory;
+pub mod own_docs;
 pub mod preview;
 pub mod put;
 pub mod rebuild;
@@ -85,6 +88,8 @@ pub struct Engines {
     pub far: Door,
     /// Blocking work that gives way to searches: reading and parsing what is ingested.
     pub background: Door,
+    /// Where documents are read that may be hostile.
+    pub reader: Reader,
     /// Sizes of chunks.
     pub sizes: ChunkSizes,
 }
@@ -108,13 +113,33 @@ impl Engines {
 
     /// Everything beside the bytes that shapes a document's chunks; a stored document with another recipe is parsed
     /// again though its bytes are the same.
-    pub fn recipe(&self, tags: &[String]) -> String {
-        format!(
+    pub fn recipes(&self, tags: &[String]) -> Recipes {
+        let plain = format!(
             "chunker {CHUNKER_VERSION}, facts {FACTS_VERSION}, {}+{} tokens of {}, tags {}",
             self.sizes.tokens_max,
             self.sizes.header_tokens_max,
             self.embedder.model().name,
             tags.join(",")
-        )
+        );
+        Recipes { extracted: format!("{plain}, formats {FORMATS_VERSION}"), plain }
+    }
+}
+
+/// The recipes of one source: a change to how text is extracted leaves alone what is text already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipes {
+    plain: String,
+    extracted: String,
+}
+
+impl Recipes {
+    /// The recipe of the document at `path`.
+    pub fn of(&self, path: &str) -> &str {
+        if Format::by_path(path).is_some() { &self.extracted } else { &self.plain }
+    }
+
+    /// One recipe for documents that are written together.
+    pub fn of_all<'p>(&self, mut paths: impl Iterator<Item = &'p str>) -> &str {
+        if paths.any(|path| Format::by_path(path).is_some()) { &self.extracted } else { &self.plain }
     }
 }

@@ -21,7 +21,7 @@ pub async fn preview(engines: &Engines, grant: &Grant, request: &Request) -> Res
     let stored = engines.catalog.source_documents(grant.namespace(), source).await?;
     let mut stored: HashMap<String, DocumentState> =
         stored.into_iter().map(|state| (state.uri.clone(), state)).collect();
-    let recipe = engines.recipe(&request.tags);
+    let recipes = engines.recipes(&request.tags);
     let mut report = Report { source: uri, files: listing.objects.len() as u64, ..Report::default() };
     for left in listing.left_out {
         let issues = if left.failed { &mut report.failed } else { &mut report.skipped };
@@ -34,7 +34,7 @@ pub async fn preview(engines: &Engines, grant: &Grant, request: &Request) -> Res
             continue;
         }
         match state {
-            Some(state) if !request.verify && trusted(&object, &state, &recipe) => {
+            Some(state) if !request.verify && trusted(&object, &state, recipes.of(&object.path)) => {
                 report.outcome.unchanged += 1;
                 continue;
             }

@@ -8,10 +8,12 @@ use super::apply::{Projections, Projector};
 use super::build::{self, Facts};
 use super::ingest::{self, Phase, Progress, ProgressSink, Report};
 use crate::base::error::{Error, Result};
-use crate::base::limits::{DOCUMENT_BYTES_MAX, NAME_BYTES_MAX, TAGS_MAX, URI_BYTES_MAX};
+use crate::base::limits::{NAME_BYTES_MAX, PACKED_BYTES_MAX, TAGS_MAX, URI_BYTES_MAX};
 use crate::base::tokens::TokenCounter;
 use crate::base::{ContentHash, DocumentId, Timestamp};
 use crate::engine::catalog::Source;
+use crate::engine::parse::formats::apart::Reader;
+use crate::engine::parse::formats::{self, Format};
 use crate::engine::parse::{ChunkSizes, Media, media};
 use crate::model::{DocumentKind, DocumentWrite, Namespace, Role, Trust};
 
@@ -90,7 +92,7 @@ impl<'a> Put<'a> {
             let counter = engines.embedder.counter();
             let one = |input: InputDocument| {
                 let path = input.uri.clone();
-                build(input, &namespace, &source, engines.clock.now(), engines.sizes, &*counter)
+                build(input, &namespace, &source, engines.clock.now(), (&engines.reader, engines.sizes), &*counter)
                     .map_err(|reason| (path, reason))
             };
             Ok(documents.into_iter().map(one).collect::<Vec<_>>())
@@ -104,7 +106,8 @@ impl<'a> Put<'a> {
         }
         let ids = writes.iter().map(|write| write.document.id).collect();
         self.report.chunks += writes.iter().map(|write| write.chunks.len() as u64).sum::<u64>();
-        let recipe = self.engines.recipe(&[]);
+        let recipes = self.engines.recipes(&[]);
+        let recipe = recipes.of_all(writes.iter().map(|write| write.document.path.as_str())).to_owned();
         let outcome = self.engines.catalog.write(self.grant.namespace(), &recipe, writes).await?;
         ingest::add(&mut self.report.outcome, outcome);
         self.projector.wake();
@@ -150,7 +153,7 @@ pub(super) fn build(
     namespace: &Namespace,
     source: &Source,
     now: Timestamp,
-    sizes: ChunkSizes,
+    (reader, sizes): (&Reader, ChunkSizes),
     counter: &dyn TokenCounter,
 ) -> Result<DocumentWrite, String> {
     let media = media_of(&input)?;
@@ -170,7 +173,9 @@ pub(super) fn build(
         repeats: input.repeats,
         indexed_at: now,
     };
-    build::document(facts, &media, &input.content, content, sizes, counter).map_err(|skip| skip.as_str().to_owned())
+    let text = reader.read(&input.content, &media).map_err(|skip| skip.as_str().to_owned())?;
+    let bytes = input.content.len() as u64;
+    build::document_of(facts, &media, text, (content, bytes), sizes, counter).map_err(|skip| skip.as_str().to_owned())
 }
 
 /// Checks one against the limits.
@@ -179,11 +184,15 @@ pub(super) fn build(
 /// Invalid or over a limit, naming it.
 pub(super) fn check(input: &InputDocument) -> Result<()> {
     check_uri("documents.uri", &input.uri)?;
-    if input.content.len() as u64 > DOCUMENT_BYTES_MAX {
+    let bytes_max = match Format::of_media_type(&input.media_type) {
+        Some(_) => PACKED_BYTES_MAX,
+        None => formats::bytes_max(&input.uri),
+    };
+    if input.content.len() as u64 > bytes_max {
         return Err(Error::limit(
             "documents.content",
             format!(
-                "document {:?} has {} bytes, the limit for one document is {DOCUMENT_BYTES_MAX}: split it",
+                "document {:?} has {} bytes, the limit for one document is {bytes_max}: split it",
                 input.uri,
                 input.content.len()
             ),
@@ -239,6 +248,9 @@ fn media_of(input: &InputDocument) -> Result<Media, String> {
         "text/plain" => Ok(given(DocumentKind::Text, "text/plain")),
         CARD_MEDIA_TYPE => Ok(given(DocumentKind::Data, CARD_MEDIA_TYPE)),
         "text/x-memory" => Ok(given(DocumentKind::Memory, "text/x-memory")),
-        other => Err(format!("media type {other} is not supported")),
+        other => match Format::of_media_type(other) {
+            Some(format) => Ok(given(format.kind(), format.media_type())),
+            None => Err(format!("media type {other} is not supported")),
+        },
     }
 }

@@ -27,6 +27,7 @@ use crate::engine::embed::Embedder;
 use crate::engine::embed::fake::FakeEmbedder;
 use crate::engine::lexical::fake::FakeLexicalIndex;
 use crate::engine::parse::ChunkSizes;
+use crate::engine::parse::formats::apart::Reader;
 use crate::engine::store::local::LocalStore;
 use crate::engine::store::{LeftOut, ListOptions, Listing, Object, Stat, Store};
 use crate::engine::vector::fake::FakeVectorIndex;
@@ -286,6 +287,7 @@ impl Rig {
             graphs: Arc::default(),
             rebuilding: Arc::default(),
             background: Door::background(2),
+            reader: Reader::Here,
             store: Arc::new(Faulty::new(Arc::new(tree.clone()), &faults)),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             door: Door::new(4),
@@ -416,6 +418,7 @@ pub(crate) async fn engines() -> Engines {
         door: Door::new(8),
         far: Door::new(8),
         background: Door::background(2),
+        reader: Reader::Here,
         sizes: ChunkSizes { tokens_max: 100, header_tokens_max: 20 },
     }
 }

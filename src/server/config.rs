@@ -14,6 +14,7 @@ use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::limits::GATE_BYTES_MAX;
 use crate::engine::embed::local::{LocalOptions, ModelSource};
 use crate::engine::parse::ChunkSizes;
+use crate::engine::parse::formats::apart::Reader;
 use crate::engine::store::credentials::Credentials;
 use crate::engine::store::guard::Guard;
 use crate::flow::gate::{Gate, Question};
@@ -106,6 +107,8 @@ pub struct Config {
     pub chunks: ChunkSizes,
     /// Folders that sources may lie in; empty: anywhere.
     pub roots: Vec<PathBuf>,
+    /// Where documents are read that may be hostile.
+    pub reader: Reader,
     /// How long ended runs are kept.
     pub retention: Retention,
     /// Least time between two requests of a crawl to another machine.
@@ -190,6 +193,7 @@ impl Config {
             },
             chunks: ChunkSizes { tokens_max: raw.chunks.tokens_max, header_tokens_max: raw.chunks.header_tokens_max },
             roots: raw.ingest.roots,
+            reader: Reader::Here,
             retention,
             crawl_delay_min: Duration::from_millis(raw.ingest.crawl_delay_min_ms),
             github: (raw.ingest.github_api, raw.ingest.github_web),

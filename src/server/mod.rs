@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use crate::base::error::Result;
+use crate::engine::parse::formats::apart::{self, Reader};
 
 mod config;
 mod credentials;
@@ -32,6 +33,20 @@ pub struct ServeOptions {
     /// For a server in process that lives for one command: sources that the data directory has as followed are not
     /// taken up, and what this one follows ends with it.
     pub one_command: bool,
+    /// This program, if it answers [`READ_COMMAND`]: PDFs are then read in processes of their own, and a hostile one can't
+    /// end the server.
+    pub program: Option<PathBuf>,
+}
+
+/// The argument with which a program is started that is to call [`read_document`].
+pub const READ_COMMAND: &str = "read-document";
+
+/// Reads a document from stdin and writes what came of it to stdout, for a server that reads documents apart.
+///
+/// # Errors
+/// Those of the streams.
+pub fn read_document() -> std::io::Result<()> {
+    apart::serve(std::io::stdin().lock(), std::io::stdout().lock())
 }
 
 impl ServeOptions {
@@ -55,6 +70,9 @@ impl ServeOptions {
         if let Some(listen) = &self.listen {
             config::check_listen("--listen", listen)?;
             config.listen.clone_from(listen);
+        }
+        if let Some(program) = &self.program {
+            config.reader = Reader::Apart { program: program.clone(), arguments: vec![READ_COMMAND.to_owned()] };
         }
         Ok(config)
     }

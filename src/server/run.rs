@@ -1,6 +1,7 @@
 //! Listening and stopping.
 
 use std::io::{IsTerminal, Write};
+use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,6 +13,7 @@ use super::wire::Assembly;
 use super::{ServeOptions, http};
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::limits::REQUESTS_IN_FLIGHT_MAX;
+use crate::flow::own_docs;
 use crate::rpc;
 
 /// Runs the server until SIGINT or SIGTERM. Prints `listening on http://HOST:PORT` on standard output once it does.
@@ -26,6 +28,9 @@ pub async fn serve(options: ServeOptions) -> Result<()> {
     // With port 0 only the listener knows the real one.
     config.listen = address.to_string();
     let assembly = Assembly::open(&config, true).await?;
+    let context = &assembly.context;
+    let documentation = own_docs::put_in_background(context.engines.clone(), Arc::clone(&context.projector));
+    context.projector.keep(tokio::spawn(documentation));
     println!("listening on http://{address}");
     let _ = std::io::stdout().flush();
     tracing::info!(%address, data_dir = %config.data_dir.display(), "serving");

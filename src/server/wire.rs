@@ -108,6 +108,7 @@ impl Assembly {
             store: stores(config)?,
             clock: Arc::new(SystemClock),
             door,
+            reader: config.reader.clone(),
             far: Door::new(FAR_JOBS),
             sizes: config.chunks,
         };

@@ -126,3 +126,59 @@ fn a_restored_directory_answers_at_once() {
     assert_eq!(hits(&search(&new)), hits(&before));
     assert!(hits(&before)[0]["snippet"].as_str().unwrap().contains("wombat"));
 }
+
+/// A PDF of one page, with something beside in its catalogue.
+fn pdf(beside: &str, content: &str) -> Vec<u8> {
+    let font = "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>";
+    format!(
+        "%PDF-1.4\n1 0 obj\n<< /Type /Catalog /Pages 2 0 R {beside} >>\nendobj\n\
+         2 0 obj\n<< /Type /Pages /Kids [3 0 R] /Count 1 >>\nendobj\n\
+         3 0 obj\n<< /Type /Page /Parent 2 0 R /MediaBox [0 0 300 300] /Contents 4 0 R \
+         /Resources << /Font << /F1 {font} >> >> >>\nendobj\n\
+         4 0 obj\n<< /Length {} >>\nstream\n{content}\nendstream\nendobj\n\
+         trailer\n<< /Root 1 0 R >>\n%%EOF\n",
+        content.len()
+    )
+    .into_bytes()
+}
+
+#[test]
+fn a_pdf_that_ends_the_process_that_reads_it_is_damaged_and_the_others_are_read() {
+    let (data, deep) = (tempfile::tempdir().unwrap(), 200_000);
+    // Each of these overflows the stack of what reads it.
+    let source = crate::support::tree(&[
+        ("arrays.pdf", &pdf(&format!("/X {}", "[".repeat(deep)), "")),
+        ("content.pdf", &pdf("", &format!("BT /F1 12 Tf {} ET", "[".repeat(deep)))),
+        ("dictionaries.pdf", &pdf("", &format!("BT /F1 12 Tf {} ET", "<< /A ".repeat(deep)))),
+        ("good.pdf", &pdf("", "BT /F1 12 Tf 10 10 Td (The wombat pump is primed by hand.) Tj ET")),
+    ]);
+    let run = |arguments: &[&str]| -> serde_json::Value {
+        let output = hivemem(&[arguments, &["--json", "--data-dir", data.path().to_str().unwrap()]].concat());
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let report = run(&["ingest", source.path().to_str().unwrap()]);
+    assert_eq!((&report["added"], &report["failed_by_reason"]["damaged PDF"]), (&1.into(), &3.into()), "{report}");
+    let hit = &run(&["search", "wombat pump"])["hits"][0];
+    assert_eq!(hit["breadcrumb"], "page 1", "{hit}");
+}
+
+#[test]
+fn what_reads_a_pdf_apart_ends_with_its_input() {
+    let read = |bytes: &[u8]| {
+        use std::io::Write;
+        let mut child = Command::new(env!("CARGO_BIN_EXE_hivemem"))
+            .arg("read-document")
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(bytes).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    for (bytes, says) in [(pdf("", "BT /F1 12 Tf 10 10 Td (wombat) Tj ET"), true), (Vec::new(), false)] {
+        let output = read(&bytes);
+        assert!(output.status.success() && !output.stdout.is_empty());
+        assert_eq!(output.stdout.windows(6).any(|window| window == b"wombat"), says);
+    }
+}

@@ -12,6 +12,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use hivemem::server::ServeOptions;
 use hivemem_client::proto::{IngestReport, IngestSourceRequest, NeighborsRequest, SearchFilter, SearchMode};
+use hivemem_client::swarm::{Backend as _, ServerBackend};
 use tempfile::TempDir;
 
 use crate::support::{Server, tree};
@@ -150,6 +151,12 @@ async fn a_thousand_pages_are_crawled_quickly_and_then_only_asked_whether_they_c
     assert_eq!((single.added, single.source), (1, format!("{base}/docs/topic1-1.html")));
     let hits = server.search_with("topic1-1 water", SearchMode::Lexical, SearchFilter::default()).await;
     assert!(hits.iter().any(|hit| hit.uri == format!("{base}/docs/topic1-1.html")), "{hits:?}");
+    // As a node of a swarm reads it.
+    let backend = ServerBackend::new(server.client.clone());
+    let read = backend.fetch_page(&format!("{base}/docs/topic2-2.html"), "what is it about").await.unwrap();
+    assert!(read.contains("All about water") && read.contains("topic2-2"), "{read}");
+    let gone = backend.fetch_page(&format!("{base}/nowhere.html"), "").await.unwrap_err();
+    assert!(gone.to_string().contains("nowhere.html"), "{gone}");
     server.stop().await;
 }
 

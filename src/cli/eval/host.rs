@@ -55,6 +55,7 @@ impl Host {
             config: args.config.clone(),
             data_dir: Some(data_dir),
             one_command: true,
+            program: crate::cli::this_program(),
             ..ServeOptions::default()
         };
         let session = Session::start(serve, options(global)).await?;

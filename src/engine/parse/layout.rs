@@ -64,6 +64,8 @@ pub struct Layout {
     pub symbols: Vec<Symbol>,
     /// Headings, for prose.
     pub headings: Vec<Heading>,
+    /// Where pages begin, ascending, for what is cited by page.
+    pub pages: Vec<usize>,
     /// What may name something, for Markdown.
     pub marks: Vec<Mark>,
     /// The document's title, if it has one.
@@ -102,12 +104,29 @@ impl<'a> Namer<'a> {
 
     /// The names for the chunk at `span`; it must not start before the last one asked for.
     pub fn place(&mut self, span: Range<usize>) -> Place {
-        if !self.layout.symbols.is_empty() {
+        let mut place = if !self.layout.symbols.is_empty() {
             self.code_place(&span)
         } else if !self.layout.headings.is_empty() {
             self.prose_place(&span)
         } else {
             Place::default()
+        };
+        if let Some(pages) = self.pages(&span) {
+            let separator = if place.breadcrumb.is_empty() { "" } else { " > " };
+            place.breadcrumb = format!("{}{separator}{pages}", place.breadcrumb);
+        }
+        place
+    }
+
+    /// `page 12` or `pages 12-13`.
+    fn pages(&self, span: &Range<usize>) -> Option<String> {
+        let all = &self.layout.pages;
+        let first = all.partition_point(|&page| page <= span.start);
+        let last = all.partition_point(|&page| page < span.end);
+        match (first, last) {
+            (0, _) => None,
+            _ if first == last => Some(format!("page {first}")),
+            _ => Some(format!("pages {first}-{last}")),
         }
     }
 

@@ -21,6 +21,19 @@ pub fn plain(text: &str) -> Layout {
     Layout { breaks, ..Layout::default() }
 }
 
+/// Lays out prose in pages, which begin at `pages`: a chunk runs across a page only if both parts of it are tiny.
+pub fn paged(text: &str, pages: &[usize]) -> Layout {
+    let mut layout = plain(text);
+    for cut in &mut layout.breaks {
+        cut.level += 1;
+    }
+    let starts = pages.iter().map(|&at| Break { hard: true, ..Break::plain(at, 0) });
+    layout.breaks.extend(starts);
+    layout.breaks.sort_by_key(|cut| (cut.at, cut.level));
+    layout.breaks.dedup_by_key(|cut| cut.at);
+    Layout { pages: pages.to_vec(), ..layout }
+}
+
 /// Lays out text with structure but without a grammar.
 pub fn indented(text: &str) -> Layout {
     let mut breaks = vec![Break::start()];

@@ -3,13 +3,11 @@
 //! Skipping errs on the side of keeping: what is left out here can't be found later, so every rule names something
 //! that nobody searches for (binaries, lock files, bundles, copies of other people's code).
 
+use super::formats::{self, Format};
 use super::path_rules::{Name, is_binary_name, is_generated_name, is_licence, is_vendored, role};
 use super::{Media, Skip, language};
-use crate::base::limits::DOCUMENT_BYTES_MAX;
+use crate::base::limits::DATA_BYTES_MAX;
 use crate::model::{CONTEXT_MARK, DocumentKind};
-
-/// Data files above this are dumps, not configuration: a hand-written one of 256 KiB would have some 6,000 lines.
-const DATA_BYTES_MAX: u64 = 256 * 1024;
 
 /// Code whose lines are longer than this on average is packed by a machine; hand-written code is at 20 to 45.
 const LINE_BYTES_MEAN_MAX: usize = 250;
@@ -25,16 +23,27 @@ const GENERATED_HEAD_LINES: usize = 10;
 
 impl Skip {
     /// All reasons.
-    pub const ALL: [Self; 8] = [
-        Self::Binary,
-        Self::Encoding,
-        Self::TooLarge,
-        Self::Minified,
-        Self::Generated,
-        Self::Vendored,
-        Self::Empty,
-        Self::Echo,
-    ];
+    pub fn all() -> Vec<Self> {
+        let mut all = vec![
+            Self::Binary,
+            Self::Encoding,
+            Self::TooLarge,
+            Self::PackedTooLarge,
+            Self::TextTooLarge,
+            Self::TooManyPages,
+            Self::Expands,
+            Self::Scanned,
+            Self::TooSlow,
+            Self::Unreadable,
+            Self::Minified,
+            Self::Generated,
+            Self::Vendored,
+            Self::Empty,
+            Self::Echo,
+        ];
+        all.extend(Format::ALL.into_iter().flat_map(|format| [Self::Encrypted(format), Self::Damaged(format)]));
+        all
+    }
 
     /// The stable phrase under which skips are counted and shown.
     pub fn as_str(self) -> &'static str {
@@ -42,12 +51,47 @@ impl Skip {
             Self::Binary => "binary",
             Self::Encoding => "not UTF-8",
             Self::TooLarge => "larger than 4 MiB",
+            Self::PackedTooLarge => "larger than 64 MiB",
+            Self::TextTooLarge => "more than 4 MiB of text",
+            Self::TooManyPages => "more than 5000 pages",
+            Self::Expands => "archive expands beyond 32 MiB, 20000 entries or 200 times its size",
+            Self::Scanned => "scanned pages without text",
+            Self::TooSlow => "takes longer than 60 s to read",
+            Self::Unreadable => "no process to read it in",
             Self::Minified => "minified",
             Self::Generated => "generated",
             Self::Vendored => "vendored",
             Self::Empty => "empty",
             Self::Echo => "context that was handed out",
+            Self::Encrypted(format) => match format {
+                Format::Pdf => "encrypted PDF",
+                Format::Docx => "encrypted DOCX",
+                Format::Epub => "encrypted EPUB",
+                Format::Site => "encrypted ZIP",
+                Format::Notebook => "encrypted notebook",
+                Format::Csv => "encrypted CSV",
+                Format::Tsv => "encrypted TSV",
+                Format::Json => "encrypted JSON",
+                Format::JsonLines => "encrypted JSON Lines",
+            },
+            Self::Damaged(format) => match format {
+                Format::Pdf => "damaged PDF",
+                Format::Docx => "damaged DOCX",
+                Format::Epub => "damaged EPUB",
+                Format::Site => "damaged ZIP",
+                Format::Notebook => "damaged notebook",
+                Format::Csv => "damaged CSV",
+                Format::Tsv => "damaged TSV",
+                Format::Json => "damaged JSON",
+                Format::JsonLines => "damaged JSON Lines",
+            },
         }
+    }
+
+    /// Whether the document could not be read, rather than was left out by choice. It may be whole again the next time,
+    /// so what is stored of it stays.
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::Damaged(_) | Self::TooSlow | Self::Unreadable)
     }
 }
 
@@ -67,7 +111,8 @@ pub fn skip_by_path(path: &str, size: u64) -> Option<Skip> {
     if size == 0 {
         return Some(Skip::Empty);
     }
-    if is_binary_name(&name) {
+    let format = Format::by_name(&name);
+    if format.is_none() && is_binary_name(&name) {
         return Some(Skip::Binary);
     }
     if is_generated_name(&name) {
@@ -76,10 +121,10 @@ pub fn skip_by_path(path: &str, size: u64) -> Option<Skip> {
     if name.ends_with(&[".min.js", ".min.css", ".min.mjs", ".min.cjs", "-min.js", ".bundle.js", ".min.html"]) {
         return Some(Skip::Minified);
     }
-    if size > DOCUMENT_BYTES_MAX {
-        return Some(Skip::TooLarge);
+    if size > formats::bytes_max(path) {
+        return Some(if format.is_some() { Skip::PackedTooLarge } else { Skip::TooLarge });
     }
-    if size > DATA_BYTES_MAX && data_type(&name).is_some() && name.extension() != Some("ipynb") {
+    if size > DATA_BYTES_MAX && format.is_none() && data_type(&name).is_some() {
         return Some(Skip::Generated);
     }
     None
@@ -93,8 +138,11 @@ pub fn detect(path: &str, bytes: &[u8]) -> Result<Media, Skip> {
     if let Some(skip) = skip_by_path(path, bytes.len() as u64) {
         return Err(skip);
     }
-    let text = text_of(bytes)?;
     let name = Name::of(path);
+    if let Some(format) = Format::by_content(&name, bytes)? {
+        return Ok(format.media(role(&name)));
+    }
+    let text = text_of(bytes)?;
     let media = classify(&name, text);
     let packed = matches!(media.kind, DocumentKind::Code) && is_packed(text);
     if packed {
@@ -136,6 +184,9 @@ fn classify(name: &Name, text: &str) -> Media {
     if is_licence(name) {
         return media(DocumentKind::Text, "text/plain", None);
     }
+    if let Some(format) = Format::by_name(name).filter(|format| !format.is_packed()) {
+        return format.media(role);
+    }
     if let Some(media_type) = prose_type(name) {
         return media(DocumentKind::Markdown, media_type, None);
     }
@@ -164,7 +215,7 @@ fn classify(name: &Name, text: &str) -> Media {
 
 fn prose_type(name: &Name) -> Option<&'static str> {
     Some(match name.extension()? {
-        "md" | "markdown" | "mdown" | "mkd" | "mdx" | "qmd" | "rmd" | "ipynb" => "text/markdown",
+        "md" | "markdown" | "mdown" | "mkd" | "mdx" | "qmd" | "rmd" => "text/markdown",
         "rst" | "rest" => "text/x-rst",
         "adoc" | "asciidoc" | "asc" => "text/asciidoc",
         "org" => "text/org",
@@ -178,13 +229,9 @@ fn data_type(name: &Name) -> Option<&'static str> {
         return rules.contains(&name.file.as_str()).then_some("text/plain");
     };
     Some(match extension {
-        "json" | "jsonc" | "json5" | "jsonl" | "ndjson" | "geojson" | "webmanifest" | "avsc" | "ipynb" => {
-            "application/json"
-        }
+        "jsonc" | "json5" | "webmanifest" | "avsc" => "application/json",
         "toml" => "application/toml",
         "yaml" | "yml" => "application/yaml",
-        "csv" => "text/csv",
-        "tsv" | "tab" => "text/tab-separated-values",
         "xml" | "xsd" | "xsl" | "xslt" | "plist" | "csproj" | "props" | "pom" | "rss" | "wsdl" => "application/xml",
         "svg" => "image/svg+xml",
         "ini" | "cfg" | "conf" | "properties" | "env" | "service" | "desktop" | "editorconfig" => "text/plain",

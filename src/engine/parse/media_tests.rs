@@ -1,6 +1,10 @@
 //! What files are taken for, by name and content, and what is left out.
 
 use super::*;
+use crate::base::limits::{
+    ARCHIVE_ENTRIES_MAX, ARCHIVE_MARKUP_BYTES_MAX, ARCHIVE_RATIO_MAX, DOCUMENT_BYTES_MAX, PACKED_BYTES_MAX, PAGES_MAX,
+    READING_TIME_MAX,
+};
 use crate::model::Role;
 
 fn kind(path: &str, text: &str) -> (DocumentKind, Option<&'static str>) {
@@ -90,7 +94,7 @@ fn roles_by_path() {
 #[test]
 fn what_is_not_text_is_left_out() {
     assert_eq!(skip("a.txt", b"a\0b"), Some(Skip::Binary));
-    assert_eq!(skip("a.dat", b"%PDF-1.7 text"), Some(Skip::Binary));
+    assert_eq!(skip("a.dat", b"PK\x03\x04 and nothing"), Some(Skip::Binary));
     assert_eq!(skip("a.png", b"not really"), Some(Skip::Binary));
     assert_eq!(skip("a.txt", b"caf\xe9"), Some(Skip::Encoding));
     assert_eq!(skip("a.txt", b"\xff\xfea\0b\0"), Some(Skip::Encoding));
@@ -117,12 +121,15 @@ fn copies_bundles_locks_and_dumps_are_left_out() {
     assert_eq!(skip("a.js", packed.as_bytes()), Some(Skip::Minified));
     assert_eq!(skip("a.txt", packed.as_bytes()), None, "long lines are fine in prose");
     let dump = "a,b,c\n".repeat(60_000);
-    assert_eq!(skip("a.csv", dump.as_bytes()), Some(Skip::Generated));
+    assert_eq!(skip("a.yaml", dump.as_bytes()), Some(Skip::Generated));
+    assert_eq!(skip("a.csv", dump.as_bytes()), None, "of tables only the columns and some rows are taken");
     assert_eq!(skip("a.txt", dump.as_bytes()), None);
     let size = DOCUMENT_BYTES_MAX + 1;
     assert_eq!(Skip::TooLarge.as_str(), format!("larger than {} MiB", DOCUMENT_BYTES_MAX >> 20));
     assert_eq!(skip_by_path("a.txt", size), Some(Skip::TooLarge));
     assert_eq!(skip_by_path("a.txt", DOCUMENT_BYTES_MAX), None);
+    assert_eq!(skip_by_path("a.pdf", size), None);
+    assert_eq!(skip_by_path("a.pdf", PACKED_BYTES_MAX + 1), Some(Skip::PackedTooLarge));
 }
 
 #[test]
@@ -151,6 +158,22 @@ fn generators_leave_their_mark_in_a_comment_of_the_first_lines() {
 
 #[test]
 fn every_reason_has_a_phrase_of_its_own() {
-    let phrases: std::collections::HashSet<_> = Skip::ALL.iter().map(|skip| skip.as_str()).collect();
-    assert_eq!(phrases.len(), Skip::ALL.len());
+    let all = Skip::all();
+    let phrases: std::collections::HashSet<_> = all.iter().map(|skip| skip.as_str()).collect();
+    assert_eq!(phrases.len(), all.len());
+}
+
+#[test]
+fn phrases_say_the_limits_that_are_kept() {
+    for (skip, limit) in [
+        (Skip::PackedTooLarge, format!("{} MiB", PACKED_BYTES_MAX >> 20)),
+        (Skip::TextTooLarge, format!("{} MiB", DOCUMENT_BYTES_MAX >> 20)),
+        (Skip::TooSlow, format!("{} s", READING_TIME_MAX.as_secs())),
+        (Skip::TooManyPages, format!("{PAGES_MAX} pages")),
+        (Skip::Expands, format!("{} MiB", ARCHIVE_MARKUP_BYTES_MAX >> 20)),
+        (Skip::Expands, format!("{ARCHIVE_ENTRIES_MAX} entries")),
+        (Skip::Expands, format!("{ARCHIVE_RATIO_MAX} times")),
+    ] {
+        assert!(skip.as_str().contains(&limit), "{skip} does not say {limit}");
+    }
 }

@@ -1,8 +1,10 @@
 //! Bytes to text, structure and chunks. Pure: no input or output, no clock.
 //!
-//! `media` says what a file is or why it is skipped, `text` makes text of it; `syntax` (by way of `language`, `grammar`
+//! `media` says what a file is or why it is skipped, `text` and `formats` make text of it; `syntax` (by way of `language`, `grammar`
 //! and `names`), `headings` and `lines` find where it may be cut and what those places are called (`layout`); `chunk`
 //! cuts; `facts` says what the graph is to know.
+
+use std::collections::BTreeMap;
 
 use crate::base::tokens::{TokenCounter, TokenMap};
 use crate::model::{DocumentKind, Facts, Lines, Role, Span};
@@ -10,6 +12,7 @@ use crate::model::{DocumentKind, Facts, Lines, Role, Span};
 pub mod chunk;
 pub mod entities;
 pub mod facts;
+pub mod formats;
 pub mod functions;
 pub mod grammar;
 pub mod headings;
@@ -25,6 +28,7 @@ pub mod text;
 use tree_sitter::Tree;
 
 use facts::Markup;
+use formats::{Extracted, Format};
 use language::Grammar;
 use layout::Layout;
 
@@ -45,7 +49,7 @@ pub struct Media {
 }
 
 /// Why a file is not ingested. The text form is counted and shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub enum Skip {
     /// Not text.
     Binary,
@@ -53,6 +57,24 @@ pub enum Skip {
     Encoding,
     /// Over the limit for one document.
     TooLarge,
+    /// Over the limit for a file whose text is extracted.
+    PackedTooLarge,
+    /// Its text is over the limit for one document.
+    TextTooLarge,
+    /// A PDF with more pages than are read.
+    TooManyPages,
+    /// An archive that unpacks to more than is read.
+    Expands,
+    /// A PDF of pictures.
+    Scanned,
+    /// Took longer to read than a document may.
+    TooSlow,
+    /// The process that was to read it can't be started.
+    Unreadable,
+    /// Locked by a password.
+    Encrypted(Format),
+    /// Not a whole document of its format.
+    Damaged(Format),
     /// Minified or otherwise machine-packed.
     Minified,
     /// Written by a program (lock files, generated code, data dumps).
@@ -70,12 +92,14 @@ pub enum Skip {
 pub struct Parsed {
     /// Title or first heading.
     pub title: Option<String>,
-    /// The text that spans refer to: the bytes decoded, or what was extracted from HTML.
+    /// The text that spans refer to: the bytes decoded, or what was extracted from them.
     pub text: String,
     /// Pieces in order of start; see [`Piece`].
     pub pieces: Vec<Piece>,
     /// What it says of the graph.
     pub facts: Facts,
+    /// See [`Extracted::notes`].
+    pub notes: BTreeMap<String, String>,
 }
 
 /// A chunk before it has ids.
@@ -118,33 +142,60 @@ pub fn parse(
     sizes: ChunkSizes,
     counter: &dyn TokenCounter,
 ) -> Result<Parsed, Skip> {
+    arrange(path, read(bytes, media)?, media, sizes, counter)
+}
+
+/// Cuts a text that was read already; see [`parse`].
+///
+/// # Errors
+/// The reason to skip it.
+pub fn arrange(
+    path: &str,
+    mut read: Extracted,
+    media: &Media,
+    sizes: ChunkSizes,
+    counter: &dyn TokenCounter,
+) -> Result<Parsed, Skip> {
+    if read.text.trim_start().is_empty() {
+        return Err(Skip::Empty);
+    }
+    let map = TokenMap::new(counter, &read.text);
+    let (mut layout, tree) = lay_out(path, &read, media, sizes.tokens_max, &map);
+    let title = read.title.take().or(layout.title.take());
+    let pieces = chunk::cut(&read.text, &layout, sizes.tokens_max, &map, counter);
+    let facts = facts_of(&read.text, media, &layout, tree.as_ref());
+    Ok(Parsed { title, text: read.text, pieces, facts, notes: read.notes })
+}
+
+/// The text of a document.
+///
+/// # Errors
+/// The reason to skip it.
+pub fn read(bytes: &[u8], media: &Media) -> Result<Extracted, Skip> {
+    if let Some(format) = Format::of_media_type(media.media_type)
+        && let Some(extracted) = formats::extract(format, bytes)?
+    {
+        return Ok(extracted);
+    }
     let source = media::text_of(bytes)?;
     let text = match media.kind {
         DocumentKind::Html => text::html_to_markdown(source),
-        DocumentKind::Markdown if path.ends_with(".ipynb") => {
-            text::notebook_to_markdown(source).unwrap_or_else(|| source.to_owned())
-        }
         _ => source.to_owned(),
     };
-    if text.trim_start().is_empty() {
-        return Err(Skip::Empty);
-    }
-    let map = TokenMap::new(counter, &text);
-    let (mut layout, tree) = lay_out(path, &text, media, sizes.tokens_max, &map);
-    let title = layout.title.take();
-    let pieces = chunk::cut(&text, &layout, sizes.tokens_max, &map, counter);
-    let facts = facts_of(&text, media, &layout, tree.as_ref());
-    Ok(Parsed { title, text, pieces, facts })
+    Ok(Extracted { text, ..Extracted::default() })
 }
 
 fn lay_out(
     path: &str,
-    text: &str,
+    read: &Extracted,
     media: &Media,
     tokens_max: usize,
     map: &TokenMap,
 ) -> (Layout, Option<(Grammar, Tree)>) {
+    let text = read.text.as_str();
     let layout = match media.kind {
+        _ if !read.pages.is_empty() => lines::paged(text, &read.pages),
+        _ if read.markdown => headings::markdown(text),
         DocumentKind::Code => {
             let grammar = media.language.and_then(|language| Grammar::of(language, path));
             let oversize = |start, end| map.count(start, end) > tokens_max;

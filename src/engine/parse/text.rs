@@ -1,4 +1,4 @@
-//! Makes text of what isn't plain text yet: HTML and notebooks.
+//! Makes text of HTML.
 
 use std::cell::RefCell;
 
@@ -10,22 +10,63 @@ const HTML_DEPTH_MAX: usize = 256;
 
 thread_local! {
     static CONVERTER: RefCell<Option<HtmlToMarkdown>> = const { RefCell::new(None) };
+    static LINKING_CONVERTER: RefCell<Option<HtmlToMarkdown>> = const { RefCell::new(None) };
 }
 
 /// HTML as Markdown: without scripts, styles and navigation, and with links reduced to their texts, because addresses
 /// cost tokens and say little.
 pub fn html_to_markdown(html: &str) -> String {
-    if depth_of(html) > HTML_DEPTH_MAX {
+    convert(html, |html| CONVERTER.with_borrow_mut(|slot| slot.get_or_insert_with(|| converter(false)).convert(html)))
+}
+
+/// The same with the addresses of links kept.
+pub fn html_to_linked_markdown(html: &str) -> String {
+    let markdown = convert(html, |html| {
+        LINKING_CONVERTER.with_borrow_mut(|slot| slot.get_or_insert_with(|| converter(true)).convert(html))
+    });
+    with_plain_names(&markdown)
+}
+
+/// Markdown whose names are spelt as people search for them: `read_file` for `read\_file`. Within a word an underscore
+/// means nothing, so that the escape can go; code keeps its backslashes.
+pub fn with_plain_names(markdown: &str) -> String {
+    let mut out = String::with_capacity(markdown.len());
+    let (mut in_code, mut ticks) = (false, 0);
+    for (at, c) in markdown.char_indices() {
+        let escaped = markdown[..at].ends_with('\\');
+        if c == '`' && !escaped {
+            // Runs of any length open and close; whatever is between two of them is code.
+            ticks += 1;
+        } else if ticks > 0 {
+            (in_code, ticks) = (!in_code, 0);
+        }
+        let before = out.chars().next_back().is_some_and(char::is_alphanumeric);
+        let rest = &markdown[at + c.len_utf8()..];
+        let after = rest.strip_prefix('_').and_then(|rest| rest.chars().next()).is_some_and(char::is_alphanumeric);
+        if c == '\\' && !in_code && before && after {
+            continue;
+        }
+        out.push(c);
+    }
+    out
+}
+
+fn convert(html: &str, converter: impl FnOnce(&str) -> std::io::Result<String>) -> String {
+    if is_too_deep(html) {
         return without_tags(html);
     }
-    let converted = CONVERTER.with_borrow_mut(|slot| slot.get_or_insert_with(converter).convert(html));
-    match converted {
+    match converter(html) {
         Ok(markdown) if !markdown.trim().is_empty() => markdown,
         _ => without_tags(html),
     }
 }
 
-fn converter() -> HtmlToMarkdown {
+/// Whether tags nest deeper than what recurses through them may be given.
+pub fn is_too_deep(html: &str) -> bool {
+    depth_of(html) > HTML_DEPTH_MAX
+}
+
+fn converter(links: bool) -> HtmlToMarkdown {
     let inner = |handlers: &dyn Handlers, element: Element<'_>| -> Option<HandlerResult> {
         Some(handlers.walk_children(element.node))
     };
@@ -45,7 +86,8 @@ fn converter() -> HtmlToMarkdown {
         "rustdoc-toolbar",
         "rustdoc-topbar",
     ];
-    HtmlToMarkdown::builder().skip_tags(dropped.to_vec()).add_handler(vec!["a"], inner).build()
+    let builder = HtmlToMarkdown::builder().skip_tags(dropped.to_vec());
+    if links { builder.build() } else { builder.add_handler(vec!["a"], inner).build() }
 }
 
 /// How deep tags nest at most, roughly: end tags that may be left out are not counted.
@@ -81,26 +123,4 @@ fn without_tags(html: &str) -> String {
     }
     out.push_str(rest);
     out
-}
-
-/// The cells of a Jupyter notebook as Markdown, without their outputs; `None` if it isn't one.
-pub fn notebook_to_markdown(json: &str) -> Option<String> {
-    let notebook: serde_json::Value = serde_json::from_str(json).ok()?;
-    let language = notebook.pointer("/metadata/kernelspec/language").and_then(|name| name.as_str()).unwrap_or("python");
-    let mut out = String::new();
-    for cell in notebook.get("cells")?.as_array()? {
-        let source = match cell.get("source") {
-            Some(serde_json::Value::String(source)) => source.clone(),
-            Some(serde_json::Value::Array(lines)) => lines.iter().filter_map(|line| line.as_str()).collect(),
-            _ => continue,
-        };
-        if source.trim().is_empty() {
-            continue;
-        }
-        match cell.get("cell_type").and_then(|kind| kind.as_str()) {
-            Some("code") => out.push_str(&format!("```{language}\n{}\n```\n\n", source.trim_end())),
-            _ => out.push_str(&format!("{}\n\n", source.trim_end())),
-        }
-    }
-    Some(out)
 }

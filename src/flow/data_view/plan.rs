@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Known, address, check_user, is_inline, note_use, store_of};
 use crate::base::error::{Error, Kind, Result};
-use crate::base::limits::DOCUMENT_BYTES_MAX;
+use crate::engine::parse::formats;
 use crate::engine::store::ListOptions;
 use crate::flow::Engines;
 use crate::flow::access::Grant;
@@ -81,10 +81,9 @@ async fn obstacle(engines: &Engines, object: &DataObject, whole: bool) -> Result
     if object.kind == DataKind::Api {
         return Ok("an API is called, not ingested: ingest its description".to_owned());
     }
-    if whole && object.bytes.is_some_and(|bytes| bytes > DOCUMENT_BYTES_MAX) {
-        return Ok(format!(
-            "it is larger than the {DOCUMENT_BYTES_MAX} bytes that one document may have: fetch a part of it"
-        ));
+    let bytes_max = formats::bytes_max(&object.uri);
+    if whole && object.bytes.is_some_and(|bytes| bytes > bytes_max) {
+        return Ok(format!("it is larger than the {bytes_max} bytes that one document may have: fetch a part of it"));
     }
     let credential = Some(object.credential.as_str()).filter(|name| !name.is_empty());
     let store = store_of(engines, &object.uri, credential).await?;

@@ -15,6 +15,7 @@ use crate::engine::embed::fake::FakeEmbedder;
 use crate::engine::lexical::LexicalDocument;
 use crate::engine::lexical::tantivy::{TantivyIndex, TantivySettings};
 use crate::engine::parse::ChunkSizes;
+use crate::engine::parse::formats::apart::Reader;
 use crate::engine::store::local::LocalStore;
 use crate::engine::vector::VectorPoint;
 use crate::engine::vector::edge::{EdgeIndex, EdgeSettings};
@@ -62,6 +63,7 @@ impl Bench {
             rebuilding: Arc::default(),
             turns: Turns::default(),
             background: Door::background(2),
+            reader: Reader::Here,
             store: Arc::new(LocalStore::new(Vec::new())),
             clock: Arc::new(SystemClock),
             door: Door::new(2),

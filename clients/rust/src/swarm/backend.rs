@@ -86,8 +86,8 @@ pub trait Backend: Send + Sync + 'static {
     /// Tells what came of a decision.
     async fn record_outcome(&self, request: RecordOutcomeRequest) -> Result<()>;
 
-    /// The text of a web page.
-    async fn fetch_page(&self, url: &str) -> Result<String> {
+    /// What a web page says to `question`; if that is empty, what it is about.
+    async fn fetch_page(&self, url: &str, _question: &str) -> Result<String> {
         let message = format!("{url} can't be fetched: this server does not fetch pages");
         Err(ClientError::local(ErrorKind::Unsupported, message))
     }

@@ -9,10 +9,14 @@ use crate::client::Client;
 use crate::error::{ClientError, ErrorKind};
 use crate::proto::watch_run_response::Change as WireChange;
 use crate::proto::{
-    AcquireRunRequest, AnswerQuestionRequest, AppendEventsRequest, CreateRunRequest, GatherContextRequest,
-    GatherContextResponse, Node, RecordOutcomeRequest, RegisterNodesRequest, RegisterNodesResponse, ReleaseRunRequest,
-    RememberRequest, RenewRunRequest, RouteRequest, RouteResponse, Run, RunEvent, WatchRunRequest,
+    AcquireRunRequest, AnswerQuestionRequest, AppendEventsRequest, CreateRunRequest, FetchAndIngestRequest,
+    GatherContextRequest, GatherContextResponse, Node, RecordOutcomeRequest, RegisterNodesRequest,
+    RegisterNodesResponse, ReleaseRunRequest, RememberRequest, RenewRunRequest, RouteRequest, RouteResponse, Run,
+    RunEvent, SearchFilter, WatchRunRequest,
 };
+
+/// Most of a page that a model is shown.
+const PAGE_TOKENS: u32 = 6_000;
 
 /// See [`Backend`].
 #[derive(Debug, Clone)]
@@ -129,5 +133,23 @@ impl Backend for ServerBackend {
 
     async fn record_outcome(&self, request: RecordOutcomeRequest) -> Result<()> {
         self.0.record_outcome(request).await
+    }
+
+    /// The page becomes a document of the namespace, so later nodes find it, too.
+    async fn fetch_page(&self, url: &str, question: &str) -> Result<String> {
+        let request = FetchAndIngestRequest { uri: url.to_owned(), ..FetchAndIngestRequest::default() };
+        let report = self.0.fetch_and_ingest(request).await?.finish(|_| {}).await?;
+        if let Some(issue) = report.failed.first().or(report.skipped.first()) {
+            let message = format!("{url} could not be read: {}", issue.reason);
+            return Err(ClientError::local(ErrorKind::NotFound, message));
+        }
+        let filter = SearchFilter { sources: vec![report.source], ..SearchFilter::default() };
+        let request = GatherContextRequest {
+            task: if question.is_empty() { url } else { question }.to_owned(),
+            budget_tokens: Some(PAGE_TOKENS),
+            filter: Some(filter),
+            ..GatherContextRequest::default()
+        };
+        Ok(self.0.gather_context(request).await?.text)
     }
 }

@@ -89,6 +89,11 @@ impl Step {
         &self.scope.run
     }
 
+    /// Most tokens of a context.
+    pub fn context_tokens(&self) -> u32 {
+        self.scope.settings.context_tokens
+    }
+
     /// The server.
     pub fn backend(&self) -> &dyn Backend {
         self.scope.backend.as_ref()

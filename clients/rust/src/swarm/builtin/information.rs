@@ -5,10 +5,14 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{said, texts};
+use crate::proto::GatherContextRequest;
 use crate::swarm::kind::NodeType;
 use crate::swarm::llm::cut;
 use crate::swarm::node::{NodeError, NodeResult, Outcome, Question};
 use crate::swarm::step::Step;
+
+/// Namespace in which a server keeps its own documentation.
+const OWN_DOCS: &str = "hivemem-docs";
 
 /// Most bytes of a page that are put before a model.
 const PAGE_BYTES: usize = 32 * 1024;
@@ -29,7 +33,10 @@ impl NodeType for RetrieveInfo {
     }
 
     fn schema(&self) -> Value {
-        texts(&["question"], &[])
+        let mut schema = texts(&["question"], &[]);
+        let about = "hivemem: ask the documentation of the system that the swarm works in.";
+        schema["properties"]["about"] = json!({"type": "string", "enum": ["", "hivemem"], "description": about});
+        schema
     }
 
     fn utterances(&self) -> Vec<String> {
@@ -42,10 +49,27 @@ impl NodeType for RetrieveInfo {
 
     async fn execute(&self, step: &Arc<Step>) -> NodeResult {
         let role = "Answer the question from the context alone. Say what the context does not tell.";
-        let answer = step.ask_text(role, step.text("question")).await?;
+        let question = step.text("question");
+        let task = match step.text("about") {
+            "hivemem" => format!("<context>\n{}\n</context>\n\n{question}", own_docs(step, question).await?),
+            _ => question.to_owned(),
+        };
+        let answer = step.ask_text(role, &task).await?;
         let sources: Vec<&String> = step.packs.last().map(|pack| pack.citations.iter().collect()).unwrap_or_default();
         Ok(Outcome::Finish(json!({"answer": answer, "sources": sources})))
     }
+}
+
+/// What the server's own documentation says to a question.
+async fn own_docs(step: &Step, question: &str) -> Result<String, NodeError> {
+    let request = GatherContextRequest {
+        namespace: OWN_DOCS.to_owned(),
+        task: question.to_owned(),
+        budget_tokens: Some(step.context_tokens()),
+        ..GatherContextRequest::default()
+    };
+    let gathered = step.backend().gather_context(request).await;
+    gathered.map(|pack| pack.text).map_err(|cause| NodeError::again(format!("no documentation was found: {cause}")))
 }
 
 #[tonic::async_trait]
@@ -64,7 +88,7 @@ impl NodeType for BrowseWeb {
 
     async fn execute(&self, step: &Arc<Step>) -> NodeResult {
         let url = step.text("url");
-        let page = step.backend().fetch_page(url).await.map_err(|cause| match cause.kind() {
+        let page = step.backend().fetch_page(url, step.text("question")).await.map_err(|cause| match cause.kind() {
             crate::ErrorKind::Unavailable | crate::ErrorKind::Deadline => NodeError::again(cause.to_string()),
             _ => NodeError::fatal(cause.to_string()),
         })?;
