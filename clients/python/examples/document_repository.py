@@ -37,6 +37,8 @@ FILES_MAX = 40
 # Files of a folder that its task names: they steer what is gathered.
 DRAFTS_MAX = 2
 # A section may be sent back once.
+PROBLEMS_MAX = 10
+# Of a section that a review names.
 SETTINGS = Settings(parallel=2, lease_ms=3_000)
 KILLED = 137
 # Exit status after --kill-after, that of a process that was killed.
@@ -109,7 +111,7 @@ async def document_folder(step: Step) -> Outcome:
 
 @document_folder.resume
 async def _(step: Step) -> Any:
-    problems = step.last_output
+    problems = step.last_output["problems"]
     if not problems:
         return step.keep["text"]
     said = "; ".join(problems)
@@ -125,7 +127,7 @@ async def draft(step: Step, task: str) -> Outcome:
 
 
 @node_type("review_section", schema=object_of(text=TEXT, known=TEXTS), remember=False)
-async def review_section(step: Step) -> list[str]:
+async def review_section(step: Step) -> dict[str, list[str]]:
     """Says what is wrong with a section's citations: each must be within a passage (PATH:FIRST-LAST) of `known`."""
     known = [CITATION.fullmatch(f"[{place}]") for place in step.data["known"]]
     passages = [(place[1], int(place[2]), int(place[3])) for place in known if place]
@@ -137,16 +139,17 @@ async def review_section(step: Step) -> list[str]:
             problems.append(f"{path} is cited and not in the context")
         elif not any(start <= int(first) <= int(last) <= end for start, end in held):
             problems.append(f"lines {first} to {last} of {path} are cited and not in the context")
-    return list(dict.fromkeys(problems))[:10]
+    return {"problems": list(dict.fromkeys(problems))[:PROBLEMS_MAX]}
 
 
 def folders_of(tree: Tree, source: str) -> dict[str, list[str]]:
-    """The files that lie right in each folder, by the folder's path in the source; those without any are left out."""
+    """The files that lie right in each folder, by the folder's path in the source; hidden folders are left out."""
     folders: dict[str, list[str]] = {}
     for entry in tree.entries:
         if not entry.is_folder:
             folder, _, name = entry.address.removeprefix(source).rpartition("/")
-            folders.setdefault(folder or ".", []).append(name)
+            if "/." not in f"/{folder}":
+                folders.setdefault(folder or ".", []).append(name)
     return {name: files[:FILES_MAX] for name, files in folders.items()}
 
 
@@ -203,16 +206,19 @@ async def ingest(client: hivemem.AsyncClient, repository: Path) -> str:
 
 async def resume(swarm: Swarm, run: str) -> RunEnd:
     """Works on a run; the lease of a process that was killed has to run out first."""
-    patience = 3 * SETTINGS.lease_ms // 1000
-    for left in range(patience, -1, -1):
+    clock = asyncio.get_running_loop().time
+    patience_s = 3 * SETTINGS.lease_ms / 1000
+    started, told = clock(), False
+    while True:
         try:
             return await swarm.resume(run)
         except LeaseLost as held:
-            if left == 0:
+            if clock() - started > patience_s:
                 raise
-            print(f"waiting: {held}" if left == patience else ".", flush=True)
-            await asyncio.sleep(1)
-    raise AssertionError("left is 0 at last")
+            if not told:
+                print(f"waiting: {held}", flush=True)
+            told = True
+        await asyncio.sleep(0.2)
 
 
 def report(end: RunEnd, events: list[RunEvent], resumed_at: int) -> None:
@@ -223,7 +229,8 @@ def report(end: RunEnd, events: list[RunEvent], resumed_at: int) -> None:
         before = {event.node for event in finished if event.sequence <= resumed_at}
         again = sorted({event.node for event in ran if event.sequence > resumed_at and event.node in before})
         print(f"finished before the resume: {len(before)} nodes, executed again of them: {', '.join(again) or 'none'}")
-    print(f"{end.status.value}: {len(finished)} nodes finished, {len(ran)} executions, {end.usage.total} tokens")
+    tokens = sum(event.prompt_tokens + event.completion_tokens for event in events)
+    print(f"{end.status.value}: {len(finished)} nodes finished, {len(ran)} executions, {tokens} tokens")
     if end.status is not RunStatus.SUCCEEDED:
         sys.exit(f"{end.output['error']}")
     text = Path(end.output["file"]).read_text(encoding="utf-8")

@@ -26,7 +26,7 @@ _SIGNATURE = re.compile(
     r"(?:export |pub(?:\([^)]*\))? )?(?:default |async |unsafe |abstract |const )*"
     r"(?:fn|struct|enum|trait|type|def|class|func|function|interface) \w"
 )
-_MODULE_DOC = re.compile(r'\s*(?://!|"""|/\*\*|#+ |\* )\s*(.*)')
+_MODULE_DOC = re.compile(r'\s*(?://!|"""|/\*\*|#+ |\* )\s*(?!\[!)(.*)')
 _ITEM_DOC = re.compile(r"\s*(?:///|\* |/\*\*)\s*(.*)")
 
 _SIGNATURES_MAX = 8
