@@ -12,6 +12,7 @@ repository=${REPOSITORY:-clients/rust}
 kill_after=${KILL_AFTER:-40}
 killed=137
 lines_shown=40
+line_shown=140
 
 # Prints the command the way a reader would type it, then runs it against the server, with its output into example.out as well.
 document() {
@@ -26,8 +27,8 @@ status=0
 document "$repository" --out "$work/out" --kill-after "$kill_after" || status=$?
 ((status == killed || status == 0)) || fail "the example failed"
 
+run=$(sed -n 's/^run //p' "$work/example.out")
 if ((status == killed)); then
-    run=$(sed -n 's/^run //p' "$work/example.out")
     heading "Going on with the run"
     document --resume "$run" || fail "the run was not finished"
 fi
@@ -35,7 +36,7 @@ fi
 heading "The first $lines_shown lines of what it wrote"
 head -n "$lines_shown" "$work/out/DOCUMENTATION.md"
 
-heading "The history, as the server keeps it"
-"$hivemem" swarm ls --namespace documentation --server "$url" || fail "hivemem swarm ls failed"
+heading "The run, as the server keeps it"
+"$hivemem" swarm show "$run" --namespace documentation --server "$url" | cut -c "1-$line_shown" || fail "hivemem swarm show failed"
 
 heading "Stopping the server"

@@ -34,6 +34,8 @@ start_server() {
     local deadline=$((SECONDS + start_s_max))
     [[ -x $hivemem ]] || fail "$hivemem is not built: run make build"
     heading "Starting a server on a free port of 127.0.0.1"
+    # There before the server is, because it is read at once.
+    : >"$work/server.out"
     "$hivemem" serve --listen 127.0.0.1:0 --data-dir "$work/data" </dev/null >"$work/server.out" 2>"$work/server.err" &
     server_pid=$!
     while [[ -z $url ]]; do

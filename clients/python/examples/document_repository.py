@@ -33,6 +33,8 @@ from hivemem.swarm import Blueprint, LeaseLost, NodeFailed, OpenAi, Outcome, Run
 from hivemem.types import EventKind, RunEvent, RunStatus, Tree
 
 SECTIONS_MAX = 6
+FOLDERS_MAX = 60
+# Largest folders that the planner chooses from.
 FILES_MAX = 40
 # Files of a folder that its task names: they steer what is gathered.
 DRAFTS_MAX = 2
@@ -122,7 +124,8 @@ async def _(step: Step) -> Any:
 
 async def draft(step: Step, task: str) -> Outcome:
     text = await step.ask_text(WRITER, task)
-    known = [f"{item.path}:{item.location.line_first}-{item.location.line_last}" for pack in step.packs for item in pack.items]
+    items = [item for pack in step.packs for item in pack.items]
+    known = [f"{item.path or item.uri}:{item.location.line_first}-{item.location.line_last}" for item in items]
     return parallel(Blueprint("review_section", {"text": text, "known": known}), keep={"text": text})
 
 
@@ -143,14 +146,15 @@ async def review_section(step: Step) -> dict[str, list[str]]:
 
 
 def folders_of(tree: Tree, source: str) -> dict[str, list[str]]:
-    """The files that lie right in each folder, by the folder's path in the source; hidden folders are left out."""
+    """The files that lie right in the largest folders, by the folder's path in the source; hidden folders are left out."""
     folders: dict[str, list[str]] = {}
     for entry in tree.entries:
         if not entry.is_folder:
             folder, _, name = entry.address.removeprefix(source).rpartition("/")
             if "/." not in f"/{folder}":
                 folders.setdefault(folder or ".", []).append(name)
-    return {name: files[:FILES_MAX] for name, files in folders.items()}
+    largest = sorted(folders.items(), key=lambda folder: -len(folder[1]))[:FOLDERS_MAX]
+    return {name: files[:FILES_MAX] for name, files in largest}
 
 
 class Lines:
