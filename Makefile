@@ -5,7 +5,7 @@ HIVEMEM := $(TARGET_DIR)/release/hivemem
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-python crash histories graph-reference pdf-reference lint bench eval clean
+.PHONY: help setup build demo example test test-python crash histories graph-reference pdf-reference lint bench eval clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,13 +19,21 @@ build: ## Build the release binary
 demo: setup build ## Start a server, ingest two repositories, show searches and a context pack
 	@scripts/demo.sh
 
+# A virtual environment beside the build outputs.
+PYTHON_ENV := $(abspath $(TARGET_DIR))/python-env
+$(PYTHON_ENV)/bin/python:
+	@$(PYTHON) -m venv "$(PYTHON_ENV)"
+
+# The model is that of HIVEMEM_LLM_BASE_URL, HIVEMEM_LLM_MODEL and HIVEMEM_LLM_API_KEY, or a scripted one.
+example: setup build $(PYTHON_ENV)/bin/python ## Have a swarm document a repository (REPOSITORY=DIR), kill it, and resume it
+	@"$(PYTHON_ENV)/bin/python" -m pip install -q './clients/python[swarm]'
+	@scripts/example.sh "$(PYTHON_ENV)/bin/python"
+
 test: setup ## Run all tests
 	cargo test --workspace
 
-# Its virtual environment lies beside the build outputs. The tests take HIVEMEM_BINARY, else what is built here.
-PYTHON_ENV := $(abspath $(TARGET_DIR))/python-env
-test-python: setup ## Run the tests of the Python package against a built server
-	@[ -x "$(PYTHON_ENV)/bin/python" ] || $(PYTHON) -m venv "$(PYTHON_ENV)"
+# The tests take HIVEMEM_BINARY, else what is built here.
+test-python: setup $(PYTHON_ENV)/bin/python ## Run the tests of the Python package against a built server
 	@"$(PYTHON_ENV)/bin/python" -m pip install -q './clients/python[dev]'
 	cd clients/python && CARGO_TARGET_DIR="$(abspath $(TARGET_DIR))" "$(PYTHON_ENV)/bin/python" -m pytest
 

@@ -4,31 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-hivemem=${CARGO_TARGET_DIR:-target}/release/hivemem
-start_s_max=60
-work=$(mktemp -d)
-server_pid=
-
-stop() {
-    if [[ -n $server_pid ]] && kill -0 "$server_pid" 2>/dev/null; then
-        kill "$server_pid" || true
-        wait "$server_pid" || true
-    fi
-    rm -rf "$work"
-}
-trap stop EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-fail() {
-    printf 'demo: %s\n' "$*" >&2
-    if [[ -s $work/server.err ]]; then tail -n 20 "$work/server.err" >&2; fi
-    exit 1
-}
-
-heading() {
-    if [[ -t 1 ]]; then printf '\n\033[1m%s\033[0m\n' "$*"; else printf '\n== %s\n' "$*"; fi
-}
+source scripts/throwaway.sh
 
 # Prints a command the way a reader would type it, then runs it against the demo's server.
 show() {
@@ -48,25 +24,7 @@ newest_tokio() {
     done | sort -V | tail -n 1 | cut -f 2
 }
 
-[[ -x $hivemem ]] || fail "$hivemem is not built: run make build"
-
-heading "Starting a server on a free port of 127.0.0.1"
-"$hivemem" serve --listen 127.0.0.1:0 --data-dir "$work/data" </dev/null >"$work/server.out" 2>"$work/server.err" &
-server_pid=$!
-url=
-deadline=$((SECONDS + start_s_max))
-while [[ -z $url ]]; do
-    kill -0 "$server_pid" 2>/dev/null || fail "the server ended before it was ready"
-    ((SECONDS < deadline)) || fail "the server was not ready after $start_s_max s"
-    url=$(sed -n 's/^listening on \(http:[^ ]*\).*/\1/p' "$work/server.out" | head -n 1)
-    sleep 0.1
-done
-until "$hivemem" namespace ls --server "$url" >/dev/null 2>&1; do
-    kill -0 "$server_pid" 2>/dev/null || fail "the server ended before it was ready"
-    ((SECONDS < deadline)) || fail "the server at $url did not answer within $start_s_max s"
-    sleep 0.2
-done
-printf 'ready at %s\n' "$url"
+start_server
 
 heading "Ingesting this repository"
 show ingest .
