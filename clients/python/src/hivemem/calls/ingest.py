@@ -34,6 +34,9 @@ def ingest_source(
     watch: bool | None = None,
     dry_run: bool = False,
     credential: str = "",
+    depth: int | None = None,
+    pages_max: int | None = None,
+    delay: timedelta | None = None,
     idempotency_key: str | None = None,
 ) -> Streamed[IngestProgress]:
     """Syncs a directory or file that the server can read: changed documents are stored, gone ones retired.
@@ -43,7 +46,9 @@ def ingest_source(
     report comes once everything is lexically searchable, before the vectors. `verify` reads every file, whatever its size
     and time say. `watch=True` follows the source from then on and keeps the stream open for the reports of later syncs;
     `watch=False` stops following it. `dry_run` only reports what would be done; `credential` names credentials in the
-    server's configuration. No deadline; leaving the stream cancels the call, not what is stored.
+    server's configuration. Of a site (`site:https://…`) `depth` is the most links between its first page and another (10),
+    `pages_max` the most pages (1000), `delay` the least time between two requests (1 s; none to the server's own machine).
+    No deadline; leaving the stream cancels the call, not what is stored.
 
     Raises NotFound for a source that isn't there, Denied outside the allowed folders, LimitExceeded, InvalidArgument.
     """
@@ -60,6 +65,9 @@ def ingest_source(
         no_watch=watch is False,
         dry_run=dry_run,
         credential=credential,
+        depth=depth,
+        pages_max=pages_max,
+        delay=delay,
     )
     return Streamed(_INGEST_SOURCE, request, reader(IngestProgress))
 
