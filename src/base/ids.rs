@@ -212,7 +212,8 @@ mod tests {
     fn a_hash_is_read_back_from_its_text() {
         let hash = ContentHash::of(b"text");
         assert_eq!(ContentHash::parse(&hash.to_string()), Some(hash));
-        for bad in ["", "00", &hash.to_string()[1..], &hash.to_string().to_uppercase(), &"é".repeat(32)] {
+        assert_eq!(ContentHash::parse(&hash.to_string().to_uppercase()), Some(hash), "as other tools write it");
+        for bad in ["", "00", &hash.to_string()[1..], &"é".repeat(32)] {
             assert_eq!(ContentHash::parse(bad), None, "{bad}");
         }
     }
