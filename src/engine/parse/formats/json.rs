@@ -166,7 +166,7 @@ impl Shape {
         if self.count() < of {
             parts.push(format!("in {} of {}", self.count(), of));
         }
-        if !parts.is_empty() && !(path.is_empty() && self.objects == self.count()) {
+        if !(parts.is_empty() || path.is_empty() && self.objects == self.count()) {
             let name = if path.is_empty() { "value" } else { path };
             out.push_str(&format!("- {name}: {}\n", parts.join("; ")));
         }
