@@ -1,13 +1,13 @@
 //! What every unary call goes through: who may, once per key, and what becomes of an error.
 
 use prost::Message;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::idempotency::Identity;
 use super::proto;
 use super::status::status;
 use super::{Context, detached};
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
 use crate::flow::access::Grant;
 
 /// What a call answers.
@@ -84,9 +84,13 @@ macro_rules! repeatable {
 }
 
 asked!(ListRunsRequest, GetRunRequest, AcquireRunRequest, RenewRunRequest, ReleaseRunRequest);
+asked!(ListDataRequest, StatDataRequest, LocateDataRequest, VerifyDataRequest, SearchDataRequest);
 asked!(ReadEventsRequest, ListQuestionsRequest, CompactRunRequest);
 
 changes! {
+    "RegisterNodes" = RegisterNodesRequest,
+    "RegisterData" = RegisterDataRequest,
+    "UnregisterData" = UnregisterDataRequest,
     "CreateRun" = CreateRunRequest,
     "DeleteRun" = DeleteRunRequest,
 }
@@ -133,6 +137,33 @@ impl Context {
             }
             let identity = Identity::new(Q::CALL, asked.key(), &asked)?;
             let work = work(context.clone(), grant.clone(), asked);
+            context.replies.once(&context.engines, &grant, &identity, work).await
+        });
+        reply(done.await)
+    }
+
+    /// The same of a stream of messages, whose first says whose it is. `head` leaves of that what the key stands for: what is sent
+    /// with it and after it is not here yet when the key is looked up. `what` names in an error what the stream lacks.
+    pub(super) async fn change_by_stream<Q, T, F>(
+        &self,
+        request: Request<Streaming<Q>>,
+        what: &'static str,
+        head: impl FnOnce(&Q) -> Q + Send,
+        work: impl FnOnce(Self, Grant, Q, Streaming<Q>) -> F + Send + 'static,
+    ) -> Reply<T>
+    where
+        Q: Change + 'static,
+        T: Message + Default + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let (metadata, _, mut messages) = request.into_parts();
+        let empty = || status(&Error::invalid(what, format!("the stream of {what} is empty")));
+        let first = messages.message().await?.ok_or_else(empty)?;
+        let (context, head) = (self.clone(), head(&first));
+        let done = detached(async move {
+            let grant = context.grant(&metadata, first.namespace())?;
+            let identity = Identity::new(Q::CALL, first.key(), &head)?;
+            let work = work(context.clone(), grant.clone(), first, messages);
             context.replies.once(&context.engines, &grant, &identity, work).await
         });
         reply(done.await)

@@ -7,10 +7,11 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::calls::Reply;
 use super::idempotency::Identity;
 use super::proto::{self, data_view_server::DataView};
 use super::status::status;
-use super::{Context, convert, detached, ingest};
+use super::{Context, convert, ingest};
 use crate::base::ContentHash;
 use crate::base::error::{Error, Kind, Result};
 use crate::base::limits::DATA_K_DEFAULT;
@@ -40,12 +41,7 @@ impl Service {
     }
 }
 
-type Reply<T> = std::result::Result<Response<T>, Status>;
 type Piece = std::result::Result<proto::FetchDataResponse, Status>;
-
-fn reply<T>(result: Result<T>) -> Reply<T> {
-    result.map(Response::new).map_err(|error| status(&error))
-}
 
 /// One of the names of a kind; `known` lists them for the message.
 fn named<T>(field: &'static str, name: &str, parse: impl Fn(&str) -> Option<T>, known: &[&'static str]) -> Result<T> {
@@ -249,44 +245,28 @@ impl DataView for Service {
         &self,
         request: Request<Streaming<proto::RegisterDataRequest>>,
     ) -> Reply<proto::RegisterDataResponse> {
-        let (metadata, _, mut messages) = request.into_parts();
-        let first = messages.message().await?;
-        let first = first.ok_or_else(|| status(&Error::invalid("objects", "the stream of objects is empty")))?;
-        let context = self.context.clone();
-        let work = detached(async move {
-            // The objects that follow are not part of the identity: they are not here yet.
-            let head = proto::RegisterDataRequest { objects: Vec::new(), ..first.clone() };
-            let grant = context.grant(&metadata, &first.namespace)?;
-            let identity = Identity::new("RegisterData", &first.idempotency_key, &head)?;
-            let work = register_all(&context, &grant, first, messages);
-            context.replies.once(&context.engines, &grant, &identity, work).await
-        });
-        reply(work.await)
+        let head =
+            |first: &proto::RegisterDataRequest| proto::RegisterDataRequest { objects: Vec::new(), ..first.clone() };
+        let work = |context: Context, grant: Grant, first, rest| async move {
+            register_all(&context, &grant, first, rest).await
+        };
+        self.context.change_by_stream(request, "objects", head, work).await
     }
 
     async fn unregister_data(
         &self,
         request: Request<proto::UnregisterDataRequest>,
     ) -> Reply<proto::UnregisterDataResponse> {
-        let (metadata, _, request) = request.into_parts();
-        let context = self.context.clone();
-        let work = detached(async move {
-            let grant = context.grant(&metadata, &request.namespace)?;
-            let identity = Identity::new("UnregisterData", &request.idempotency_key, &request)?;
-            let work = async {
-                let (engines, projector) = (&context.engines, &context.projector);
-                let removed = register::unregister(engines, projector, &grant, &request.uris, &request.prefix).await?;
-                Ok(proto::UnregisterDataResponse { removed })
-            };
-            context.replies.once(&context.engines, &grant, &identity, work).await
-        });
-        reply(work.await)
+        let work = |context: Context, grant: Grant, request: proto::UnregisterDataRequest| async move {
+            let (engines, projector) = (&context.engines, &context.projector);
+            let removed = register::unregister(engines, projector, &grant, &request.uris, &request.prefix).await?;
+            Ok(proto::UnregisterDataResponse { removed })
+        };
+        self.context.change(request, work).await
     }
 
     async fn list_data(&self, request: Request<proto::ListDataRequest>) -> Reply<proto::ListDataResponse> {
-        let (metadata, _, request) = request.into_parts();
-        let listed = async {
-            let grant = self.context.grant(&metadata, &request.namespace)?;
+        let work = |grant: Grant, request: proto::ListDataRequest| async move {
             let wanted = browse::Request {
                 prefix: request.prefix,
                 filter: filter(request.filter)?,
@@ -306,22 +286,18 @@ impl DataView for Service {
                 next_page_token,
             })
         };
-        reply(listed.await)
+        self.context.answer(request, work).await
     }
 
     async fn stat_data(&self, request: Request<proto::StatDataRequest>) -> Reply<proto::StatDataResponse> {
-        let (metadata, _, request) = request.into_parts();
-        let answer = async {
-            let grant = self.context.grant(&metadata, &request.namespace)?;
+        let work = |grant: Grant, request: proto::StatDataRequest| async move {
             stat::stat(&self.context.engines, &grant, &request.uri, request.offline).await.map(stated)
         };
-        reply(answer.await)
+        self.context.answer(request, work).await
     }
 
     async fn locate_data(&self, request: Request<proto::LocateDataRequest>) -> Reply<proto::LocateDataResponse> {
-        let (metadata, _, request) = request.into_parts();
-        let located = async {
-            let grant = self.context.grant(&metadata, &request.namespace)?;
+        let work = |grant: Grant, request: proto::LocateDataRequest| async move {
             let ttl = request.presign_ttl.as_ref().map_or(Ok(PRESIGN_TTL), convert::from_duration)?;
             let (engines, reach) = (&self.context.engines, &self.context.reach);
             let (store, recipes) = locate::locate(engines, &grant, &request.uri, ttl, reach).await?;
@@ -337,7 +313,7 @@ impl DataView for Service {
                 recipes: recipes.into_iter().map(recipe).collect(),
             })
         };
-        reply(located.await)
+        self.context.answer(request, work).await
     }
 
     async fn fetch_data(&self, request: Request<proto::FetchDataRequest>) -> Reply<Self::FetchDataStream> {
@@ -359,9 +335,7 @@ impl DataView for Service {
     }
 
     async fn verify_data(&self, request: Request<proto::VerifyDataRequest>) -> Reply<proto::VerifyDataResponse> {
-        let (metadata, _, request) = request.into_parts();
-        let verified = async {
-            let grant = self.context.grant(&metadata, &request.namespace)?;
+        let work = |grant: Grant, request: proto::VerifyDataRequest| async move {
             let verdict = verify::verify(&self.context.engines, &grant, &request.uri, request.read).await?;
             Ok(proto::VerifyDataResponse {
                 exists: verdict.exists,
@@ -374,19 +348,17 @@ impl DataView for Service {
                 content_hash: verdict.content.map(|hash| hash.to_string()).unwrap_or_default(),
             })
         };
-        reply(verified.await)
+        self.context.answer(request, work).await
     }
 
     async fn search_data(&self, request: Request<proto::SearchDataRequest>) -> Reply<proto::SearchDataResponse> {
-        let (metadata, _, request) = request.into_parts();
-        let found = async {
-            let grant = self.context.grant(&metadata, &request.namespace)?;
+        let work = |grant: Grant, request: proto::SearchDataRequest| async move {
             let (filter, k) = (filter(request.filter)?, request.k.unwrap_or(DATA_K_DEFAULT));
             let (engines, projector) = (&self.context.engines, &self.context.projector);
             let hits = search::search(engines, projector, &grant, &request.query, &filter, k).await?;
             Ok(proto::SearchDataResponse { hits: hits.into_iter().map(hit).collect() })
         };
-        reply(found.await)
+        self.context.answer(request, work).await
     }
 
     async fn fetch_and_ingest(

@@ -2,11 +2,9 @@
 
 use tonic::{Request, Streaming};
 
-use super::calls::{Reply, reply};
-use super::idempotency::Identity;
+use super::calls::Reply;
 use super::proto::{self, router_server::Router};
-use super::status::status;
-use super::{Context, convert, detached};
+use super::{Context, convert};
 use crate::base::error::{Error, Kind, Result};
 use crate::base::limits::{NODE_BATCH_MAX, NODE_LIST_DEFAULT, ROUTE_K_DEFAULT};
 use crate::flow::access::Grant;
@@ -161,19 +159,12 @@ impl Router for Service {
         &self,
         request: Request<Streaming<proto::RegisterNodesRequest>>,
     ) -> Reply<proto::RegisterNodesResponse> {
-        let (metadata, _, mut messages) = request.into_parts();
-        let first = messages.message().await?;
-        let first = first.ok_or_else(|| status(&Error::invalid("nodes", "the stream of nodes is empty")))?;
-        let context = self.context.clone();
-        let work = detached(async move {
-            // The nodes that follow are not part of the identity: they are not here yet.
-            let head = proto::RegisterNodesRequest { nodes: Vec::new(), ..first.clone() };
-            let grant = context.grant(&metadata, &first.namespace)?;
-            let identity = Identity::new("RegisterNodes", &first.idempotency_key, &head)?;
-            let work = register_all(&context, &grant, first, messages);
-            context.replies.once(&context.engines, &grant, &identity, work).await
-        });
-        reply(work.await)
+        let head =
+            |first: &proto::RegisterNodesRequest| proto::RegisterNodesRequest { nodes: Vec::new(), ..first.clone() };
+        let work = |context: Context, grant: Grant, first, rest| async move {
+            register_all(&context, &grant, first, rest).await
+        };
+        self.context.change_by_stream(request, "nodes", head, work).await
     }
 
     async fn import_nodes(&self, request: Request<proto::ImportNodesRequest>) -> Reply<proto::RegisterNodesResponse> {
