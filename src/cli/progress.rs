@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::render;
 
-/// Shows what an ingest is doing: listing, reading with files and bytes, embedding with chunks and the time left.
+/// Shows what an ingest is doing: listing with what was found, reading with files and bytes, embedding with chunks and the time left.
 pub(super) struct IngestBar {
     bar: ProgressBar,
     phase: Phase,
@@ -36,6 +36,7 @@ impl IngestBar {
                 self.bar.set_position(progress.chunks_embedded);
                 self.bar.set_message(progress.eta.map(|eta| eta_text(eta.seconds)).unwrap_or_default());
             }
+            Phase::Listing => self.bar.set_message(found_text(progress.files_total)),
             _ => {
                 self.bar.set_length(progress.files_total);
                 self.bar.set_position(progress.files_done);
@@ -60,6 +61,10 @@ impl IngestBar {
         self.bar.set_style(style.progress_chars("=> "));
         self.phase = phase;
     }
+}
+
+fn found_text(found: u64) -> String {
+    if found == 0 { String::new() } else { format!("{} found", render::count(found)) }
 }
 
 fn reading_text(progress: &IngestProgress) -> String {
@@ -99,6 +104,8 @@ mod tests {
     #[test]
     fn every_phase_shows_its_own_figures() {
         let mut bar = IngestBar { bar: ProgressBar::hidden(), phase: Phase::Unspecified };
+        bar.observe(&IngestProgress { phase: Phase::Listing.into(), files_total: 1_200, ..Default::default() });
+        assert_eq!(bar.bar.message(), "1,200 found");
         let reading = IngestProgress {
             phase: Phase::Reading.into(),
             files_total: 10,

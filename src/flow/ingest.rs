@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -20,11 +21,12 @@ use crate::base::{ContentHash, DocumentId, Lsn, SourceId};
 use crate::engine::catalog::{DocumentState, Selector, WriteOutcome};
 use crate::engine::parse::formats::{self, PAGES_WITHOUT_TEXT};
 use crate::engine::parse::{ChunkSizes, media};
-use crate::engine::store::{ListOptions, Listing, Object, Partners, Store};
-use crate::model::{DocumentKind, DocumentWrite, Namespace, Trust};
+use crate::engine::store::{Found, ListOptions, Listing, Object, Partners, Store};
+use crate::model::{DataObject, DocumentKind, DocumentWrite, Namespace, Trust};
 
 mod gone;
 mod history;
+mod tables;
 
 use gone::{only_absent, retire};
 
@@ -34,6 +36,9 @@ const RACY_MICROS: i64 = 2_000_000;
 
 /// Files named one by one in a report; the rest is only counted.
 const ISSUES_LISTED_MAX: usize = 1_000;
+
+/// How often it is told what a listing has found.
+const LISTING_TOLD_EVERY: Duration = Duration::from_millis(250);
 
 /// What to sync.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,7 +75,7 @@ pub enum Phase {
 pub struct Progress {
     /// What is going on.
     pub phase: Phase,
-    /// Files to look at.
+    /// Files to look at; while listing, those found so far.
     pub files_total: u64,
     /// Files looked at.
     pub files_done: u64,
@@ -80,6 +85,13 @@ pub struct Progress {
     pub chunks: u64,
     /// Chunks whose vector is made or was known, of those written.
     pub chunks_embedded: u64,
+}
+
+impl Progress {
+    /// Nothing done yet.
+    fn of(phase: Phase) -> Self {
+        Self { phase, files_total: 0, files_done: 0, bytes_done: 0, chunks: 0, chunks_embedded: 0 }
+    }
 }
 
 /// One file that was left out.
@@ -183,7 +195,7 @@ async fn sync(
     progress: &ProgressSink,
 ) -> Result<Report> {
     let namespace = grant.namespace();
-    let listing = list(engines, request, &store, &uri).await?;
+    let listing = list(engines, request, &store, &uri, progress).await?;
     engines.catalog.create_namespace(namespace, engines.clock.now()).await?;
     let source = engines.catalog.ensure_source(namespace, &uri, engines.clock.now()).await?;
     let recipes = engines.recipes(&request.tags);
@@ -236,17 +248,33 @@ async fn sync(
     Ok(report)
 }
 
-/// Lists what a request asks for.
-pub(super) async fn list(engines: &Engines, request: &Request, store: &Arc<dyn Store>, uri: &str) -> Result<Listing> {
+/// Lists what a request asks for, telling how much was found.
+pub(super) async fn list(
+    engines: &Engines,
+    request: &Request,
+    store: &Arc<dyn Store>,
+    uri: &str,
+    progress: &ProgressSink,
+) -> Result<Listing> {
     let store = Arc::clone(store);
-    let (uri, options, at) = (uri.to_owned(), request.options.clone(), request.at.clone());
-    engines
-        .far
-        .run(move || match at {
-            Some(uris) => store.list_at(&uri, &options, &uris),
-            None => store.list(&uri, &options),
-        })
-        .await
+    // A count of its own: a request may be made again.
+    let options = ListOptions { found: Found::default(), ..request.options.clone() };
+    let (uri, at, found) = (uri.to_owned(), request.at.clone(), options.found.clone());
+    let listing = engines.far.run(move || match at {
+        Some(uris) => store.list_at(&uri, &options, &uris),
+        None => store.list(&uri, &options),
+    });
+    tokio::pin!(listing);
+    let mut ticks = tokio::time::interval(LISTING_TOLD_EVERY);
+    loop {
+        tokio::select! {
+            listed = &mut listing => return listed,
+            _ = ticks.tick() => {
+                let files_total = found.count();
+                let _ = progress.try_send(Progress { files_total, ..Progress::of(Phase::Listing) });
+            }
+        }
+    }
 }
 
 /// Whether the store's mark, or size and time where it has none, say that the stored version is still the object's content.
@@ -311,7 +339,8 @@ struct Job {
 
 /// What became of one file.
 enum Outcome {
-    Written(Box<DocumentWrite>),
+    /// With the data that it describes, if it only describes some.
+    Written(Box<DocumentWrite>, Option<Box<DataObject>>),
     /// Same bytes as stored; new size and time.
     Same(DocumentState),
     Skipped(String, Option<DocumentId>),
@@ -361,7 +390,7 @@ impl Job {
             return (read, Outcome::Same(same));
         }
         match self.parse(object, &bytes, content, self.engines.sizes, counter) {
-            Ok(write) => (read, Outcome::Written(Box::new(write))),
+            Ok((write, described)) => (read, Outcome::Written(Box::new(write), described)),
             Err(skip) if skip.is_failure() => (read, Outcome::Failed(skip.as_str().to_owned())),
             Err(skip) => (read, Outcome::Skipped(skip.as_str().to_owned(), stored)),
         }
@@ -374,7 +403,7 @@ impl Job {
         content: ContentHash,
         sizes: ChunkSizes,
         counter: &dyn TokenCounter,
-    ) -> Result<DocumentWrite, crate::engine::parse::Skip> {
+    ) -> Result<(DocumentWrite, Option<Box<DataObject>>), crate::engine::parse::Skip> {
         let media = media::detect(&object.path, bytes)?;
         // What is not known of it now is no reason not to keep its text.
         let about = self.store.about(object).unwrap_or_default();
@@ -401,7 +430,7 @@ impl Job {
         let of = (content, bytes.len() as u64);
         let mut write = build::document_of(facts, &media, text, of, sizes, counter)?;
         history::state(&mut write, self.partners.as_ref());
-        Ok(write)
+        Ok((write, about.describes))
     }
 }
 
@@ -457,7 +486,8 @@ impl Writer<'_> {
         self.looked_at += 1;
         self.report.bytes += looked.bytes;
         match looked.outcome {
-            Outcome::Written(write) => {
+            Outcome::Written(write, described) => {
+                batch.described.extend(described.map(|described| *described));
                 if write.document.metadata.contains_key(PAGES_WITHOUT_TEXT) {
                     self.report.skipped.add(looked.path, "some pages without text".to_owned());
                 }
@@ -499,18 +529,18 @@ impl Writer<'_> {
             add(&mut self.report.outcome, outcome);
             self.projector.wake();
         }
+        tables::register(self.engines, self.namespace, batch.described).await?;
         self.tell();
         Ok(())
     }
 
     fn tell(&self) {
         let _ = self.progress.try_send(Progress {
-            phase: Phase::Reading,
             files_total: self.report.files,
             files_done: self.looked_at,
             bytes_done: self.report.bytes,
             chunks: self.report.chunks,
-            chunks_embedded: 0,
+            ..Progress::of(Phase::Reading)
         });
     }
 }
@@ -529,6 +559,7 @@ struct Batch {
     writes: Vec<DocumentWrite>,
     same: Vec<DocumentState>,
     retired: Vec<DocumentId>,
+    described: Vec<DataObject>,
     bytes: usize,
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Engines;
 use super::access::Grant;
-use super::ingest::{Report, Request, list, open, trusted};
+use super::ingest::{ProgressSink, Report, Request, list, open, trusted};
 use crate::base::SourceId;
 use crate::base::error::Result;
 use crate::engine::catalog::DocumentState;
@@ -14,9 +14,14 @@ use crate::engine::parse::media;
 ///
 /// # Errors
 /// Those of the store and the catalogue.
-pub async fn preview(engines: &Engines, grant: &Grant, request: &Request) -> Result<Report> {
+pub async fn preview(
+    engines: &Engines,
+    grant: &Grant,
+    request: &Request,
+    progress: &ProgressSink,
+) -> Result<Report> {
     let (store, uri) = open(engines, request).await?;
-    let listing = list(engines, request, &store, &uri).await?;
+    let listing = list(engines, request, &store, &uri, progress).await?;
     let source = SourceId::derive(grant.namespace().as_str(), &uri);
     let stored = engines.catalog.source_documents(grant.namespace(), source).await?;
     let mut stored: HashMap<String, DocumentState> =

@@ -262,7 +262,12 @@ impl Ingest for Service {
         Ok(stream(self.context.clone(), grant, identity, move |context, grant, sink| async move {
             let wanted = ingest::Request {
                 source: request.source,
-                options: ListOptions { include: request.include, exclude: request.exclude, crawl },
+                options: ListOptions {
+                    include: request.include,
+                    exclude: request.exclude,
+                    crawl,
+                    ..ListOptions::default()
+                },
                 tags: request.tags,
                 no_wait: request.no_wait,
                 verify: request.verify,
@@ -270,7 +275,7 @@ impl Ingest for Service {
                 credential: Some(request.credential).filter(|name| !name.is_empty()),
             };
             if request.dry_run {
-                return Ok((preview::preview(&context.engines, &grant, &wanted).await?, None));
+                return Ok((preview::preview(&context.engines, &grant, &wanted, &sink).await?, None));
             }
             context.watching.ingest(&grant, &wanted, follow, &sink).await
         }))

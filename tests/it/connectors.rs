@@ -11,7 +11,10 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use hivemem::server::ServeOptions;
-use hivemem_client::proto::{IngestReport, IngestSourceRequest, NeighborsRequest, SearchFilter, SearchMode};
+use hivemem_client::proto::{
+    DataEntry, DataFilter, DataObject, IngestReport, IngestSourceRequest, ListDataRequest, NeighborsRequest,
+    RegisterDataRequest, SearchFilter, SearchMode,
+};
 use hivemem_client::swarm::{Backend as _, ServerBackend};
 use tempfile::TempDir;
 
@@ -130,8 +133,12 @@ async fn a_thousand_pages_are_crawled_quickly_and_then_only_asked_whether_they_c
     let crawl =
         IngestSourceRequest { source: source.clone(), pages_max: Some(2_000), ..IngestSourceRequest::default() };
     let began = Instant::now();
-    let planned = server.try_ingest(IngestSourceRequest { dry_run: true, ..crawl.clone() }).await.unwrap();
+    let dry = IngestSourceRequest { dry_run: true, ..crawl.clone() };
+    let mut found = Vec::new();
+    let planned = server.client.ingest_source(dry).await.unwrap();
+    let planned = planned.finish(|progress| found.push(progress.files_total)).await.unwrap();
     let first = began.elapsed();
+    assert!(found.is_sorted() && found.first() == Some(&0), "it is told what was found: {found:?}");
     assert_eq!((planned.files, planned.failed.len()), (1_001, 0), "{:?}", planned.failed_by_reason);
     let began = Instant::now();
     server.try_ingest(IngestSourceRequest { dry_run: true, ..crawl.clone() }).await.unwrap();
@@ -173,5 +180,49 @@ async fn what_may_not_be_spoken_to_is_refused_before_anything_is_sent() {
     assert_eq!(requests.load(Ordering::SeqCst), 0);
     let ssh = IngestSourceRequest { source: "git@github.com:o/r.git".to_owned(), ..IngestSourceRequest::default() };
     assert!(server.try_ingest(ssh).await.unwrap_err().to_string().contains("ssh"));
+    server.stop().await;
+}
+
+async fn execute(file: &Path, statements: &[&str]) {
+    use sqlx::ConnectOptions as _;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file).create_if_missing(true);
+    let mut connection = options.connect().await.unwrap();
+    for statement in statements {
+        sqlx::query(sqlx::AssertSqlSafe(*statement)).execute(&mut connection).await.unwrap();
+    }
+}
+
+async fn tables(server: &Server) -> Vec<DataEntry> {
+    let filter = Some(DataFilter { kinds: vec!["table".to_owned()], ..DataFilter::default() });
+    let request = ListDataRequest { filter, ..ListDataRequest::default() };
+    server.client.list_data(request).await.unwrap().entries
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_of_a_database_are_documents_and_data_of_their_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().canonicalize().unwrap().join("shop.db");
+    execute(&file, &["CREATE TABLE customers (id INTEGER PRIMARY KEY, town TEXT)", "CREATE TABLE old (x)"]).await;
+    let server = Server::start().await;
+    let source = format!("sqlite://{}", file.display());
+    let ours = DataObject {
+        uri: format!("{source}#old"),
+        kind: "table".into(),
+        description: "Kept for the auditors".into(),
+        ..DataObject::default()
+    };
+    server.client.register_data(RegisterDataRequest::default(), vec![ours]).await.unwrap();
+    assert_eq!(ingest(&server, &source, false).await.added, 2);
+    let known = tables(&server).await;
+    let told: Vec<_> = known.iter().map(|entry| (entry.name.as_str(), entry.description.as_str())).collect();
+    assert_eq!(told, [("customers", "Table of the SQLite database shop.db"), ("old", "Kept for the auditors")]);
+    assert!(known.iter().all(|entry| entry.indexed && entry.registered && entry.store == "sql"), "{known:?}");
+    let hits = server.search_with("which town a customer lives in", SearchMode::Hybrid, SearchFilter::default()).await;
+    assert_eq!(hits.iter().filter(|hit| hit.uri.ends_with("customers")).count(), 1, "no second document: {hits:?}");
+
+    execute(&file, &["DROP TABLE customers", "DROP TABLE old"]).await;
+    assert_eq!(ingest(&server, &source, false).await.removed, 2);
+    let left: Vec<_> = tables(&server).await.into_iter().map(|entry| entry.name).collect();
+    assert_eq!(left, ["shop.db"], "what somebody else registered is theirs to take out");
     server.stop().await;
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::DataObject;
+
 /// What a store says of an object that was read.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct About {
     /// Its title there, if that is not in its bytes.
     pub title: Option<String>,
@@ -11,6 +13,8 @@ pub struct About {
     pub tags: Vec<String>,
     /// What else is known: commit, author, state.
     pub metadata: BTreeMap<String, String>,
+    /// The data that it describes, where its own text is not that data: a table, of which only columns and a few rows are read.
+    pub describes: Option<Box<DataObject>>,
 }
 
 /// An object that changes together with another.

@@ -183,6 +183,7 @@ fn add(place: &Place, root: &str, globs: &Globs, listing: &mut Listing, meta: &O
         return Err(Error::limit("source", message));
     }
     let Stat { bytes, modified_at, mark } = stat_of(meta);
+    globs.found.one();
     listing.objects.push(Object { path: path.to_owned(), uri: place.uri(key), bytes, modified_at, mark });
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-use super::ListOptions;
+use super::{Found, ListOptions};
 use crate::base::error::{Error, Result};
 
 /// Include and exclude globs. A glob without a slash matches a name at any depth, one with a slash a path from the
@@ -10,6 +10,8 @@ use crate::base::error::{Error, Result};
 pub(super) struct Globs {
     include: Option<GlobSet>,
     exclude: Option<GlobSet>,
+    /// Counts what is found that is asked for.
+    pub(super) found: Found,
 }
 
 impl Globs {
@@ -18,7 +20,11 @@ impl Globs {
     /// # Errors
     /// Invalid for one that can't be read.
     pub(super) fn new(options: &ListOptions) -> Result<Self> {
-        Ok(Self { include: globs("include", &options.include)?, exclude: globs("exclude", &options.exclude)? })
+        Ok(Self {
+            include: globs("include", &options.include)?,
+            exclude: globs("exclude", &options.exclude)?,
+            found: options.found.clone(),
+        })
     }
 
     /// Whether a path, or the folder of this path, is left out.

@@ -408,13 +408,16 @@ fn add(listing: &mut Listing, root: &Path, globs: &Globs, entry: &DirEntry) {
     // what can't.
     let metadata = File::open(entry.path()).and_then(|file| file.metadata());
     match metadata {
-        Ok(metadata) => listing.objects.push(Object {
-            uri: file_uri(entry.path()),
-            bytes: metadata.len(),
-            modified_at: modified(&metadata),
-            mark: None,
-            path,
-        }),
+        Ok(metadata) => {
+            globs.found.one();
+            listing.objects.push(Object {
+                uri: file_uri(entry.path()),
+                bytes: metadata.len(),
+                modified_at: modified(&metadata),
+                mark: None,
+                path,
+            });
+        }
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {}
         Err(_) => leave_out(NOT_READABLE, true),
     }

@@ -15,6 +15,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::base::Timestamp;
@@ -139,7 +140,34 @@ pub struct ListOptions {
     pub exclude: Vec<String>,
     /// How far to follow links, for sources that are followed by links.
     pub crawl: Crawl,
+    /// Where it is told how many objects were found so far.
+    pub found: Found,
 }
+
+/// How many objects a listing has found so far: one may take minutes, and somebody may watch. What is asked for is the same,
+/// watched or not.
+#[derive(Debug, Clone, Default)]
+pub struct Found(Arc<AtomicU64>);
+
+impl Found {
+    /// Counts one more.
+    pub fn one(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl PartialEq for Found {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Found {}
 
 /// Bounds of a crawl; `None`: those of [`crate::base::limits`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

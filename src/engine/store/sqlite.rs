@@ -17,6 +17,7 @@ use super::uri::{file_uri, path_of_uri};
 use super::{About, ListOptions, Listing, Object, Stat, Store, Ways, over_limit, shell_word};
 use crate::base::ContentHash;
 use crate::base::error::{Error, Kind, Result};
+use crate::model::{DataKind, DataObject};
 
 /// Rows shown of a table.
 const ROWS_SHOWN: usize = 3;
@@ -75,6 +76,8 @@ fn uri(file: &Path, table: Option<&str>) -> String {
 struct Table {
     name: String,
     is_view: bool,
+    /// Names and types, as a statement has them.
+    columns: String,
     text: String,
 }
 
@@ -169,8 +172,21 @@ impl Store for SqliteStore {
     }
 
     fn about(&self, object: &Object) -> Result<About> {
-        let table = Address::parse(&object.uri)?.table.unwrap_or_default();
-        Ok(About { title: Some(table), tags: vec!["table".to_owned()], ..About::default() })
+        let Some((file, table)) = self.table(&object.uri)? else { return Ok(About::default()) };
+        let tags = vec!["table".to_owned()];
+        let described = DataObject {
+            name: table.name.clone(),
+            description: format!(
+                "{} of the SQLite database {}",
+                if table.is_view { "View" } else { "Table" },
+                file.file_name().unwrap_or_default().to_string_lossy()
+            ),
+            kind: DataKind::Table,
+            schema: table.columns,
+            tags: tags.clone(),
+            ..DataObject::at(&object.uri)
+        };
+        Ok(About { title: Some(table.name), tags, describes: Some(Box::new(described)), ..About::default() })
     }
 
     fn ways(&self, uri: &str, _ttl: Duration) -> Result<Ways> {
@@ -202,22 +218,24 @@ async fn read(file: &Path, only: Option<&str>) -> sqlx::Result<Vec<Table>> {
     let mut tables = Vec::with_capacity(names.len());
     for row in names {
         let (name, is_view): (String, bool) = (row.try_get(0)?, row.try_get::<&str, _>(1)? == "view");
-        let text = match describe(&mut connection, &name, is_view).await {
+        let table = match describe(&mut connection, &name, is_view).await {
             // What it shows may be gone; that there is such a view is worth knowing all the same.
             Err(sqlx::Error::Database(cause)) if is_view => {
-                format!("# {name}\n\nView of a SQLite database that can't be read: {}.\n", cause.message())
+                let text = format!("# {name}\n\nView of a SQLite database that can't be read: {}.\n", cause.message());
+                Table { name, is_view, columns: String::new(), text }
             }
-            text => text?,
+            table => table?,
         };
-        tables.push(Table { name, is_view, text });
+        tables.push(table);
     }
     Ok(tables)
 }
 
 /// A table in Markdown: columns, what refers to what, indexes, and a few rows.
-async fn describe(connection: &mut SqliteConnection, name: &str, is_view: bool) -> sqlx::Result<String> {
+async fn describe(connection: &mut SqliteConnection, name: &str, is_view: bool) -> sqlx::Result<Table> {
     let mut text =
         format!("# {name}\n\n{} of a SQLite database.\n\n## Columns\n\n", if is_view { "View" } else { "Table" });
+    let mut short = Vec::new();
     let columns = sqlx::query("SELECT name, type, \"notnull\", dflt_value, pk FROM pragma_table_xinfo(?1)").bind(name);
     for row in columns.fetch_all(&mut *connection).await? {
         let (column, kind): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
@@ -226,6 +244,7 @@ async fn describe(connection: &mut SqliteConnection, name: &str, is_view: bool) 
         let key = if key > 0 { ", primary key" } else { "" };
         let required = if required { ", not null" } else { "" };
         text.push_str(&format!("- `{column}` {kind}{key}{required}{default}\n"));
+        short.push(format!("{column} {kind}").trim_end().to_owned());
     }
     let keys =
         sqlx::query("SELECT \"from\", \"table\", \"to\" FROM pragma_foreign_key_list(?1) ORDER BY id, seq").bind(name);
@@ -256,7 +275,7 @@ async fn describe(connection: &mut SqliteConnection, name: &str, is_view: bool) 
         Ok(rows) => text.push_str(&rows),
         Err(cause) => tracing::debug!(table = name, %cause, "the rows of a table can't be read"),
     }
-    Ok(text)
+    Ok(Table { name: name.to_owned(), is_view, columns: short.join(", "), text })
 }
 
 async fn rows(connection: &mut SqliteConnection, name: &str) -> sqlx::Result<String> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::super::Engines;
-use super::Report;
+use super::{Report, tables};
 use crate::base::DocumentId;
 use crate::base::error::Result;
 use crate::engine::catalog::{DocumentState, Selector};
@@ -38,6 +38,8 @@ pub(super) async fn retire(
         ids.sort();
         let (outcome, _) = engines.catalog.remove(namespace, &Selector::Documents(ids)).await?;
         report.outcome.removed += outcome.removed;
+        let uris = gone.into_keys().filter(|uri| !below(uri)).collect();
+        tables::unregister(engines, namespace, uris).await?;
     }
     Ok(())
 }

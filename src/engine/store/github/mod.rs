@@ -229,6 +229,7 @@ impl GithubStore {
             let object = self.object(&repository, thread);
             let asked = at.is_none_or(|at| at.contains(&object.uri));
             if asked && !globs.excludes(&object.path) && globs.includes(&object.path) {
+                globs.found.one();
                 listing.objects.push(object);
             }
         }

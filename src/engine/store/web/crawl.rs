@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 use url::Url;
 
-use super::super::LeftOut;
+use super::super::{Found, LeftOut};
 use super::super::fetch::Wanted;
 use super::address::{Patterns, Scope, is_page, normal};
 use super::shelf::Entry;
@@ -36,11 +36,13 @@ const SITEMAPS_MAX: usize = 50;
 const TIME_MAX: Duration = Duration::from_secs(3 * 3_600);
 
 /// What a crawl may do.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Bounds {
     pub depth: u32,
     pub pages_max: usize,
     pub delay: Duration,
+    /// Counts pages that were visited.
+    pub found: Found,
 }
 
 /// What a crawl found.
@@ -139,7 +141,9 @@ impl Crawl<'_> {
         let visits = level.iter().map(|url| async move {
             self.wait_turn().await;
             let within = |next: &Url| self.scope.holds(next) && self.is_allowed(next);
-            (url.clone(), self.visitor.visit(url, &within).await)
+            let visit = self.visitor.visit(url, &within).await;
+            self.bounds.found.one();
+            (url.clone(), visit)
         });
         futures::stream::iter(visits).buffered(at_once).collect().await
     }
