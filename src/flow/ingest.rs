@@ -18,7 +18,7 @@ use crate::base::error::Result;
 use crate::base::limits::{BATCH_BYTES_MAX, BATCH_DOCUMENTS_MAX};
 use crate::base::tokens::TokenCounter;
 use crate::base::{ContentHash, DocumentId, Lsn, SourceId};
-use crate::engine::catalog::{DocumentState, Selector, WriteOutcome};
+use crate::engine::catalog::{DocumentState, Selector, Skipped, WriteOutcome};
 use crate::engine::parse::formats::{self, PAGES_WITHOUT_TEXT};
 use crate::engine::parse::{ChunkSizes, media};
 use crate::engine::store::{Found, ListOptions, Listing, Object, Partners, Store};
@@ -26,13 +26,12 @@ use crate::model::{DataObject, DocumentKind, DocumentWrite, Namespace, Trust};
 
 mod gone;
 mod history;
+pub(super) mod skipped;
 mod tables;
+pub(super) mod version;
 
 use gone::{only_absent, retire};
-
-/// A file whose time is this close to the time it was indexed at may have changed since without its time showing it
-/// (file systems keep times by the tick, editors write twice); it is hashed instead of trusted.
-const RACY_MICROS: i64 = 2_000_000;
+use version::{Version, trusted};
 
 /// Files named one by one in a report; the rest is only counted.
 const ISSUES_LISTED_MAX: usize = 1_000;
@@ -213,16 +212,21 @@ async fn sync(
         kept.extend(left.failed.then(|| left.path.clone()));
         issues.add(left.path, left.reason);
     }
+    let mut skipped = skipped::Known::read(engines, namespace, source.id).await?;
     let mut work = Vec::new();
     for object in listing.objects {
-        let state = stored.remove(&object.uri);
-        match state {
-            Some(state) if !request.verify && trusted(&object, &state, recipes.of(&object.path)) => {
+        let recipe = recipes.of(&object.path);
+        match stored.remove(&object.uri) {
+            Some(state) if !request.verify && trusted(&object, &Version::of(&state), recipe) => {
                 report.outcome.unchanged += 1
             }
-            state => work.push((object, state)),
+            state => match if request.verify { None } else { skipped.reason(&object, recipe) } {
+                Some(reason) => report.skipped.add(object.path, reason),
+                None => work.push((object, state)),
+            },
         }
     }
+    skipped.forget_others(request.at.is_some().then_some(&work)).await?;
     let partners = if work.is_empty() { None } else { history::partners(engines, &store, &report.source).await };
     let job = Job {
         partners,
@@ -235,8 +239,9 @@ async fn sync(
         work,
         next: AtomicUsize::new(0),
     };
-    let looked_at = report.outcome.unchanged;
-    let mut writer = Writer { engines, projector, namespace, report: &mut report, progress, looked_at };
+    let looked_at = report.files - job.work.len() as u64;
+    let source = source.id;
+    let mut writer = Writer { engines, projector, namespace, source, report: &mut report, progress, looked_at };
     writer.run(job).await?;
     let narrowed = !request.options.include.is_empty() || !request.options.exclude.is_empty();
     let gone = if narrowed { only_absent(engines, store, stored).await? } else { stored };
@@ -275,18 +280,6 @@ pub(super) async fn list(
             }
         }
     }
-}
-
-/// Whether the store's mark, or size and time where it has none, say that the stored version is still the object's content.
-pub(super) fn trusted(object: &Object, state: &DocumentState, recipe: &str) -> bool {
-    if object.mark.is_some() {
-        return state.recipe == recipe && state.mark == object.mark;
-    }
-    let Some(modified_at) = object.modified_at else { return false };
-    state.recipe == recipe
-        && state.bytes == object.bytes
-        && state.modified_at == Some(modified_at)
-        && state.indexed_at.0 - modified_at.0 > RACY_MICROS
 }
 
 /// Waits until the vectors of everything in `report` are searchable, telling how many are made.
@@ -343,7 +336,8 @@ enum Outcome {
     Written(Box<DocumentWrite>, Option<Box<DataObject>>),
     /// Same bytes as stored; new size and time.
     Same(DocumentState),
-    Skipped(String, Option<DocumentId>),
+    /// With the document that is stored of it, and what is to be noted so that it is not read again.
+    Skipped(String, Option<DocumentId>, Option<Box<Skipped>>),
     Failed(String),
 }
 
@@ -369,7 +363,7 @@ impl Job {
         let stored = state.map(|state| state.id);
         // A size of 0 may only mean that the store doesn't know it: whether there is nothing in it shows when it is read.
         if let Some(skip) = media::skip_by_path(&object.path, object.bytes.max(1)) {
-            return (0, Outcome::Skipped(skip.as_str().to_owned(), stored));
+            return (0, Outcome::Skipped(skip.as_str().to_owned(), stored, None));
         }
         let bytes = match self.store.read(object, formats::bytes_max(&object.path)) {
             Ok(bytes) => bytes,
@@ -392,7 +386,18 @@ impl Job {
         match self.parse(object, &bytes, content, self.engines.sizes, counter) {
             Ok((write, described)) => (read, Outcome::Written(Box::new(write), described)),
             Err(skip) if skip.is_failure() => (read, Outcome::Failed(skip.as_str().to_owned())),
-            Err(skip) => (read, Outcome::Skipped(skip.as_str().to_owned(), stored)),
+            Err(skip) => {
+                let note = Skipped {
+                    uri: object.uri.clone(),
+                    bytes: object.bytes,
+                    modified_at: object.modified_at,
+                    mark: object.mark.clone(),
+                    looked_at: self.engines.clock.now(),
+                    recipe: self.recipes.of(&object.path).to_owned(),
+                    reason: skip.as_str().to_owned(),
+                };
+                (read, Outcome::Skipped(note.reason.clone(), stored, Some(Box::new(note))))
+            }
         }
     }
 
@@ -439,6 +444,7 @@ struct Writer<'a> {
     engines: &'a Engines,
     projector: &'a Projector,
     namespace: &'a Namespace,
+    source: SourceId,
     report: &'a mut Report,
     progress: &'a ProgressSink,
     looked_at: u64,
@@ -498,7 +504,8 @@ impl Writer<'_> {
                 self.report.outcome.unchanged += 1;
                 batch.same.push(state);
             }
-            Outcome::Skipped(reason, stored) => {
+            Outcome::Skipped(reason, stored, note) => {
+                batch.skipped.extend(note.map(|note| *note));
                 self.report.skipped.add(looked.path, reason);
                 batch.retired.extend(stored);
             }
@@ -530,6 +537,9 @@ impl Writer<'_> {
             self.projector.wake();
         }
         tables::register(self.engines, self.namespace, batch.described).await?;
+        if !batch.skipped.is_empty() {
+            catalog.note_skipped(self.namespace, self.source, &batch.skipped, &[]).await?;
+        }
         self.tell();
         Ok(())
     }
@@ -560,35 +570,13 @@ struct Batch {
     same: Vec<DocumentState>,
     retired: Vec<DocumentId>,
     described: Vec<DataObject>,
+    skipped: Vec<Skipped>,
     bytes: usize,
 }
 
 impl Batch {
     fn is_full(&self) -> bool {
-        self.bytes >= BATCH_BYTES_MAX || self.writes.len() + self.same.len() >= BATCH_DOCUMENTS_MAX
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mark_is_trusted_before_size_and_time() {
-        let state = DocumentState {
-            id: DocumentId::from_u128(1),
-            uri: "s3://b/k".to_owned(),
-            bytes: 1,
-            modified_at: None,
-            mark: Some("a".to_owned()),
-            indexed_at: crate::base::Timestamp(0),
-            content: ContentHash::of(b"x"),
-            recipe: "r".to_owned(),
-        };
-        let object = |mark: &str| Object { mark: Some(mark.to_owned()), bytes: 9, ..Object::default() };
-        assert!(trusted(&object("a"), &state, "r") && !trusted(&object("b"), &state, "r"));
-        assert!(!trusted(&object("a"), &state, "another recipe"));
-        assert!(!trusted(&object("a"), &DocumentState { mark: None, ..state.clone() }, "r"));
-        assert!(!trusted(&Object { bytes: 1, ..Object::default() }, &state, "r"), "no mark and no time is no evidence");
+        self.bytes >= BATCH_BYTES_MAX
+            || self.writes.len() + self.same.len() + self.skipped.len() >= BATCH_DOCUMENTS_MAX
     }
 }

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use super::Engines;
 use super::access::Grant;
-use super::ingest::{ProgressSink, Report, Request, list, open, trusted};
+use super::ingest::skipped::Known;
+use super::ingest::version::{Version, trusted};
+use super::ingest::{ProgressSink, Report, Request, list, open};
 use crate::base::SourceId;
 use crate::base::error::Result;
 use crate::engine::catalog::DocumentState;
@@ -32,14 +34,19 @@ pub async fn preview(
         let issues = if left.failed { &mut report.failed } else { &mut report.skipped };
         issues.add(left.path, left.reason);
     }
+    let mut skipped = Known::read(engines, grant.namespace(), source).await?;
     for object in listing.objects {
         let state = stored.remove(&object.uri);
         if let Some(skip) = media::skip_by_path(&object.path, object.bytes.max(1)) {
             report.skipped.add(object.path, skip.as_str().to_owned());
             continue;
         }
+        if let Some(reason) = skipped.reason(&object, recipes.of(&object.path)).filter(|_| !request.verify) {
+            report.skipped.add(object.path, reason);
+            continue;
+        }
         match state {
-            Some(state) if !request.verify && trusted(&object, &state, recipes.of(&object.path)) => {
+            Some(state) if !request.verify && trusted(&object, &Version::of(&state), recipes.of(&object.path)) => {
                 report.outcome.unchanged += 1;
                 continue;
             }

@@ -142,6 +142,7 @@ pub async fn suite(catalog: &dyn Catalog) {
     records::replies_and_checkpoints_are_kept(catalog).await;
     records::watches_are_kept(catalog).await;
     records::documents_at_some_uris_are_found(catalog).await;
+    records::what_was_skipped_is_noted_until_it_is_over(catalog).await;
     edges::unknown_namespaces_hold_nothing_and_take_nothing(catalog).await;
     edges::ugly_texts_come_back_unharmed(catalog).await;
     edges::a_refused_batch_leaves_no_trace(catalog).await;

@@ -52,6 +52,25 @@ pub struct DocumentState {
     pub recipe: String,
 }
 
+/// An object of a source that was read and left out for what is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// Its address.
+    pub uri: String,
+    /// Size at the source.
+    pub bytes: u64,
+    /// Modification time at the source.
+    pub modified_at: Option<Timestamp>,
+    /// The store's mark of that version.
+    pub mark: Option<String>,
+    /// When it was read.
+    pub looked_at: Timestamp,
+    /// What decided: see [`DocumentState::recipe`].
+    pub recipe: String,
+    /// Why, as reports say it.
+    pub reason: String,
+}
+
 /// A place that documents come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
@@ -166,6 +185,19 @@ pub trait Catalog: Send + Sync {
         source: SourceId,
         uris: &BTreeSet<String>,
     ) -> Result<Vec<DocumentState>>;
+
+    /// What was skipped of a source.
+    async fn skipped(&self, namespace: &Namespace, source: SourceId) -> Result<Vec<Skipped>>;
+
+    /// Notes what was skipped of a source, and the addresses of what is so no longer, first those. A source that is not there is
+    /// left alone.
+    async fn note_skipped(
+        &self,
+        namespace: &Namespace,
+        source: SourceId,
+        skipped: &[Skipped],
+        over: &[String],
+    ) -> Result<()>;
 
     /// Writes new versions of documents, replacing their chunks. `recipe` is stored with each.
     async fn write(&self, namespace: &Namespace, recipe: &str, writes: Vec<DocumentWrite>) -> Result<WriteOutcome>;

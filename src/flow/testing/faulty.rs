@@ -13,7 +13,7 @@ use crate::base::{ChunkId, DocumentId, EmbedKey, Lsn, SourceId, Timestamp};
 use crate::engine::catalog::audit::{Audit, Snapshot};
 use crate::engine::catalog::sqlite::SqliteCatalog;
 use crate::engine::catalog::{
-    Catalog, DocumentState, NamespaceStats, ProjectedDocument, Selector, Source, StatedDocument, WriteOutcome,
+    Catalog, DocumentState, NamespaceStats, ProjectedDocument, Selector, Skipped, Source, StatedDocument, WriteOutcome,
 };
 use crate::engine::embed::fake::FakeEmbedder;
 use crate::engine::embed::{Embedder, ModelInfo};
@@ -76,6 +76,8 @@ faulty! { Catalog as "catalog" over SqliteCatalog;
     async set_watch(namespace: &Namespace, source: SourceId, options: Option<&str>) -> ();
     async watched() -> Vec<(Namespace, Source, String)>;
     async source_documents_at(namespace: &Namespace, source: SourceId, uris: &BTreeSet<String>) -> Vec<DocumentState>;
+    async skipped(namespace: &Namespace, source: SourceId) -> Vec<Skipped>;
+    async note_skipped(namespace: &Namespace, source: SourceId, skipped: &[Skipped], over: &[String]) -> ();
     async facts(namespace: &Namespace, documents: &[DocumentId]) -> Vec<StatedDocument>;
     async facts_after(namespace: &Namespace, after: i64, limit: usize) -> (Vec<StatedDocument>, i64);
     async drop_checkpoint(name: &str) -> ();

@@ -69,3 +69,40 @@ pub(super) async fn documents_at_some_uris_are_found(catalog: &dyn Catalog) {
     let same = catalog.source_documents_at(&place.namespace, place.source, &one).await.unwrap();
     assert!(same.len() == 1 && all.contains(&same[0]), "as the whole source has it");
 }
+
+pub(super) async fn what_was_skipped_is_noted_until_it_is_over(catalog: &dyn Catalog) {
+    let place = Place::make(catalog, "skipped").await;
+    let skipped = |path: &str, reason: &str| Skipped {
+        uri: place.uri(path),
+        bytes: 7,
+        modified_at: Some(Timestamp(5)),
+        mark: Some("\"m\"".to_owned()),
+        looked_at: NOW,
+        recipe: RECIPE.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let known = async || {
+        let mut known = catalog.skipped(&place.namespace, place.source).await.unwrap();
+        known.sort_by(|a, b| a.uri.cmp(&b.uri));
+        known
+    };
+    let note = async |skipped: &[Skipped], over: &[String]| {
+        catalog.note_skipped(&place.namespace, place.source, skipped, over).await.unwrap();
+    };
+    let all = [skipped("a.js", "minified"), skipped("b.lock", "generated"), skipped("b/c", "binary")];
+    note(&all, &[]).await;
+    assert_eq!(known().await, all);
+    let again = Skipped { modified_at: None, mark: None, ..skipped("a.js", "generated") };
+    note(std::slice::from_ref(&again), &[place.uri("a.js"), place.uri("nowhere")]).await;
+    assert_eq!(known().await, [again, all[1].clone(), all[2].clone()]);
+    let other = Place::make(catalog, "skipped elsewhere").await;
+    assert!(catalog.skipped(&other.namespace, place.source).await.unwrap().is_empty());
+    catalog.note_skipped(&other.namespace, place.source, &all, &[]).await.unwrap();
+
+    let forget = async |selector: Selector| catalog.remove(&place.namespace, &selector).await.unwrap();
+    forget(Selector::Uri(place.uri("a.js"))).await;
+    forget(Selector::UriPrefix(place.uri("b/"))).await;
+    assert_eq!(known().await, [all[1].clone()], "its address is forgotten though no document had it");
+    forget(Selector::Source(place.source)).await;
+    assert!(known().await.is_empty());
+}

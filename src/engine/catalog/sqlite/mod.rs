@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 
 use super::{
-    Audit, Catalog, DocumentState, NamespaceStats, ProjectedDocument, Selector, Snapshot, Source, StatedDocument,
-    WriteOutcome,
+    Audit, Catalog, DocumentState, NamespaceStats, ProjectedDocument, Selector, Skipped, Snapshot, Source,
+    StatedDocument, WriteOutcome,
 };
 use crate::base::error::{Error, Result};
 use crate::base::{ChunkId, DocumentId, EmbedKey, Lsn, SourceId, Timestamp};
@@ -35,6 +35,7 @@ mod recent;
 mod registry;
 mod remove;
 mod runs;
+mod skipped;
 mod vectors;
 mod write;
 
@@ -177,6 +178,24 @@ impl Catalog for SqliteCatalog {
         uris: &BTreeSet<String>,
     ) -> Result<Vec<DocumentState>> {
         documents::source_documents_at(&self.inner.connections, namespace, source, uris).await
+    }
+
+    async fn skipped(&self, namespace: &Namespace, source: SourceId) -> Result<Vec<Skipped>> {
+        skipped::skipped(&self.inner.connections, namespace, source).await
+    }
+
+    async fn note_skipped(
+        &self,
+        namespace: &Namespace,
+        source: SourceId,
+        skipped: &[Skipped],
+        over: &[String],
+    ) -> Result<()> {
+        let (namespace, skipped, over) = (namespace.clone(), skipped.to_vec(), over.to_vec());
+        self.change(move |inner| async move {
+            skipped::note_skipped(&inner.connections, &namespace, source, (&skipped, &over)).await
+        })
+        .await
     }
 
     async fn write(&self, namespace: &Namespace, recipe: &str, writes: Vec<DocumentWrite>) -> Result<WriteOutcome> {

@@ -7,6 +7,7 @@ use super::connect::{Connections, begin_write, commit};
 use super::fault::{Doing, unreadable};
 use super::log::head;
 use super::names::{Delta, require_namespace, shift_counters};
+use super::skipped;
 use super::vectors::{drop_orphans, note_orphans};
 use super::write::{remove_contents, spare};
 use crate::base::DocumentId;
@@ -23,10 +24,12 @@ pub(super) async fn remove(
     let mut writer = connections.writer().await;
     let mut transaction = begin_write(&mut writer).await?;
     let owner = require_namespace(&mut transaction, namespace).await?;
+    skipped::forget(&mut transaction, owner, selector).await?;
     doom(&mut transaction, owner, selector).await?;
     let (delta, doomed) = doomed(&mut transaction).await?;
     if doomed.is_empty() {
         let lsn = head(&mut transaction).await?;
+        commit(transaction).await?;
         return Ok((WriteOutcome { lsn, ..WriteOutcome::default() }, doomed));
     }
 
