@@ -97,8 +97,8 @@ pub async fn gather(engines: &Engines, projector: &Projector, grant: &Grant, req
     if let Some((run, node)) = &request.run {
         family::add_memories(engines, grant, &request.filter, (*run, node.as_ref()), &mut hits).await?;
     }
-    let (budget, held) = (request.budget_tokens as usize, request.held.clone());
-    let pack = engines.door.run(move || Ok(pack_without(hits, &held, budget, &*counter))).await?;
+    let budget = request.budget_tokens as usize;
+    let pack = engines.door.run_here(|| Ok(pack_without(hits, &request.held, budget, &*counter))).await?;
     Ok(Gathered { pack, tokenizer: model.to_owned(), missing, lsn: answer.lsn })
 }
 

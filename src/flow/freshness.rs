@@ -22,11 +22,11 @@ pub async fn look(engines: &Engines, documents: Vec<Arc<Document>>) -> Result<Ha
     if documents.is_empty() {
         return Ok(HashMap::new());
     }
-    let store = Arc::clone(&engines.store);
-    let looked = engines.door.run(move || {
+    let store = &*engines.store;
+    let looked = engines.door.run_here(|| {
         let mut verdicts = HashMap::new();
         for document in documents {
-            verdicts.entry(document.id).or_insert_with(|| verdict(&*store, &document));
+            verdicts.entry(document.id).or_insert_with(|| verdict(store, &document));
         }
         Ok(verdicts)
     });

@@ -283,16 +283,24 @@ async fn ask_channels(
         };
         Some((found, vector, embed, began.elapsed() - embed))
     };
-    let lexical = async {
-        if request.mode == Mode::Dense {
-            return None;
-        }
-        let began = Instant::now();
+    // A task of its own, begun first: both stay on their threads from beginning to end.
+    let lexical = (request.mode != Mode::Dense).then(|| {
+        let (index, filter) = (engines.lexical(), filter.clone());
         let query = LexicalQuery { text: request.query.clone() };
-        let words = engines.lexical().search(&query, filter, limit).await;
-        Some((words, began.elapsed()))
+        tokio::spawn(async move {
+            let began = Instant::now();
+            let words = index.search(&query, &filter, limit).await;
+            (words, began.elapsed())
+        })
+    });
+    let dense = dense.await;
+    let lexical = match lexical {
+        Some(asked) => {
+            let broken = |cause| Error::internal("the search by words ended early").caused_by(cause);
+            Some(asked.await.map_err(broken)?)
+        }
+        None => None,
     };
-    let (dense, lexical) = tokio::join!(dense, lexical);
     let mut lists = Vec::new();
     let mut failed = None;
     let mut take = |channel: Channel, found: Result<Vec<Candidate>>, answer: &mut Answer| match found {

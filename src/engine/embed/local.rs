@@ -281,22 +281,20 @@ impl Embedder for LocalEmbedder {
     }
 
     async fn embed_query(&self, text: &str) -> Result<Vec<f32>> {
-        let (session, text) = (Arc::clone(&self.query), text.to_owned());
-        let mut vectors = self.query_door.run(move || run(&session, &[&text])).await?;
+        let mut vectors = self.query_door.run_here(|| run(&self.query, &[text])).await?;
         vectors.pop().ok_or_else(|| Error::internal("the embedding model returned nothing for a query"))
     }
 
     async fn embed_queries(&self, texts: &[String]) -> Result<Vec<Vec<f32>>> {
-        let (session, texts) = (Arc::clone(&self.query), texts.to_vec());
         self.query_door
-            .run(move || {
+            .run_here(|| {
                 // Batches of like lengths: a short text padded to a long one costs as much as that.
                 let mut order: Vec<usize> = (0..texts.len()).collect();
                 order.sort_by_key(|&at| texts[at].len());
                 let mut vectors = vec![Vec::new(); texts.len()];
                 for batch in order.chunks(EMBED_BATCH_TEXTS_MAX / 4) {
                     let input: Vec<&str> = batch.iter().map(|&at| texts[at].as_str()).collect();
-                    batch.iter().zip(run(&session, &input)?).for_each(|(&at, vector)| vectors[at] = vector);
+                    batch.iter().zip(run(&self.query, &input)?).for_each(|(&at, vector)| vectors[at] = vector);
                 }
                 Ok(vectors)
             })

@@ -291,11 +291,12 @@ impl LexicalIndex for TantivyIndex {
     }
 
     async fn search(&self, query: &LexicalQuery, filter: &Filter, limit: usize) -> Result<Vec<Candidate>> {
-        let (text, filter) = (query.text.clone(), filter.clone());
-        self.run(move |inner| {
-            inner.searched(query::by_text(&inner.reader.searcher(), &inner.fields, &text, &filter, limit))
-        })
-        .await
+        let inner = &self.inner;
+        self.door
+            .run_here(|| {
+                inner.searched(query::by_text(&inner.reader.searcher(), &inner.fields, &query.text, filter, limit))
+            })
+            .await
     }
 
     async fn search_symbols(&self, names: &[String], filter: &Filter, limit: usize) -> Result<Vec<Candidate>> {

@@ -304,17 +304,12 @@ impl VectorIndex for EdgeIndex {
     }
 
     async fn search(&self, vector: Vec<f32>, filter: &Filter, limit: usize) -> Result<Vec<Candidate>> {
-        let filter = filter.clone();
-        self.run(move |inner| inner.search(vector, &filter, limit)).await
+        self.door.run_here(|| self.inner.search(vector, filter, limit)).await
     }
 
     async fn vectors(&self, namespace: &Namespace, chunks: &[ChunkId]) -> Result<HashMap<ChunkId, Vec<f32>>> {
-        let (namespace, chunks) = (namespace.clone(), chunks.to_vec());
-        self.run(move |inner| match inner.shard(&namespace) {
-            Some(shard) => shard.vectors(&chunks),
-            None => Ok(HashMap::new()),
-        })
-        .await
+        let Some(shard) = self.inner.shard(namespace) else { return Ok(HashMap::new()) };
+        self.door.run_here(|| shard.vectors(chunks)).await
     }
 
     async fn flush(&self) -> Result<()> {

@@ -43,10 +43,8 @@ pub async fn expand(
     vector: Option<&[f32]>,
     hits: &[(&Hydrated, f32)],
 ) -> Result<Gains> {
-    let hits: Vec<(Hydrated, f32)> =
-        hits.iter().take(HITS_MAX).map(|(found, score)| ((*found).clone(), *score)).collect();
-    let (held, asked) = (Arc::clone(loaded), text.to_owned());
-    let walk = engines.door.run(move || Ok(walk(&held.read(), &asked, &hits))).await?;
+    let hits = &hits[..hits.len().min(HITS_MAX)];
+    let walk = engines.door.run_here(|| Ok(walk(&loaded.read(), text, hits))).await?;
     let vectors = match vector {
         Some(_) if !walk.ways.is_empty() => {
             let chunks: Vec<ChunkId> = walk.chunks.values().copied().collect();
@@ -68,7 +66,7 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
 
-fn walk(graph: &Graph, text: &str, hits: &[(Hydrated, f32)]) -> Walk {
+fn walk(graph: &Graph, text: &str, hits: &[(&Hydrated, f32)]) -> Walk {
     let mut terms: Vec<String> = analyzer::terms(text);
     terms.sort_unstable();
     terms.dedup();

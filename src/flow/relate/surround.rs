@@ -65,7 +65,7 @@ pub async fn surround(engines: &Engines, grant: &Grant, filter: &FilterRequest, 
     let loaded: Arc<Loaded> = engines.graphs.get(engines, grant.namespace()).await?;
     let found = engines
         .door
-        .run(move || {
+        .run_here(|| {
             let graph = loaded.read();
             let mut found: HashMap<ChunkId, (f32, &'static str)> = HashMap::new();
             for (document, at, score) in seeds {

@@ -193,7 +193,7 @@ impl Routing {
         }
         self.engines
             .door
-            .run(move || {
+            .run_here(|| {
                 let table = space.read();
                 let allowed = allowed(&table, &request);
                 let decide = |goals: Vec<(&String, (Asked, Vec<Asked>))>| {
