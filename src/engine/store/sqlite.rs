@@ -168,6 +168,18 @@ impl Store for SqliteStore {
         }))
     }
 
+    fn holds(&self, uri: &str) -> Result<Option<bool>> {
+        let Address { file, table } = Address::parse(uri)?;
+        let there = match table {
+            Some(_) => self.table(uri).map(|table| table.is_some()),
+            None => self.allowed(&file).map(|_| true),
+        };
+        match there {
+            Err(error) if error.kind() == Kind::NotFound => Ok(Some(false)),
+            there => there.map(Some),
+        }
+    }
+
     fn about(&self, object: &Object) -> Result<About> {
         let table = Address::parse(&object.uri)?.table.unwrap_or_default();
         Ok(About { title: Some(table), tags: vec!["table".to_owned()], ..About::default() })
