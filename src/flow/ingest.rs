@@ -4,6 +4,7 @@
 //! A stored version is replaced only by a new version that parsed; a file that cannot be read this time keeps the old.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -26,6 +27,7 @@ use crate::model::{DocumentKind, DocumentWrite, Namespace, Trust};
 mod gone;
 mod history;
 
+pub(super) use gone::is_spared;
 use gone::{only_absent, retire};
 
 /// A file whose time is this close to the time it was indexed at may have changed since without its time showing it
@@ -360,7 +362,11 @@ impl Job {
             };
             return (read, Outcome::Same(same));
         }
-        match self.parse(object, &bytes, content, self.engines.sizes, counter) {
+        // Parsers are fed what anybody wrote: one that gives up on a file must not take the others with it.
+        let parsed =
+            catch_unwind(AssertUnwindSafe(|| self.parse(object, &bytes, content, self.engines.sizes, counter)));
+        let Ok(parsed) = parsed else { return (read, Outcome::Failed("damaged".to_owned())) };
+        match parsed {
             Ok(write) => (read, Outcome::Written(Box::new(write))),
             Err(skip) if skip.is_failure() => (read, Outcome::Failed(skip.as_str().to_owned())),
             Err(skip) => (read, Outcome::Skipped(skip.as_str().to_owned(), stored)),
