@@ -26,6 +26,10 @@ pub const READING_MEMORY_MAX: u64 = 2 * 1024 * 1024 * 1024;
 /// Most entries of an archive. A documentation site has some thousand pages.
 pub const ARCHIVE_ENTRIES_MAX: usize = 20_000;
 
+/// Largest object that is fetched from a store that can't stream it; all of it is in memory meanwhile. As large as the largest
+/// file that is ingested.
+pub const WHOLE_BYTES_MAX: u64 = PACKED_BYTES_MAX;
+
 /// Most bytes of markup that an archive unpacks to: text at [`DOCUMENT_BYTES_MAX`] with eight times as much of tags around it, as
 /// word processors write.
 pub const ARCHIVE_MARKUP_BYTES_MAX: u64 = 32 * 1024 * 1024;

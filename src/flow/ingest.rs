@@ -4,6 +4,7 @@
 //! A stored version is replaced only by a new version that parsed; a file that cannot be read this time keeps the old.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -30,6 +31,7 @@ pub(super) mod skipped;
 mod tables;
 pub(super) mod version;
 
+pub(super) use gone::is_spared;
 use gone::{only_absent, retire};
 use version::{Version, trusted};
 
@@ -383,7 +385,11 @@ impl Job {
             };
             return (read, Outcome::Same(same));
         }
-        match self.parse(object, &bytes, content, self.engines.sizes, counter) {
+        // Parsers are fed what anybody wrote: one that gives up on a file must not take the others with it.
+        let parsed =
+            catch_unwind(AssertUnwindSafe(|| self.parse(object, &bytes, content, self.engines.sizes, counter)));
+        let Ok(parsed) = parsed else { return (read, Outcome::Failed("damaged".to_owned())) };
+        match parsed {
             Ok((write, described)) => (read, Outcome::Written(Box::new(write), described)),
             Err(skip) if skip.is_failure() => (read, Outcome::Failed(skip.as_str().to_owned())),
             Err(skip) => {

@@ -6,7 +6,7 @@ use super::Engines;
 use super::access::Grant;
 use super::ingest::skipped::Known;
 use super::ingest::version::{Version, trusted};
-use super::ingest::{ProgressSink, Report, Request, list, open};
+use super::ingest::{ProgressSink, Report, Request, is_spared, list, open};
 use crate::base::SourceId;
 use crate::base::error::Result;
 use crate::engine::catalog::DocumentState;
@@ -30,7 +30,9 @@ pub async fn preview(
         stored.into_iter().map(|state| (state.uri.clone(), state)).collect();
     let recipes = engines.recipes(&request.tags);
     let mut report = Report { source: uri, files: listing.objects.len() as u64, ..Report::default() };
+    let mut unreadable = Vec::new();
     for left in listing.left_out {
+        unreadable.extend(left.failed.then(|| left.path.clone()));
         let issues = if left.failed { &mut report.failed } else { &mut report.skipped };
         issues.add(left.path, left.reason);
     }
@@ -57,6 +59,9 @@ pub async fn preview(
     }
     let narrowed = !request.options.include.is_empty() || !request.options.exclude.is_empty();
     // Globs don't order removal; what they hide may well be there.
-    report.outcome.removed = if narrowed { 0 } else { stored.len() as u64 };
+    if !narrowed {
+        let gone = stored.keys().filter(|uri| !is_spared(uri, &report.source, &unreadable));
+        report.outcome.removed = gone.count() as u64;
+    }
     Ok(report)
 }

@@ -150,6 +150,21 @@ pub fn name_of(uri: &str) -> &str {
     path.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or(uri)
 }
 
+/// Levels above an address that are asked for a credential: more than any store's keys have in earnest.
+const LEVELS_ASKED: usize = 256;
+
+/// An address, and those of what it lies in: folders with and without their slash, a repository or database before its `#`, a
+/// repository before its ref.
+pub fn at_or_above(uri: &str) -> Vec<&str> {
+    let path = uri.find("://").map_or(0, |at| at + 3);
+    let ends = uri.char_indices().filter(|(at, c)| *at >= path && matches!(c, '/' | '#' | '?' | '@'));
+    let above = ends.rev().take(LEVELS_ASKED).flat_map(|(at, c)| {
+        let folder = (c == '/').then(|| &uri[..=at]);
+        folder.into_iter().chain([&uri[..at]])
+    });
+    [uri].into_iter().chain(above).chain([&uri[..path]]).filter(|uri| !uri.is_empty()).collect()
+}
+
 /// One line of a listing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DataEntry {
@@ -233,6 +248,15 @@ pub fn uri_of_card(uri: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_lies_in_what_it_begins_with() {
+        assert_eq!(at_or_above("s3://b/k/x"), ["s3://b/k/x", "s3://b/k/", "s3://b/k", "s3://b/", "s3://b", "s3://"]);
+        let above = at_or_above("git+https://h/r@main#a");
+        assert!(above.contains(&"git+https://h/r@main") && above.contains(&"git+https://h/r"), "{above:?}");
+        assert_eq!(at_or_above("note:1"), ["note:1"]);
+        assert!(at_or_above(&format!("s3://{}", "/".repeat(4_000))).len() < 1_000);
+    }
 
     #[test]
     fn an_address_tells_its_store_and_its_name() {

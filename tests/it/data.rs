@@ -234,6 +234,18 @@ fn the_command_line_registers_shows_reads_and_reads_on() {
     assert_eq!(std::fs::read(&target).unwrap(), content);
     assert_eq!(part(files.path()), None);
 
+    // A registered hash is checked of what is read on, too.
+    let (wrong, spoilt) = (files.path().join("wrong.bin"), files.path().join("spoilt.bin"));
+    std::fs::write(&wrong, &content[1..]).unwrap();
+    let hash = got["content_hash"].as_str().unwrap();
+    process.json(&["data", "register", wrong.to_str().unwrap(), "--content-hash", hash]);
+    for attempt in 0..3 {
+        let got = process.run(&["data", "get", wrong.to_str().unwrap(), "--output", spoilt.to_str().unwrap()]);
+        assert_eq!(got.status.code(), Some(1), "attempt {attempt}");
+        assert!(!spoilt.exists());
+        assert_eq!(part(files.path()).is_some(), attempt != 1, "what is wrong is removed, and not read on for ever");
+    }
+
     let verified = process.run(&["data", "verify", path, "--read"]);
     assert!(verified.status.success());
     std::fs::write(&source, b"another").unwrap();

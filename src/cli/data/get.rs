@@ -54,7 +54,7 @@ pub(super) async fn run(client: &Client, wanted: Wanted, file: Option<PathBuf>, 
 async fn to_file(client: &Client, wanted: Wanted, file: &Path, as_json: bool) -> Result<(), Failure> {
     let failed = |cause: std::io::Error| Failure::failed(format!("cannot write: {cause}"));
     let version = version(client, &wanted).await;
-    let part = unfinished(file, version.as_deref().unwrap_or_default());
+    let part = unfinished(file, version.as_ref().map_or("", |version| version.name.as_str()));
     let begun = match &version {
         Some(_) => std::fs::metadata(&part).map_or(0, |there| there.len()),
         None => 0,
@@ -77,12 +77,11 @@ async fn to_file(client: &Client, wanted: Wanted, file: &Path, as_json: bool) ->
     };
     out.sync_all().map_err(failed)?;
     let hash = if resumed { Some(hash_of(&part).map_err(failed)?.to_string()) } else { received.hash };
-    if !wanted.expect_hash.is_empty() && resumed && hash.as_deref() != Some(wanted.expect_hash.to_lowercase().as_str())
-    {
+    if resumed && let Some(whose) = version.and_then(|version| wrong(hash.as_deref(), &wanted, &version)) {
         std::fs::remove_file(&part).map_err(failed)?;
-        return Err(Failure::failed(
-            "the content has another SHA-256 than the one asked for; what was read is removed",
-        ));
+        return Err(Failure::failed(format!(
+            "the content has another SHA-256 than the one {whose}; what was read is removed: read it from its start"
+        )));
     }
     std::fs::rename(&part, file).map_err(failed)?;
     let bytes = begin + received.bytes;
@@ -96,8 +95,24 @@ async fn to_file(client: &Client, wanted: Wanted, file: &Path, as_json: bool) ->
     output::print(&format!("{}  {}{from}", file.display(), render::bytes(bytes)))
 }
 
-/// What tells the version of an object; none if the server can't say.
-async fn version(client: &Client, wanted: &Wanted) -> Option<String> {
+/// Which hash the content of a file that was read on should have and has not, if any. The server sees only the rest of it and
+/// checks nothing.
+fn wrong(hash: Option<&str>, wanted: &Wanted, version: &Version) -> Option<&'static str> {
+    let known = [(wanted.expect_hash.as_str(), "asked for"), (version.content_hash.as_str(), "known of it")];
+    let differs = |should: &str| !should.is_empty() && hash != Some(should.to_lowercase().as_str());
+    known.into_iter().find(|(should, _)| differs(should)).map(|(_, whose)| whose)
+}
+
+/// A version of an object.
+struct Version {
+    /// What tells it from others.
+    name: String,
+    /// Its hash, as far as the server knows it; else empty.
+    content_hash: String,
+}
+
+/// The version of an object that there is now; none if the server can't say.
+async fn version(client: &Client, wanted: &Wanted) -> Option<Version> {
     if !wanted.is_whole() {
         return None;
     }
@@ -106,7 +121,8 @@ async fn version(client: &Client, wanted: &Wanted) -> Option<String> {
     let object = stat.object?;
     let mark = stat.versions.first().map(|version| version.version.clone()).unwrap_or_default();
     let text = format!("{}\0{mark}\0{:?}\0{:?}", object.uri, object.bytes?, object.modified_at);
-    Some(ContentHash::of(text.as_bytes()).to_string().chars().take(12).collect())
+    let name = ContentHash::of(text.as_bytes()).to_string().chars().take(12).collect();
+    Some(Version { name, content_hash: object.content_hash })
 }
 
 /// The file that is written until all is there.

@@ -107,8 +107,14 @@ async fn dispatch(
     }
 }
 
-/// An address as the server needs it: what has a scheme as it is, a path from the root.
+/// An address as the server needs it: what has a scheme as it is, a path from the root. Data may have any scheme, `note:1`; a
+/// path with a colon in its first part is given as `./note:1`.
 fn place(address: &str) -> Result<String, Failure> {
+    let scheme = address.split_once(':').map_or("", |(scheme, _)| scheme);
+    let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    if scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(sound) {
+        return Ok(address.to_owned());
+    }
     let is_folder = address.ends_with('/');
     let whole = absolute_source(address)?;
     Ok(if is_folder && !whole.ends_with('/') { format!("{whole}/") } else { whole })
@@ -233,7 +239,7 @@ async fn search(client: &Client, request: SearchDataRequest, as_json: bool) -> R
         }
     }
     if hits.is_empty() {
-        output::note("nothing is registered that fits");
+        output::note("nothing that fits is registered or ingested");
     }
     output::print(&text)
 }
@@ -257,4 +263,20 @@ fn plan_line(plan: &FetchPlan) -> String {
     let size = plan.bytes.map_or("of unknown size".to_owned(), render::bytes);
     let time = plan_seconds(plan).map_or(String::new(), |seconds| format!(", about {seconds:.0} s"));
     format!("to ingest ({size}{time}, {}): hivemem data fetch {}", plan.cost_class, plan.uri)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_scheme_is_an_address_and_the_rest_are_paths() {
+        for address in ["note:1", "memory:7", "view+x:y/z", "s3://b/", "git@github.com:o/r", "github:o/r"] {
+            assert_eq!(place(address).unwrap(), address);
+        }
+        let here = place(".").unwrap();
+        assert_eq!(place("./note:1").unwrap(), format!("{here}/note:1"));
+        assert_eq!(place("a b:c/").unwrap(), format!("{here}/a b:c/"));
+        assert_eq!(place("/a/").unwrap(), "/a/");
+    }
 }

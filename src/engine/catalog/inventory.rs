@@ -3,7 +3,7 @@
 //! # Contract
 //! - **Atomicity**: each change is one transaction.
 //! - **Durability**: what returned `Ok` survives a kill of the process.
-//! - **Idempotency**: registering what is stored already changes nothing.
+//! - **Idempotency**: registering what is stored already changes nothing, but that what was seen since counts no longer.
 //! - **Order**: listings go by the bytes of addresses. A page begins after an address, so neither changes in between nor the
 //!   depth of a page make an entry come twice, be left out, or cost more.
 //! - **One view**: an address that is registered and ingested is one entry. Documents that only describe data (cards) are none.
@@ -21,8 +21,11 @@ use crate::model::{DataEntry, DataFilter, DataObject, DataUse, Namespace};
 /// An object as it is stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Registration {
-    /// What was registered, with what was seen of it since.
+    /// What was registered, with the size and time that were seen since; its hash is the registered one, else the one that was
+    /// seen.
     pub object: DataObject,
+    /// The hash that was registered; none if nobody said one.
+    pub registered_content: Option<ContentHash>,
     /// The store's mark of the version that was seen last.
     pub mark: Option<String>,
     /// When it was registered, or changed.
@@ -106,7 +109,12 @@ pub trait Inventory: Send + Sync {
     /// What is registered under an address.
     async fn object(&self, namespace: &Namespace, uri: &str) -> Result<Option<Registration>>;
 
-    /// Notes what was seen of a registered object; nothing of an address that is not registered.
+    /// Name of the credential of the nearest address at or above this one that was registered with one. Bounded: what lies
+    /// hundreds of levels above is not asked.
+    async fn credential_above(&self, namespace: &Namespace, uri: &str) -> Result<Option<String>>;
+
+    /// Notes what was seen of a registered object; nothing of an address that is not registered. It takes nothing from what
+    /// was registered, and counts until that is done anew.
     async fn note_seen(&self, namespace: &Namespace, uri: &str, seen: &Seen) -> Result<()>;
 
     /// All data whose address begins with `prefix`, from after the address `after`: at most `limit` entries.
@@ -140,11 +148,23 @@ pub trait Inventory: Send + Sync {
         limit: usize,
     ) -> Result<Vec<(DataObject, f32)>>;
 
+    /// Documents that are not registered with `words` in title, path or address, as objects of which only that is known, best
+    /// first with their scores. Bounded as [`Self::search_objects`] is; documents that only describe data are not found.
+    async fn search_documents(
+        &self,
+        namespace: &Namespace,
+        words: &[String],
+        limit: usize,
+    ) -> Result<Vec<(DataObject, f32)>>;
+
     /// What came of an address: of the document itself, and the first `limit` of those at or below it.
     async fn ingested(&self, namespace: &Namespace, uri: &str, limit: usize) -> Result<Ingested>;
 
     /// Which of these addresses documents have.
     async fn are_ingested(&self, namespace: &Namespace, uris: &[String]) -> Result<Vec<String>>;
+
+    /// Which of these addresses documents have, lie below, or came from.
+    async fn hold_documents(&self, namespace: &Namespace, uris: &[String]) -> Result<Vec<String>>;
 
     /// Notes a use, and drops the oldest of the address beyond `kept`.
     async fn record_use(&self, namespace: &Namespace, uri: &str, entry: &DataUse, kept: usize) -> Result<()>;

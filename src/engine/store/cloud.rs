@@ -283,6 +283,22 @@ impl Store for CloudStore {
         Ok(self.head(&Place::parse(uri)?)?.as_ref().map(stat_of))
     }
 
+    fn holds(&self, uri: &str) -> Result<Option<bool>> {
+        let place = Place::parse(uri)?;
+        if !place.is_folder() && self.head(&place)?.is_some() {
+            return Ok(Some(true));
+        }
+        let (bucket, prefix) = (self.bucket(&place)?, place.path()?);
+        let mut items = bucket.list((!place.key.is_empty()).then_some(&prefix));
+        let first = async { items.next().await.transpose().map_err(|error| fault(uri, error)) };
+        // A bucket that is empty is there all the same.
+        match self.shared.line.wait(&format!("looking at {uri}"), first) {
+            Ok(first) => Ok(Some(first.is_some() || place.key.is_empty())),
+            Err(error) if error.kind() == Kind::NotFound => Ok(Some(false)),
+            Err(error) => Err(error),
+        }
+    }
+
     fn open(&self, uri: &str, range: Range) -> Result<Reading> {
         let place = Place::parse(uri)?;
         if place.is_folder() {

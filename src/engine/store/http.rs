@@ -246,7 +246,7 @@ impl Store for HttpStore {
         let url = self.url(uri)?;
         let asked = self.send(Method::GET, &url, range, None);
         let answer = self.line.wait(&format!("opening {url}"), asked)?;
-        let stat = stat_of(&answer);
+        let mut stat = stat_of(&answer);
         let (left, skip) = match answer.status() {
             StatusCode::PARTIAL_CONTENT => {
                 let begins = text(answer.headers(), header::CONTENT_RANGE).and_then(first_of_range);
@@ -263,13 +263,18 @@ impl Store for HttpStore {
             StatusCode::OK => (expected(stat.bytes, range), range.offset),
             StatusCode::RANGE_NOT_SATISFIABLE => {
                 let whole = text(answer.headers(), header::CONTENT_RANGE);
-                let whole =
-                    whole.and_then(|range| range.strip_prefix("bytes */")?.parse().ok()).unwrap_or(range.offset);
-                return Err(beyond_end(uri, range.offset, whole));
+                let whole: Option<u64> = whole.and_then(|range| range.strip_prefix("bytes */")?.parse().ok());
+                if (whole, range.offset) != (Some(0), 0) {
+                    return Err(beyond_end(uri, range.offset, whole.unwrap_or(range.offset)));
+                }
+                // An empty object has no range at all; what the answer holds is only what it says of that.
+                stat.bytes = 0;
+                (Some(0), 0)
             }
             status => return Err(refusal(&url, status, &answer)),
         };
-        let media_type = text(answer.headers(), header::CONTENT_TYPE).map(str::to_owned);
+        let media_type = text(answer.headers(), header::CONTENT_TYPE).filter(|_| answer.status().is_success());
+        let media_type = media_type.map(str::to_owned);
         let about = url.clone();
         let parts = answer.bytes_stream().map_err(move |error| broken_off(&about, error)).boxed();
         let (line, uri) = (self.line.clone(), url.into());

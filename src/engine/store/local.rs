@@ -211,6 +211,15 @@ impl Store for LocalStore {
         }
     }
 
+    fn holds(&self, uri: &str) -> Result<Option<bool>> {
+        match self.open_root(uri) {
+            // A link where a file was is not that file.
+            Ok((root, metadata)) => Ok(Some(metadata.is_dir() || root == path_of_address(uri)?)),
+            Err(error) if error.kind() == Kind::NotFound => Ok(Some(false)),
+            Err(error) => Err(error),
+        }
+    }
+
     fn open(&self, uri: &str, range: Range) -> Result<Reading> {
         let path = path_of_address(uri)?;
         let real = path.canonicalize().map_err(|cause| missing(&path, cause))?;

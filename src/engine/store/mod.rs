@@ -7,7 +7,9 @@
 //! - `open` reads one object, or a range of it, in pieces of at most [`PIECE_BYTES_MAX`] bytes that follow each other
 //!   without gap or overlap; at most two of them are in memory at a time. All pieces are of the version that `open` found:
 //!   where the object changes meanwhile, a piece is an error and no byte of another version is given out. An offset at or
-//!   beyond the end is an Invalid error, unless the object is empty and the offset 0.
+//!   beyond the end is an Invalid error, unless the object is empty and the offset 0. A store that only reads objects as a
+//!   whole holds one of at most [`WHOLE_BYTES_MAX`] in memory instead; a larger one is a limit error.
+//! - `holds` never says that something is gone when it only can't tell.
 //! - A mark means: the same mark, the same bytes. A store that can't promise that gives none.
 //! - Nothing outside the source's root is ever read: links that leave it are reported, not followed.
 //! - Everything is blocking and is called through the door (`base::blocking`); a store that speaks over a network does
@@ -19,7 +21,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::base::Timestamp;
-use crate::base::error::{Error, Kind, Result};
+use crate::base::error::{Error, Result};
+use crate::base::limits::WHOLE_BYTES_MAX;
 
 mod about;
 mod cache;
@@ -42,6 +45,7 @@ pub mod testing;
 pub mod uri;
 pub mod watch;
 pub mod web;
+mod whole;
 
 pub use about::{About, Partner, Partners};
 
@@ -225,13 +229,23 @@ pub trait Store: Send + Sync {
         Ok(None)
     }
 
-    /// Opens an object for reading in pieces, however large it is.
+    /// Whether there is anything at or below an address, whether or not it is an object; `None` if only a listing of it all
+    /// could tell. Bounded: nothing is read, and at most one page listed.
     ///
     /// # Errors
-    /// NotFound if it is gone, Invalid for an offset beyond its end; Precondition from a store that does not stream.
+    /// Those of a stat, but that nothing is there.
+    fn holds(&self, uri: &str) -> Result<Option<bool>> {
+        let _ = uri;
+        Ok(None)
+    }
+
+    /// Opens an object for reading in pieces; however large it is, unless the store only reads objects as a whole.
+    ///
+    /// # Errors
+    /// NotFound if it is gone, Invalid for an offset beyond its end; over a limit for what can only be read as a whole and is
+    /// larger than [`WHOLE_BYTES_MAX`].
     fn open(&self, uri: &str, range: Range) -> Result<Reading> {
-        let _ = range;
-        Err(Error::new(Kind::Precondition, format!("{uri} can't be read in pieces: its store does not stream")))
+        whole::open(self, uri, range, WHOLE_BYTES_MAX)
     }
 
     /// The store that reads `uri` with the credential of this name instead of the one that its address finds.

@@ -171,6 +171,18 @@ impl Store for SqliteStore {
         }))
     }
 
+    fn holds(&self, uri: &str) -> Result<Option<bool>> {
+        let Address { file, table } = Address::parse(uri)?;
+        let there = match table {
+            Some(_) => self.table(uri).map(|table| table.is_some()),
+            None => self.allowed(&file).map(|_| true),
+        };
+        match there {
+            Err(error) if error.kind() == Kind::NotFound => Ok(Some(false)),
+            there => there.map(Some),
+        }
+    }
+
     fn about(&self, object: &Object) -> Result<About> {
         let Some((file, table)) = self.table(&object.uri)? else { return Ok(About::default()) };
         let tags = vec!["table".to_owned()];

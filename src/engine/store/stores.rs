@@ -78,6 +78,10 @@ impl Store for Stores {
         self.of(uri)?.stat(uri)
     }
 
+    fn holds(&self, uri: &str) -> Result<Option<bool>> {
+        self.of(uri)?.holds(uri)
+    }
+
     fn open(&self, uri: &str, range: Range) -> Result<Reading> {
         self.of(uri)?.open(uri, range)
     }

@@ -1,13 +1,15 @@
 //! The bytes of an object, from wherever it lies, in pieces.
 //!
 //! Bounded: a piece being read and two on their way, whatever the size of the object. Read through to the end the bytes are
-//! hashed, and a hash that was asked for or registered has to be theirs.
+//! hashed, and a hash that was asked for or registered has to be theirs; so has one that was only noted by an earlier look,
+//! as long as nothing says that this is another version.
 
 use tokio::sync::mpsc;
 
 use super::{Known, address, check_user, is_folder, is_inline, note_use, store_of};
 use crate::base::error::{Error, Kind, Result};
 use crate::base::{ContentHash, Hashing};
+use crate::engine::catalog::inventory::Registration;
 use crate::engine::store::{PIECE_BYTES_MAX, Pieces, Range, Reading, Stat};
 use crate::flow::Engines;
 use crate::flow::access::Grant;
@@ -65,9 +67,11 @@ pub async fn fetch(engines: &Engines, grant: &Grant, request: Request) -> Result
     let known = Known::of(engines, grant, &uri).await?;
     let reading = open(engines, grant, &known, &uri, range).await?;
     let registered = known.registration.as_ref();
-    // A hash that was noted of a version is not asked of another.
-    let noted = registered.filter(|held| held.mark.is_none() || held.mark == reading.stat.mark);
-    let noted = noted.and_then(|held| held.object.content);
+    let (owners, noted) = match registered {
+        Some(held) if held.registered_content.is_some() => (held.registered_content, None),
+        Some(held) => (None, held.object.content.filter(|_| is_noted_version(held, &reading.stat))),
+        None => (None, None),
+    };
     let said = registered.map(|held| held.object.media_type.clone()).filter(|said| !said.is_empty());
     let said = said.or_else(|| known.document.as_ref().map(|document| document.media_type.clone()));
     let whole =
@@ -79,13 +83,23 @@ pub async fn fetch(engines: &Engines, grant: &Grant, request: Request) -> Result
         grant: grant.clone(),
         counts: !known.is_nothing(),
         expected: request.expected,
-        registered: noted,
+        registered: owners,
+        noted,
         user: request.user,
         uri,
         whole,
     };
     tokio::spawn(job.run(reading, send));
     Ok(Fetching { stat, media_type, pieces })
+}
+
+/// Whether what is there is, as far as it shows, the version that was seen last. Of another nothing is known.
+pub(super) fn is_noted_version(held: &Registration, stat: &Stat) -> bool {
+    match (&held.mark, &stat.mark) {
+        (Some(noted), Some(now)) => noted == now,
+        (None, None) => held.object.bytes == Some(stat.bytes) && held.object.modified_at == stat.modified_at,
+        _ => false,
+    }
 }
 
 /// Opens an object at its store, or among what the catalogue itself holds.
@@ -156,6 +170,7 @@ struct Job {
     whole: bool,
     expected: Option<ContentHash>,
     registered: Option<ContentHash>,
+    noted: Option<ContentHash>,
     /// Whether there is a place to note the use in.
     counts: bool,
 }
@@ -208,7 +223,8 @@ impl Job {
     }
 
     fn check(&self, content: ContentHash) -> Result<()> {
-        let wanted = [(self.expected, "asked for"), (self.registered, "registered")];
+        let noted = "what it had when it was verified, in the same version; register it again if the new one is meant";
+        let wanted = [(self.expected, "asked for"), (self.registered, "registered"), (self.noted, noted)];
         let wrong = wanted.into_iter().find(|(hash, _)| hash.is_some_and(|hash| hash != content));
         match wrong {
             Some((Some(hash), whose)) => Err(Error::new(

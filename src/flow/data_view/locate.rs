@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Known, address, is_folder, is_inline, store_of, unknown};
+use super::{Known, address, is_inline, store_of, unknown};
 use crate::base::Timestamp;
 use crate::base::error::{Error, Result};
 use crate::base::limits::PRESIGN_TTL_MAX;
@@ -60,9 +60,11 @@ pub async fn locate(
     let store = StoreKind::of_uri(&uri);
     let mut recipes = Vec::new();
     let ways = ways(engines, &known, &uri, ttl).await?;
-    // What the server itself can't read, it can't hand on.
-    if store != StoreKind::Sql && store != StoreKind::Git {
-        recipes.extend(through_server(grant.namespace().as_str(), &uri, reach));
+    // What the server itself can't read, it can't hand on; what lies in a repository or database is listed by other addresses.
+    let single = known.is_single(&uri);
+    let readable = uri.starts_with("sqlite:") || store != StoreKind::Sql;
+    if readable && (single || !matches!(store, StoreKind::Sql | StoreKind::Git)) {
+        recipes.extend(through_server(grant.namespace().as_str(), &uri, !single, reach));
     }
     let named =
         ways.credential.as_ref().map(|name| format!("; this server uses [credentials.{name}]")).unwrap_or_default();
@@ -90,9 +92,9 @@ async fn ways(engines: &Engines, known: &Known, uri: &str, ttl: Duration) -> Res
     engines.far.run(move || Ok(store.ways(&address, ttl).unwrap_or_default())).await
 }
 
-/// The ways through this server.
-fn through_server(namespace: &str, uri: &str, reach: &Reach) -> Vec<Recipe> {
-    let (server, folder) = (&reach.server, is_folder(uri));
+/// The ways through this server; of a folder to list it.
+fn through_server(namespace: &str, uri: &str, folder: bool, reach: &Reach) -> Vec<Recipe> {
+    let server = &reach.server;
     let token = |needs: &str| {
         if reach.token { format!("{needs}, and the server's token in HIVEMEM_TOKEN") } else { needs.to_owned() }
     };
@@ -115,10 +117,10 @@ fn through_server(namespace: &str, uri: &str, reach: &Reach) -> Vec<Recipe> {
     vec![
         recipe("grpc", grpc, token("grpcurl and this server running; bytes come in base64")),
         recipe("cli", cli, token("hivemem and this server running; the bytes go to stdout")),
-        recipe("python", python(namespace, uri, reach), token("the Python client and this server running")),
+        recipe("python", python(namespace, uri, folder, reach), token("the Python client and this server running")),
         recipe(
             "rust",
-            rust(namespace, uri, reach),
+            rust(namespace, uri, folder, reach),
             token("the crates hivemem-client and tokio, and this server running"),
         ),
     ]
@@ -129,10 +131,10 @@ fn literal(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-fn python(namespace: &str, uri: &str, reach: &Reach) -> String {
+fn python(namespace: &str, uri: &str, folder: bool, reach: &Reach) -> String {
     let (server, namespace, uri) = (literal(&format!("http://{}", reach.server)), literal(namespace), literal(uri));
     let (import, token) = if reach.token { ("import os\n", ", token=os.environ[\"HIVEMEM_TOKEN\"]") } else { ("", "") };
-    let body = if is_folder(&uri[..uri.len() - 1]) {
+    let body = if folder {
         format!("    for entry in client.iter_data({uri}):\n        print(entry.uri)\n")
     } else {
         format!("    for piece in client.fetch_data({uri}):\n        sys.stdout.buffer.write(piece.data)\n")
@@ -142,9 +144,9 @@ fn python(namespace: &str, uri: &str, reach: &Reach) -> String {
     )
 }
 
-fn rust(namespace: &str, uri: &str, reach: &Reach) -> String {
+fn rust(namespace: &str, uri: &str, folder: bool, reach: &Reach) -> String {
     let token = if reach.token { "std::env::var(\"HIVEMEM_TOKEN\").ok()" } else { "None" };
-    let body = if is_folder(uri) {
+    let body = if folder {
         format!(
             "    let request = proto::ListDataRequest {{ prefix: {uri:?}.into(), ..Default::default() }};\n    \
              for entry in client.list_data(request).await?.entries {{\n        println!(\"{{}}\", entry.uri);\n    }}\n"

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use super::Engines;
 use super::access::Grant;
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, Kind, Result};
 use crate::base::limits::{DATA_LABEL_BYTES_MAX, URI_BYTES_MAX};
 use crate::engine::catalog::inventory::Registration;
 use crate::engine::store::uri::{file_uri, path_of_uri};
 use crate::engine::store::{Stat, Store};
 use crate::model::data::CARD;
-use crate::model::{DataUse, Document, StoreKind};
+use crate::model::{DataKind, DataUse, Document, StoreKind};
 
 pub mod browse;
 pub mod fetch;
@@ -26,6 +26,8 @@ pub mod stat;
 pub mod verify;
 
 #[cfg(test)]
+mod store_tests;
+#[cfg(test)]
 mod tests;
 
 /// What the catalogue knows of one address.
@@ -33,6 +35,8 @@ mod tests;
 struct Known {
     registration: Option<Registration>,
     document: Option<Document>,
+    /// Name of the credential that it, or else what it lies in, was registered with.
+    credential: Option<String>,
 }
 
 impl Known {
@@ -43,18 +47,42 @@ impl Known {
             engines.inventory.object(namespace, uri),
             engines.catalog.document_by_uri(namespace, uri)
         )?;
-        Ok(Self { registration, document })
+        let own = registration.as_ref().map(|held| held.object.credential.clone()).filter(|name| !name.is_empty());
+        let credential = match own {
+            Some(name) => Some(name),
+            None => engines.inventory.credential_above(namespace, uri).await?,
+        };
+        Ok(Self { registration, document, credential })
     }
 
     fn is_nothing(&self) -> bool {
         self.registration.is_none() && self.document.is_none()
     }
 
-    /// Name of the credential that it was registered with.
+    /// Name of the credential to read it with.
     fn credential(&self) -> Option<&str> {
-        let name = self.registration.as_ref().map(|held| held.object.credential.as_str());
-        name.filter(|name| !name.is_empty())
+        self.credential.as_deref()
     }
+
+    /// Whether the address is of one object with bytes of its own, as far as that shows; else of what holds others.
+    fn is_single(&self, uri: &str) -> bool {
+        let kind = self.registration.as_ref().map_or(DataKind::Object, |held| held.object.kind);
+        let holds = matches!(kind, DataKind::Prefix | DataKind::Bucket | DataKind::Database | DataKind::Repository);
+        match StoreKind::of_uri(uri) {
+            _ if self.document.is_some() => true,
+            StoreKind::Http => true,
+            _ if holds || is_folder(uri) => false,
+            // Files of a repository and tables of a database are named behind a `#`, threads on GitHub by their number.
+            StoreKind::Git | StoreKind::Sql => uri.contains('#') || is_thread(uri),
+            _ => true,
+        }
+    }
+}
+
+/// Whether an address is that of an issue or pull request.
+fn is_thread(uri: &str) -> bool {
+    let number = uri.strip_prefix("github://").and_then(|rest| rest.split('/').nth(3));
+    number.is_some_and(|number| number.chars().all(|c| c.is_ascii_digit()))
 }
 
 /// An address as it is kept: a path of the server's machine becomes a `file://` URI, spelled in the one way that listings do.
@@ -90,9 +118,9 @@ pub fn address(text: &str) -> Result<String> {
     Ok(text.to_owned())
 }
 
-/// Whether an address stands for all that lies below it.
+/// Whether an address stands for all that lies below it. On the web it is a page like any other.
 fn is_folder(uri: &str) -> bool {
-    uri.ends_with('/')
+    uri.ends_with('/') && StoreKind::of_uri(uri) != StoreKind::Http
 }
 
 /// The store that reads an address, with the credential that it was registered with.
@@ -103,11 +131,44 @@ async fn store_of(engines: &Engines, uri: &str, credential: Option<&str>) -> Res
     engines.far.run(move || store.under(&uri, &name)).await
 }
 
-/// Asks the store what it knows of an object.
-async fn look(engines: &Engines, known: &Known, uri: &str) -> Result<Option<Stat>> {
+/// What is at an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum There {
+    /// One object.
+    Object(Stat),
+    /// Something that holds objects.
+    Holder,
+    /// Nothing.
+    Nothing,
+    /// Only a listing of it all could tell.
+    Untold,
+}
+
+/// Asks the store what is at an address.
+async fn look(engines: &Engines, known: &Known, uri: &str) -> Result<There> {
     let store = store_of(engines, uri, known.credential()).await?;
-    let uri = uri.to_owned();
-    engines.far.run(move || store.stat(&uri)).await
+    let (uri, single, indexed) = (uri.to_owned(), known.is_single(uri), known.document.is_some());
+    let looked = engines.far.run(move || {
+        if single {
+            match store.stat(&uri) {
+                Ok(Some(stat)) => return Ok(There::Object(stat)),
+                Ok(None) => {}
+                Err(error) if error.kind() == Kind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+            // A folder in the place of a document is not that document.
+            if indexed {
+                return Ok(There::Nothing);
+            }
+        }
+        Ok(match store.holds(&uri)? {
+            Some(true) => There::Holder,
+            Some(false) => There::Nothing,
+            None if single => There::Nothing,
+            None => There::Untold,
+        })
+    });
+    looked.await
 }
 
 /// Whether bytes at an address are the catalogue's own, with no store behind them.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Known, address, check_user, is_inline, note_use, store_of};
+use super::{Known, address, check_user, is_folder, is_inline, note_use, store_of};
 use crate::base::error::{Error, Kind, Result};
 use crate::engine::parse::formats;
 use crate::engine::store::ListOptions;
@@ -42,9 +42,13 @@ pub struct Plan {
 ///
 /// # Errors
 /// Internal if it could not be thought through.
-pub async fn plan(engines: &Engines, object: &DataObject) -> Result<Plan> {
+pub async fn plan(engines: &Engines, grant: &Grant, object: &DataObject) -> Result<Plan> {
     let store = StoreKind::of_uri(&object.uri);
-    let whole = matches!(object.kind, DataKind::Object | DataKind::Page) && !object.uri.ends_with('/');
+    let whole = matches!(object.kind, DataKind::Object | DataKind::Page) && !is_folder(&object.uri);
+    let credential = match object.credential.as_str() {
+        "" => engines.inventory.credential_above(grant.namespace(), &object.uri).await?,
+        name => Some(name.to_owned()),
+    };
     let steps = match (whole, store) {
         (true, StoreKind::Local) => "read the file, parse and embed it".to_owned(),
         (true, _) => format!("fetch the object from {}, parse and embed it", store.as_str()),
@@ -56,7 +60,7 @@ pub async fn plan(engines: &Engines, object: &DataObject) -> Result<Plan> {
         let way = if store == StoreKind::Local { 0.0 } else { bytes / LINE_BYTES_PER_SECOND };
         Duration::from_secs_f64(way + bytes / TEXT_BYTES_PER_SECOND)
     });
-    let obstacle = match obstacle(engines, object, whole).await {
+    let obstacle = match obstacle(engines, object, whole, credential.as_deref()).await {
         Ok(obstacle) => obstacle,
         Err(error) if error.kind() == Kind::Internal => return Err(error),
         Err(error) => error.message().to_owned(),
@@ -68,13 +72,13 @@ pub async fn plan(engines: &Engines, object: &DataObject) -> Result<Plan> {
         documents: whole.then_some(1),
         estimated,
         cost: object.cost,
-        credential: object.credential.clone(),
+        credential: credential.unwrap_or_default(),
         obstacle,
     })
 }
 
 /// Why an object can't be ingested as things are; empty if nothing is known to be in the way.
-async fn obstacle(engines: &Engines, object: &DataObject, whole: bool) -> Result<String> {
+async fn obstacle(engines: &Engines, object: &DataObject, whole: bool, credential: Option<&str>) -> Result<String> {
     if is_inline(&object.uri) {
         return Ok(format!("no store is known for {}: put its content instead", object.uri));
     }
@@ -85,7 +89,6 @@ async fn obstacle(engines: &Engines, object: &DataObject, whole: bool) -> Result
     if whole && object.bytes.is_some_and(|bytes| bytes > bytes_max) {
         return Ok(format!("it is larger than the {bytes_max} bytes that one document may have: fetch a part of it"));
     }
-    let credential = Some(object.credential.as_str()).filter(|name| !name.is_empty());
     let store = store_of(engines, &object.uri, credential).await?;
     let uri = object.uri.clone();
     engines.far.run(move || store.ways(&uri, Duration::from_secs(60)).map(|_| String::new())).await

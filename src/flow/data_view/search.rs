@@ -1,7 +1,8 @@
 //! Finding objects by what is said of them: their words, and the meaning of their cards.
 //!
-//! Words are searched in the inventory, meaning among the cards by the ordinary search; both lists are joined by rank. What
-//! only stands in an ingested document is found by the ordinary search, not here.
+//! Words are searched in the inventory, meaning among the cards by the ordinary search; both lists are joined by rank.
+//! Documents that were ingested and never registered are found by title, path and address. What only stands in a document is
+//! found by the ordinary search, not here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +14,7 @@ use crate::flow::apply::Projector;
 use crate::flow::recall::{self, FilterRequest, Mode};
 use crate::flow::{Engines, recall::require_namespace};
 use crate::model::data::{CARD, uri_of_card};
-use crate::model::{DataEntry, DataFilter, DataObject};
+use crate::model::{DataEntry, DataFilter, DataKind, DataObject, StoreKind};
 
 /// Candidates of each list for each hit that is wanted: filters take some.
 const CANDIDATES_PER_HIT: usize = 5;
@@ -64,24 +65,44 @@ pub async fn search(
     let words = words(query);
     let limit = k as usize * CANDIDATES_PER_HIT;
     let found = engines.inventory.search_objects(grant.namespace(), &words, limit).await?;
-    let mut objects: BTreeMap<String, DataObject> = BTreeMap::new();
+    let documents = engines.inventory.search_documents(grant.namespace(), &words, limit).await?;
+    let mut objects: BTreeMap<String, Candidate> = BTreeMap::new();
     let mut scores: BTreeMap<String, f32> = BTreeMap::new();
     let share = |rank: usize| 0.5 * (RANK_OFFSET + 1.0) / (RANK_OFFSET + 1.0 + rank as f32);
-    for (rank, (object, _)) in found.into_iter().enumerate() {
-        *scores.entry(object.uri.clone()).or_default() += share(rank);
-        objects.insert(object.uri.clone(), object);
+    for (found, registered) in [(found, true), (documents, false)] {
+        for (rank, (object, _)) in found.into_iter().enumerate() {
+            scores.insert(object.uri.clone(), share(rank));
+            objects.insert(object.uri.clone(), Candidate { object, registered });
+        }
     }
     for (rank, uri) in by_meaning(engines, projector, grant, query, limit).await?.into_iter().enumerate() {
         if !objects.contains_key(&uri) {
             let Some(held) = engines.inventory.object(grant.namespace(), &uri).await? else { continue };
-            objects.insert(uri.clone(), held.object);
+            objects.insert(uri.clone(), Candidate { object: held.object, registered: true });
         }
         *scores.entry(uri).or_default() += share(rank);
     }
-    let mut ranked: Vec<(f32, DataObject)> =
-        objects.into_values().map(|object| (scores.get(&object.uri).copied().unwrap_or_default(), object)).collect();
-    ranked.sort_by(|(a, left), (b, right)| b.total_cmp(a).then_with(|| left.uri.cmp(&right.uri)));
+    let score = |uri: &String| scores.get(uri).copied().unwrap_or_default();
+    let mut ranked: Vec<(f32, Candidate)> = objects.into_iter().map(|(uri, found)| (score(&uri), found)).collect();
+    // Of two that are as good, the one that somebody took the trouble to register.
+    ranked.sort_by(|(a, left), (b, right)| {
+        b.total_cmp(a).then(right.registered.cmp(&left.registered)).then_with(|| left.object.uri.cmp(&right.object.uri))
+    });
     hits(engines, grant, &words, filter, k as usize, ranked).await
+}
+
+/// What was found, before it is looked at more closely.
+struct Candidate {
+    object: DataObject,
+    registered: bool,
+}
+
+impl Candidate {
+    /// Whether documents below its address, or from it, are its own. Those below a page of the web are other pages.
+    fn holds_others(&self) -> bool {
+        let is_page = matches!(self.object.kind, DataKind::Object | DataKind::Page);
+        self.registered && !(is_page && StoreKind::of_uri(&self.object.uri) == StoreKind::Http)
+    }
 }
 
 async fn hits(
@@ -90,21 +111,22 @@ async fn hits(
     words: &[String],
     filter: &DataFilter,
     k: usize,
-    ranked: Vec<(f32, DataObject)>,
+    ranked: Vec<(f32, Candidate)>,
 ) -> Result<Vec<Hit>> {
-    let uris: Vec<String> = ranked.iter().map(|(_, object)| object.uri.clone()).collect();
-    let ingested: BTreeSet<String> =
-        engines.inventory.are_ingested(grant.namespace(), &uris).await?.into_iter().collect();
+    let (holders, single): (Vec<_>, Vec<_>) =
+        ranked.iter().map(|(_, found)| found).filter(|found| found.registered).partition(|found| found.holds_others());
+    let uris = |found: Vec<&Candidate>| found.into_iter().map(|found| found.object.uri.clone()).collect::<Vec<_>>();
+    let mut ingested: BTreeSet<String> = BTreeSet::new();
+    ingested.extend(engines.inventory.hold_documents(grant.namespace(), &uris(holders)).await?);
+    ingested.extend(engines.inventory.are_ingested(grant.namespace(), &uris(single)).await?);
     let mut hits = Vec::new();
-    for (score, object) in ranked {
-        let indexed = ingested.contains(&object.uri)
-            || (object.uri.ends_with('/')
-                && engines.inventory.ingested(grant.namespace(), &object.uri, 1).await?.documents_total > 0);
-        let entry = entry(&object, indexed);
+    for (score, Candidate { object, registered }) in ranked {
+        let indexed = !registered || ingested.contains(&object.uri);
+        let entry = DataEntry { registered, ..entry(&object, indexed) };
         if !filter.admits(&entry, &object.tags, &object.owner) {
             continue;
         }
-        let plan = if indexed { None } else { Some(plan::plan(engines, &object).await?) };
+        let plan = if indexed { None } else { Some(plan::plan(engines, grant, &object).await?) };
         hits.push(Hit { entry, score, reasons: reasons(words, &object), plan });
         if hits.len() == k {
             break;

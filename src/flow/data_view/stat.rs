@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Known, address, is_folder, is_inline, look, unknown};
-use crate::base::error::{Kind, Result};
+use super::{Known, There, address, fetch, is_inline, look, unknown};
+use crate::base::error::Result;
 use crate::base::limits::DATA_DOCUMENTS_NAMED;
 use crate::engine::catalog::inventory::Ingested;
 use crate::engine::store::Stat;
@@ -49,9 +49,15 @@ pub async fn stat(engines: &Engines, grant: &Grant, uri: &str, offline: bool) ->
     let (freshness, reason, version) =
         if offline { ("unknown", "not looked at".to_owned(), None) } else { freshness(engines, &known, &uri).await? };
     let mut object = known.registration.as_ref().map_or_else(|| DataObject::at(&uri), |held| held.object.clone());
+    if let (Some(held), Some(version)) = (&known.registration, &version)
+        && !fetch::is_noted_version(held, version)
+    {
+        object.content = held.registered_content;
+    }
     if let Some(document) = &known.document {
         object.bytes = object.bytes.or(Some(document.bytes));
-        object.content = object.content.or(Some(document.content));
+        // Of what changed since, the hash is not known.
+        object.content = object.content.or(Some(document.content).filter(|_| freshness != "stale"));
         object.modified_at = object.modified_at.or(document.modified_at);
         if object.media_type.is_empty() {
             object.media_type.clone_from(&document.media_type);
@@ -69,13 +75,15 @@ async fn freshness(engines: &Engines, known: &Known, uri: &str) -> Result<(&'sta
     if is_inline(uri) {
         return Ok(("fresh", "the catalogue itself holds it".to_owned(), None));
     }
-    if is_folder(uri) {
-        return Ok(("unknown", "a folder is not looked at as a whole: list it".to_owned(), None));
-    }
     let stat = match look(engines, known, uri).await {
-        Ok(Some(stat)) => stat,
-        Ok(None) => return Ok(("gone", "the store has it no longer".to_owned(), None)),
-        Err(error) if error.kind() == Kind::NotFound => return Ok(("gone", error.message().to_owned(), None)),
+        Ok(There::Object(stat)) => stat,
+        Ok(There::Nothing) => return Ok(("gone", "the store has it no longer".to_owned(), None)),
+        Ok(There::Holder) => {
+            return Ok(("unknown", "it is there, and is not looked at as a whole: list it".to_owned(), None));
+        }
+        Ok(There::Untold) => {
+            return Ok(("unknown", "only a listing of it all could tell whether it is there".to_owned(), None));
+        }
         Err(error) => return Ok(("unknown", error.message().to_owned(), None)),
     };
     let Some(document) = &known.document else {

@@ -17,35 +17,35 @@ use crate::flow::recall::{self, Mode};
 use crate::flow::{Engines, ingest, testing};
 use crate::model::{DataFilter, DataObject};
 
-struct View {
-    engines: Engines,
-    projector: Arc<Projector>,
-    grant: Grant,
-    dir: tempfile::TempDir,
+pub(super) struct View {
+    pub engines: Engines,
+    pub projector: Arc<Projector>,
+    pub grant: Grant,
+    pub dir: tempfile::TempDir,
 }
 
 impl View {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let engines = testing::engines().await;
         let projector = Projector::start(&engines, Arc::new(NoWorkshop)).await.unwrap();
         let grant = Access::default().authorize(None, "ns").unwrap();
         Self { engines, projector, grant, dir: tempfile::tempdir().unwrap() }
     }
 
-    fn file(&self, name: &str, bytes: &[u8]) -> String {
+    pub fn file(&self, name: &str, bytes: &[u8]) -> String {
         let path = self.dir.path().canonicalize().unwrap().join(name);
         std::fs::write(&path, bytes).unwrap();
         crate::engine::store::uri::file_uri(&path)
     }
 
-    async fn register(&self, objects: Vec<DataObject>) -> register::Report {
+    pub async fn register(&self, objects: Vec<DataObject>) -> register::Report {
         let mut report = register::Report::default();
         let objects = objects.into_iter().map(|object| (object.uri.clone(), Ok(object))).collect();
         register::register(&self.engines, &self.projector, &self.grant, objects, &mut report).await.unwrap();
         report
     }
 
-    async fn fetch(
+    pub async fn fetch(
         &self,
         uri: &str,
         range: Range,
@@ -63,22 +63,22 @@ impl View {
         Ok((bytes, content))
     }
 
-    async fn stat(&self, uri: &str) -> Result<stat::Answer> {
+    pub async fn stat(&self, uri: &str) -> Result<stat::Answer> {
         stat::stat(&self.engines, &self.grant, uri, false).await
     }
 
-    async fn verify(&self, uri: &str, read: bool) -> verify::Verdict {
+    pub async fn verify(&self, uri: &str, read: bool) -> verify::Verdict {
         verify::verify(&self.engines, &self.grant, uri, read).await.unwrap()
     }
 
-    async fn ingest(&self, uri: &str) -> Result<ingest::Report> {
+    pub async fn ingest(&self, uri: &str) -> Result<ingest::Report> {
         let request = plan::Request { uri: uri.to_owned(), no_wait: true, ..plan::Request::default() };
         let request = plan::ingest_of(&self.engines, &self.grant, &request).await?;
         let (sink, _progress) = tokio::sync::mpsc::channel(1);
         ingest::ingest(&self.engines, &self.projector, &self.grant, &request, &sink).await
     }
 
-    async fn find(&self, query: &str) -> Vec<search::Hit> {
+    pub async fn find(&self, query: &str) -> Vec<search::Hit> {
         search::search(&self.engines, &self.projector, &self.grant, query, &DataFilter::default(), 5).await.unwrap()
     }
 }

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::stat::compare;
-use super::{Known, address, fetch, is_inline, look, note_use, unknown};
-use crate::base::error::{Kind, Result};
+use super::{Known, There, address, fetch, is_inline, look, note_use, unknown};
+use crate::base::error::Result;
 use crate::base::{ContentHash, Hashing};
 use crate::engine::catalog::inventory::{Registration, Seen};
 use crate::engine::store::{Range, Stat};
@@ -28,7 +28,7 @@ pub struct Verdict {
     pub content: Option<ContentHash>,
 }
 
-/// Looks at an object, and reads it if `read`.
+/// Looks at an object, and reads it if `read`. Of what holds objects only whether it is there is said.
 ///
 /// # Errors
 /// NotFound for an address that nobody ingested or registered; those of the store that say nothing about the object, such as
@@ -40,19 +40,30 @@ pub async fn verify(engines: &Engines, grant: &Grant, uri: &str, read: bool) -> 
         return Err(unknown(&uri));
     }
     let began = Instant::now();
-    let looked = if is_inline(&uri) { Ok(Some(inline(&known))) } else { look(engines, &known, &uri).await };
-    let found = match looked {
-        Err(error) if error.kind() == Kind::NotFound => None,
-        looked => looked?,
+    let there = if is_inline(&uri) { There::Object(inline(&known)) } else { look(engines, &known, &uri).await? };
+    let without_stat = |exists, verdict, reason: &str| Verdict {
+        exists,
+        verdict,
+        reason: reason.to_owned(),
+        elapsed: began.elapsed(),
+        ..Verdict::default()
     };
-    let Some(stat) = found else {
-        let reason = "it is gone from its store".to_owned();
-        return Ok(Verdict { verdict: "changed", reason, elapsed: began.elapsed(), ..Verdict::default() });
+    let stat = match there {
+        There::Object(stat) => stat,
+        There::Nothing => return Ok(without_stat(false, "changed", "it is gone from its store")),
+        There::Holder => {
+            note_use(engines, grant, &uri, "verify", "", 0).await?;
+            return Ok(without_stat(true, "unknown", "it is there; verify what is in it one by one"));
+        }
+        There::Untold => {
+            let reason = "only a listing of it all could tell whether it is there: verify what is in it one by one";
+            return Ok(without_stat(true, "unknown", reason));
+        }
     };
     let (content, bytes) = if read { hash(engines, grant, &known, &uri).await? } else { (None, 0) };
     let elapsed = began.elapsed();
     let (verdict, reason) = judge(&known, &stat, content);
-    if verdict != "changed" && known.registration.is_some() {
+    if is_worth_noting(&known, verdict, content.is_some()) {
         // What differs stays noted as it was registered: whoever registered it has to say that the new one is meant.
         let size = Some(stat.bytes).filter(|bytes| *bytes > 0);
         let seen = Seen { bytes: size, content, mark: stat.mark.clone(), modified_at: stat.modified_at };
@@ -60,6 +71,14 @@ pub async fn verify(engines: &Engines, grant: &Grant, uri: &str, read: bool) -> 
     }
     note_use(engines, grant, &uri, "verify", "", bytes).await?;
     Ok(Verdict { exists: true, verdict, reason: reason.to_owned(), elapsed, stat, content })
+}
+
+/// Whether what was seen may stand for the object from now on. A look that could not tell must not: with its size and time
+/// noted, the next one would find nothing changed.
+fn is_worth_noting(known: &Known, verdict: &str, read: bool) -> bool {
+    let Some(held) = &known.registration else { return false };
+    let first = held.mark.is_none() && held.object.modified_at.is_none() && known.document.is_none();
+    verdict == "unchanged" || (verdict == "unknown" && (read || first))
 }
 
 fn inline(known: &Known) -> Stat {

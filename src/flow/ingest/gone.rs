@@ -32,8 +32,8 @@ pub(super) async fn retire(
     unreadable: &[String],
     report: &mut Report,
 ) -> Result<()> {
-    let below = |uri: &str| unreadable.iter().any(|path| lies_at(uri, &report.source, path));
-    let mut ids: Vec<DocumentId> = gone.values().filter(|state| !below(&state.uri)).map(|state| state.id).collect();
+    let spared = |uri: &str| is_spared(uri, &report.source, unreadable);
+    let mut ids: Vec<DocumentId> = gone.values().filter(|state| !spared(&state.uri)).map(|state| state.id).collect();
     if !ids.is_empty() {
         ids.sort();
         let (outcome, _) = engines.catalog.remove(namespace, &Selector::Documents(ids)).await?;
@@ -42,6 +42,11 @@ pub(super) async fn retire(
         tables::unregister(engines, namespace, uris).await?;
     }
     Ok(())
+}
+
+/// Whether a document that was not listed stays: it lies at or below a path that could not be read this time.
+pub(in crate::flow) fn is_spared(uri: &str, source: &str, unreadable: &[String]) -> bool {
+    unreadable.iter().any(|path| lies_at(uri, source, path))
 }
 
 /// Whether `uri` is what `path` names in `source`, or lies below it. What has no path may be anything; a path may be a whole

@@ -58,6 +58,20 @@ async fn registered_is_read_back<C: Catalog + Inventory>(catalog: &C) {
     let held = catalog.object(ns, &full.uri).await.unwrap().unwrap();
     assert_eq!((held.object.bytes, held.object.content, held.mark.as_deref()), (Some(9), full.content, Some("m")));
     assert_eq!(register(vec![full.clone()]).await.unwrap(), [Registered::Unchanged], "seeing is not registering");
+    let held = catalog.object(ns, &full.uri).await.unwrap().unwrap();
+    assert_eq!((held.object, held.mark), (full.clone(), None), "what is registered anew counts as it was said");
+    let read = Seen { content: Some(crate::base::ContentHash::of(b"y")), modified_at: Some(NOW), ..seen.clone() };
+    catalog.note_seen(ns, &full.uri, &read).await.unwrap();
+    catalog.note_seen(ns, "s3://b/x", &read).await.unwrap();
+    let held = catalog.object(ns, &full.uri).await.unwrap().unwrap();
+    assert_eq!((held.registered_content, held.object.content), (full.content, full.content), "the owner's hash stays");
+    let held = catalog.object(ns, "s3://b/x").await.unwrap().unwrap();
+    assert_eq!((held.registered_content, held.object.content), (None, read.content));
+    assert_eq!(held.object.modified_at, Some(NOW));
+    let credential = async |uri: &str| catalog.credential_above(ns, uri).await.unwrap();
+    assert_eq!(credential("postgres://db/shop/orders/2019").await.as_deref(), Some("warehouse"));
+    assert_eq!(credential(&full.uri).await.as_deref(), Some("warehouse"));
+    assert_eq!(credential("postgres://db/shop/orders2").await, None);
     let changed = DataObject { owner: "finance".into(), ..full.clone() };
     assert_eq!(register(vec![changed.clone()]).await.unwrap(), [Registered::Updated]);
     assert_eq!(catalog.object(ns, &full.uri).await.unwrap().unwrap().object, changed);
@@ -134,6 +148,8 @@ async fn pages_join_both_and_never_depend_on_depth<C: Catalog + Inventory>(catal
     assert_eq!((ingested.documents, ingested.documents_total), (vec!["file:///repo/b/c".to_owned()], 2));
     let ingested = catalog.ingested(ns, "file:///repo/a", 9).await.unwrap();
     assert_eq!((ingested.source.as_deref(), ingested.chunks, ingested.documents_total), (Some("file:///repo"), 1, 1));
+    let asked = ["file:///repo", "file:///repo/b/", "file:///repo/a", "file:///rep", "s3://b"].map(str::to_owned);
+    assert_eq!(catalog.hold_documents(ns, &asked).await.unwrap(), asked[..3]);
     let asked = ["file:///repo/a".to_owned(), "s3://b/k1".to_owned()];
     assert_eq!(catalog.are_ingested(ns, &asked).await.unwrap(), [asked[0].clone()]);
 }

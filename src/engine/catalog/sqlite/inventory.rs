@@ -10,6 +10,7 @@ use super::SqliteCatalog;
 use super::bulk::{Args, Bound, Columns, Insert, for_each, json_keys, signed};
 use super::connect::{Connections, begin_write, commit};
 use super::fault::{Doing, unreadable};
+use super::inventory_words::{Searched, WORDS, bind_words, drop_words, search};
 use super::listing;
 use super::names::require_namespace;
 use super::remove::after_prefix;
@@ -17,6 +18,7 @@ use crate::base::error::{Error, Result};
 use crate::base::{ContentHash, Timestamp};
 use crate::engine::catalog::inventory::{Ingested, Inventory, Level, Page, Registration, Seen};
 use crate::engine::catalog::registry::Registered;
+use crate::model::data::at_or_above;
 use crate::model::{CostClass, DataFilter, DataKind, DataObject, DataUse, Namespace, StoreKind};
 
 const OBJECTS: Insert = Insert {
@@ -26,23 +28,22 @@ const OBJECTS: Insert = Insert {
     tail: "ON CONFLICT (key) DO UPDATE SET name = excluded.name, kind = excluded.kind, media_type = excluded.media_type, \
            description = excluded.description, schema = excluded.schema, owner = excluded.owner, tags = excluded.tags, \
            cost_class = excluded.cost_class, credential = excluded.credential, bytes = excluded.bytes, \
-           content = excluded.content, mark = NULL, modified_at = excluded.modified_at, metadata = excluded.metadata, \
-           registered_at = excluded.registered_at, version = excluded.version",
+           content = excluded.content, mark = NULL, seen_bytes = NULL, seen_content = NULL, seen_modified_at = NULL, \
+           modified_at = excluded.modified_at, metadata = excluded.metadata, registered_at = excluded.registered_at, version = excluded.version",
 };
-
-const WORDS: Insert =
-    Insert { head: "INSERT INTO object_words (rowid, name, description, schema, tags) VALUES", columns: 5, tail: "" };
 
 /// Columns that [`object`] reads, of `objects AS o`.
 macro_rules! object_columns {
     () => {
         "o.uri, o.name, o.kind, o.media_type, o.description, o.schema, o.owner, o.tags, o.cost_class, o.credential, \
-         o.bytes, o.content, o.modified_at, o.metadata"
+         coalesce(o.seen_bytes, o.bytes), coalesce(o.content, o.seen_content), \
+         coalesce(o.seen_modified_at, o.modified_at), o.metadata"
     };
 }
+pub(super) use object_columns;
 
 /// Reads an object off the columns of [`object_columns`].
-fn object(row: &SqliteRow) -> Result<DataObject> {
+pub(super) fn object(row: &SqliteRow) -> Result<DataObject> {
     let json = |column: usize, what: &str| -> Result<serde_json::Value> {
         serde_json::from_str(row.at(column)?).map_err(|cause| unreadable(what).caused_by(cause))
     };
@@ -121,7 +122,7 @@ impl Inventory for SqliteCatalog {
         let row = sqlx::query(concat!(
             "SELECT ",
             object_columns!(),
-            ", o.mark, o.registered_at FROM objects AS o \
+            ", o.mark, o.registered_at, o.content FROM objects AS o \
              WHERE o.namespace = (SELECT key FROM namespaces WHERE name = ?1) AND o.uri = ?2"
         ))
         .bind(namespace.as_str())
@@ -130,9 +131,23 @@ impl Inventory for SqliteCatalog {
         .await
         .doing("read an object")?;
         row.map(|row| {
-            Ok(Registration { object: object(&row)?, mark: row.at(14)?, registered_at: Timestamp(row.at(15)?) })
+            let (object, registered_content) = (object(&row)?, content(row.at(16)?)?);
+            Ok(Registration { object, registered_content, mark: row.at(14)?, registered_at: Timestamp(row.at(15)?) })
         })
         .transpose()
+    }
+
+    async fn credential_above(&self, namespace: &Namespace, uri: &str) -> Result<Option<String>> {
+        let mut reader = self.inner.connections.reader().await?;
+        sqlx::query_scalar(
+            "SELECT credential FROM objects WHERE namespace = (SELECT key FROM namespaces WHERE name = ?1) \
+             AND uri IN (SELECT value FROM json_each(?2)) AND credential <> '' ORDER BY length(uri) DESC LIMIT 1",
+        )
+        .bind(namespace.as_str())
+        .bind(encoded(&at_or_above(uri))?)
+        .fetch_optional(&mut *reader)
+        .await
+        .doing("look for a credential")
     }
 
     async fn note_seen(&self, namespace: &Namespace, uri: &str, seen: &Seen) -> Result<()> {
@@ -141,8 +156,8 @@ impl Inventory for SqliteCatalog {
         self.change(move |inner| async move {
             let mut writer = inner.connections.writer().await;
             sqlx::query(
-                "UPDATE objects SET bytes = coalesce(?3, bytes), content = coalesce(?4, content), mark = ?5, \
-                 modified_at = coalesce(?6, modified_at) \
+                "UPDATE objects SET seen_bytes = coalesce(?3, seen_bytes), seen_content = coalesce(?4, seen_content), \
+                 mark = ?5, seen_modified_at = coalesce(?6, seen_modified_at) \
                  WHERE namespace = (SELECT key FROM namespaces WHERE name = ?1) AND uri = ?2",
             )
             .bind(namespace.as_str())
@@ -188,7 +203,16 @@ impl Inventory for SqliteCatalog {
         words: &[String],
         limit: usize,
     ) -> Result<Vec<(DataObject, f32)>> {
-        search(&self.inner.connections, namespace, words, limit).await
+        search(&self.inner.connections, namespace, words, limit, Searched::Objects).await
+    }
+
+    async fn search_documents(
+        &self,
+        namespace: &Namespace,
+        words: &[String],
+        limit: usize,
+    ) -> Result<Vec<(DataObject, f32)>> {
+        search(&self.inner.connections, namespace, words, limit, Searched::Documents).await
     }
 
     async fn ingested(&self, namespace: &Namespace, uri: &str, limit: usize) -> Result<Ingested> {
@@ -196,20 +220,21 @@ impl Inventory for SqliteCatalog {
     }
 
     async fn are_ingested(&self, namespace: &Namespace, uris: &[String]) -> Result<Vec<String>> {
-        let query: Bound<'_> = sqlx::query(
-            "SELECT uri FROM documents WHERE namespace = (SELECT key FROM namespaces WHERE name = ?1) \
-             AND uri IN (SELECT value FROM json_each(?2))",
-        )
-        .bind(namespace.as_str())
-        .bind(encoded(&uris)?);
-        let mut found = Vec::new();
-        let mut reader = self.inner.connections.reader().await?;
-        for_each(&mut reader, query, |row| {
-            found.push(row.at(0)?);
-            Ok(())
-        })
-        .await?;
-        Ok(found)
+        let sql = "SELECT uri FROM documents WHERE namespace = (SELECT key FROM namespaces WHERE name = ?1) \
+                   AND uri IN (SELECT value FROM json_each(?2))";
+        self.among(namespace, uris, sql).await
+    }
+
+    async fn hold_documents(&self, namespace: &Namespace, uris: &[String]) -> Result<Vec<String>> {
+        // The character after the slash ends what lies below.
+        let sql = "WITH owner (key) AS (SELECT key FROM namespaces WHERE name = ?1) \
+                   SELECT asked.value FROM json_each(?2) AS asked WHERE \
+                   EXISTS (SELECT 1 FROM documents AS d WHERE d.namespace = (SELECT key FROM owner) AND d.uri = asked.value) \
+                   OR EXISTS (SELECT 1 FROM documents AS d WHERE d.namespace = (SELECT key FROM owner) \
+                   AND d.uri >= rtrim(asked.value, '/') || '/' AND d.uri < rtrim(asked.value, '/') || '0') \
+                   OR EXISTS (SELECT 1 FROM sources AS s CROSS JOIN documents AS d ON d.source = s.key \
+                   WHERE s.namespace = (SELECT key FROM owner) AND s.uri = asked.value)";
+        self.among(namespace, uris, sql).await
     }
 
     async fn record_use(&self, namespace: &Namespace, uri: &str, entry: &DataUse, kept: usize) -> Result<()> {
@@ -237,6 +262,21 @@ impl Inventory for SqliteCatalog {
     }
 }
 
+impl SqliteCatalog {
+    /// Those of `uris` (?2, as JSON) that a query selects in a namespace (?1).
+    async fn among(&self, namespace: &Namespace, uris: &[String], sql: &'static str) -> Result<Vec<String>> {
+        let query: Bound<'_> = sqlx::query(sql).bind(namespace.as_str()).bind(encoded(&uris)?);
+        let mut found = Vec::new();
+        let mut reader = self.inner.connections.reader().await?;
+        for_each(&mut reader, query, |row| {
+            found.push(row.at(0)?);
+            Ok(())
+        })
+        .await?;
+        Ok(found)
+    }
+}
+
 /// Of an address that comes twice in one batch the last counts, and both are told what became of it.
 async fn register(
     connections: &Connections,
@@ -254,18 +294,19 @@ async fn register(
         .doing("read the objects")?;
     let last: HashMap<&str, usize> = objects.iter().enumerate().map(|(at, object)| (object.uri.as_str(), at)).collect();
     let mut what: HashMap<&str, Registered> = HashMap::new();
-    let (mut rows, mut words, mut replaced) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut rows, mut words, mut replaced, mut seen) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let counts = |at: usize, object: &DataObject| last.get(object.uri.as_str()) == Some(&at);
     for (_, object) in objects.iter().enumerate().filter(|(at, object)| counts(*at, object)) {
         let version = version(object)?;
         let (key, became) = match held.get(&object.uri) {
-            Some((_, stored)) if *stored == version.0 => {
+            Some(held) if held.version == version.0 => {
                 what.insert(&object.uri, Registered::Unchanged);
+                seen.extend((!held.is_as_registered(object)).then_some((held.key, object)));
                 continue;
             }
-            Some((key, _)) => {
-                replaced.push(*key);
-                (*key, Registered::Updated)
+            Some(held) => {
+                replaced.push(held.key);
+                (held.key, Registered::Updated)
             }
             None => {
                 key_last += 1;
@@ -281,30 +322,67 @@ async fn register(
         .run(&mut transaction, rows, |args, (key, object, version)| bind(args, owner, key, object, version, now))
         .await?;
     WORDS.run(&mut transaction, words, |args, (key, object)| bind_words(args, key, object)).await?;
+    for (key, object) in seen {
+        forget_seen(&mut transaction, key, object).await?;
+    }
     commit(transaction).await?;
     let became = |object: &DataObject| what.get(object.uri.as_str()).copied().unwrap_or(Registered::Unchanged);
     Ok(objects.iter().map(became).collect())
 }
 
-/// Keys and versions of what is registered already.
-async fn held(
-    connection: &mut SqliteConnection,
-    owner: i64,
-    objects: &[DataObject],
-) -> Result<HashMap<String, (i64, Vec<u8>)>> {
+/// What is registered already.
+struct Held {
+    key: i64,
+    version: Vec<u8>,
+    /// Size, hash and time as they are stored.
+    said: (Option<i64>, Option<Vec<u8>>, Option<i64>),
+    /// Whether anything was seen of it since.
+    seen: bool,
+}
+
+impl Held {
+    fn is_as_registered(&self, object: &DataObject) -> bool {
+        let (bytes, content, modified_at) = &self.said;
+        !self.seen
+            && bytes.map(i64::unsigned_abs) == object.bytes
+            && content.as_deref() == object.content.as_ref().map(|hash| hash.0.as_slice())
+            && *modified_at == object.modified_at.map(|at| at.0)
+    }
+}
+
+async fn held(connection: &mut SqliteConnection, owner: i64, objects: &[DataObject]) -> Result<HashMap<String, Held>> {
     let uris: HashSet<&str> = objects.iter().map(|object| object.uri.as_str()).collect();
     let query: Bound<'_> = sqlx::query(
-        "SELECT uri, key, version FROM objects WHERE namespace = ?1 AND uri IN (SELECT value FROM json_each(?2))",
+        "SELECT uri, key, version, bytes, content, modified_at, \
+         coalesce(mark, seen_bytes, seen_content, seen_modified_at) IS NOT NULL \
+         FROM objects WHERE namespace = ?1 AND uri IN (SELECT value FROM json_each(?2))",
     )
     .bind(owner)
     .bind(encoded(&uris)?);
     let mut held = HashMap::new();
     for_each(connection, query, |row| {
-        held.insert(row.at(0)?, (row.at(1)?, row.at(2)?));
+        let said = (row.at(3)?, row.at(4)?, row.at(5)?);
+        held.insert(row.at(0)?, Held { key: row.at(1)?, version: row.at(2)?, said, seen: row.at(6)? });
         Ok(())
     })
     .await?;
     Ok(held)
+}
+
+/// Lets only what was registered count again: whoever registers something anew means what is there now.
+async fn forget_seen(connection: &mut SqliteConnection, key: i64, object: &DataObject) -> Result<()> {
+    sqlx::query(
+        "UPDATE objects SET mark = NULL, seen_bytes = NULL, seen_content = NULL, seen_modified_at = NULL, \
+         bytes = ?2, content = ?3, modified_at = ?4 WHERE key = ?1",
+    )
+    .bind(key)
+    .bind(object.bytes.map(signed).transpose()?)
+    .bind(object.content.map(|hash| hash.0.to_vec()))
+    .bind(object.modified_at.map(|at| at.0))
+    .execute(connection)
+    .await
+    .doing("forget what was seen of an object")
+    .map(|_| ())
 }
 
 /// In the order of [`OBJECTS`].
@@ -335,28 +413,6 @@ fn bind(
     args.add(encoded(&object.metadata)?)?;
     args.add(now.0)?;
     args.add(version.0.to_vec())
-}
-
-/// In the order of [`WORDS`]. Of the address the last parts belong to the name: they are what people remember.
-fn bind_words(args: &mut Args, key: i64, object: &DataObject) -> Result<()> {
-    let place: Vec<&str> = object.uri.trim_end_matches('/').rsplit('/').take(3).collect();
-    args.add(key)?;
-    args.add(format!("{} {}", object.name, place.join(" ")))?;
-    args.add(object.description.clone())?;
-    args.add(object.schema.clone())?;
-    args.add(object.tags.join(" "))
-}
-
-async fn drop_words(connection: &mut SqliteConnection, keys: &[i64]) -> Result<()> {
-    if keys.is_empty() {
-        return Ok(());
-    }
-    sqlx::query("DELETE FROM object_words WHERE rowid IN (SELECT value FROM json_each(?1))")
-        .bind(json_keys(keys.iter().copied()))
-        .execute(connection)
-        .await
-        .doing("replace objects")
-        .map(|_| ())
 }
 
 /// Removes what `choose` selects as (key, uri) in the namespace of the key that it is given.
@@ -392,65 +448,6 @@ async fn unregister<'q>(
     .doing("forget uses")?;
     commit(transaction).await?;
     Ok(uris)
-}
-
-/// Objects of one search: as many as its callers ever ask for.
-const SEARCHED_MAX: i64 = 500;
-
-/// Rows with some of the words that are scored. A word that more rows have says nothing about any of them.
-const SCORED_MAX: i64 = 5_000;
-
-/// Objects with all of the words first; where there are too few, those with some of them.
-async fn search(
-    connections: &Connections,
-    namespace: &Namespace,
-    words: &[String],
-    limit: usize,
-) -> Result<Vec<(DataObject, f32)>> {
-    if words.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut reader = connections.reader().await?;
-    let quoted: Vec<String> = words.iter().map(|word| format!("\"{}\"", word.replace('"', "\"\""))).collect();
-    let mut found = scored(&mut reader, namespace, quoted.join(" AND ")).await?;
-    if found.len() < limit && words.len() > 1 {
-        let held: HashSet<String> = found.iter().map(|(object, _)| object.uri.clone()).collect();
-        // Of two with the same score the one with all words is the better answer.
-        let least = found.iter().map(|(_, score)| *score).fold(f32::INFINITY, f32::min);
-        let some = scored(&mut reader, namespace, quoted.join(" OR ")).await?;
-        let some = some.into_iter().filter(|(object, _)| !held.contains(&object.uri));
-        found.extend(some.map(|(object, score)| (object, score.min(least))));
-    }
-    found.truncate(limit);
-    Ok(found)
-}
-
-/// The best of the rows that answer to `asked`.
-async fn scored(
-    connection: &mut SqliteConnection,
-    namespace: &Namespace,
-    asked: String,
-) -> Result<Vec<(DataObject, f32)>> {
-    let query: Bound<'_> = sqlx::query(concat!(
-        "WITH found (key, score) AS (SELECT o.key, bm25(object_words, 4.0, 2.0, 1.0, 2.0) FROM object_words \
-         CROSS JOIN objects AS o ON o.key = object_words.rowid WHERE object_words MATCH ?1 \
-         AND o.namespace = (SELECT key FROM namespaces WHERE name = ?2) LIMIT ?3) \
-         SELECT ",
-        object_columns!(),
-        ", found.score FROM (SELECT key, score FROM found ORDER BY score, key LIMIT ?4) AS found \
-         CROSS JOIN objects AS o ON o.key = found.key ORDER BY found.score, o.uri"
-    ))
-    .bind(asked)
-    .bind(namespace.as_str())
-    .bind(SCORED_MAX)
-    .bind(SEARCHED_MAX);
-    let mut found = Vec::new();
-    for_each(connection, query, |row| {
-        found.push((object(row)?, -row.at::<f64>(14)? as f32));
-        Ok(())
-    })
-    .await?;
-    Ok(found)
 }
 
 async fn record_use(

@@ -43,7 +43,8 @@ impl Table {
     fn columns(self) -> &'static str {
         match self {
             Self::Objects => {
-                "uri, name, kind, media_type, bytes, modified_at, substr(description, 1, 400), tags, owner"
+                "uri, name, kind, media_type, coalesce(seen_bytes, bytes), coalesce(seen_modified_at, modified_at), \
+                 substr(description, 1, 400), tags, owner"
             }
             Self::Documents => {
                 "uri, title, kind, media_type, bytes, modified_at, '', \

@@ -28,6 +28,7 @@ mod documents;
 mod facts;
 mod fault;
 mod inventory;
+mod inventory_words;
 mod listing;
 mod log;
 mod names;

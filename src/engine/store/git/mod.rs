@@ -223,6 +223,23 @@ impl Store for GitStore {
         Ok(Some(Stat { bytes: size, modified_at: None, mark: Some(id.to_string()) }))
     }
 
+    fn holds(&self, uri: &str) -> Result<Option<bool>> {
+        let address = Address::parse(uri)?;
+        let seen = match self.look(&address) {
+            Ok(seen) => seen,
+            Err(error) if error.kind() == Kind::NotFound => return Ok(Some(false)),
+            Err(error) => return Err(error),
+        };
+        if address.path.is_empty() {
+            return Ok(Some(true));
+        }
+        let repository = seen.repository.to_thread_local();
+        let tree = repository.find_commit(seen.commit).and_then(|commit| commit.tree());
+        let entry = tree.map_err(|cause| broken(&address).caused_by(cause))?.lookup_entry_by_path(&address.path);
+        let there = entry.map_err(|cause| broken(&address).caused_by(cause))?.is_some();
+        Ok(Some(there))
+    }
+
     fn about(&self, object: &Object) -> Result<About> {
         let address = Address::parse(&object.uri)?;
         let seen = self.look(&address)?;

@@ -276,6 +276,16 @@ impl Store for GithubStore {
         }))
     }
 
+    fn holds(&self, uri: &str) -> Result<Option<bool>> {
+        if !uri.starts_with(SCHEME) {
+            return self.git.holds(uri);
+        }
+        match Repository::parse(uri) {
+            Ok(repository) => self.git.holds(&self.code(&repository)),
+            Err(_) => Ok(Some(self.thread(uri)?.is_some())),
+        }
+    }
+
     fn about(&self, object: &Object) -> Result<About> {
         if !object.uri.starts_with(SCHEME) {
             return self.git.about(object);
