@@ -111,7 +111,7 @@ impl CloudStore {
     fn credential(&self, place: &Place) -> Result<Option<Arc<Credential>>> {
         let (kind, held) = (place.provider.scheme(), &self.shared.credentials);
         match &self.named {
-            Some(name) => held.named(kind, name).map(Some),
+            Some(name) => held.by_name(kind, name).map(Some),
             None => Ok(held.of_uri(kind, &place.uri(&place.key))),
         }
     }
