@@ -24,6 +24,7 @@ mod about;
 mod cache;
 pub mod cloud;
 mod cloud_client;
+mod cloud_keys;
 pub mod credentials;
 pub mod fetch;
 pub mod git;
