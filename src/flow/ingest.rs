@@ -176,6 +176,8 @@ pub async fn ingest(
 pub(super) async fn open(engines: &Engines, request: &Request) -> Result<(Arc<dyn Store>, String)> {
     let (store, address, credential) = (Arc::clone(&engines.store), request.source.clone(), request.credential.clone());
     let opened = engines.far.run(move || {
+        // First what the address stands for: that decides whose credentials are meant.
+        let address = store.meant(&address)?;
         let store = match credential {
             Some(name) => store.under(&address, &name)?,
             None => store,

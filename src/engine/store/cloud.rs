@@ -16,6 +16,7 @@ use object_store::signer::Signer;
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::cloud_client::{self, Provider};
+use super::cloud_keys::{oddity, unveil};
 use super::credentials::{Credential, Credentials};
 use super::globs::Globs;
 use super::guard::{Guard, Refused};
@@ -111,7 +112,7 @@ impl CloudStore {
     fn credential(&self, place: &Place) -> Result<Option<Arc<Credential>>> {
         let (kind, held) = (place.provider.scheme(), &self.shared.credentials);
         match &self.named {
-            Some(name) => held.named(kind, name).map(Some),
+            Some(name) => held.by_name(kind, name).map(Some),
             None => Ok(held.of_uri(kind, &place.uri(&place.key))),
         }
     }
@@ -163,16 +164,18 @@ impl CloudStore {
 
 /// Adds an object to a listing if it is asked for.
 fn add(place: &Place, root: &str, globs: &Globs, listing: &mut Listing, meta: &ObjectMeta) -> Result<()> {
-    let key = meta.location.as_ref();
+    let veiled = unveil(meta.location.as_ref());
+    let key = veiled.as_deref().unwrap_or(meta.location.as_ref());
     let path = key.strip_prefix(root).unwrap_or(key);
     let above = |path: &str| path.match_indices('/').any(|(at, _)| globs.excludes(&path[..at]));
     // Folders are no objects, but some tools write an empty one under the folder's name.
-    if path.is_empty() || globs.excludes(path) || above(path) || !globs.includes(path) {
+    let is_folder = path.is_empty() || (path.ends_with('/') && meta.size == 0);
+    if is_folder || globs.excludes(path) || above(path) || !globs.includes(path) {
         return Ok(());
     }
-    if path.contains(char::is_control) {
-        let reason = "control characters in the key".to_owned();
-        listing.left_out.push(LeftOut { path: path.escape_debug().to_string(), reason, failed: true });
+    if veiled.is_some() || path.contains(char::is_control) {
+        let (path, reason) = (path.escape_debug().to_string(), oddity(key).to_owned());
+        listing.left_out.push(LeftOut { path, reason, failed: true });
         return Ok(());
     }
     if listing.objects.len() >= LISTING_OBJECTS_MAX {

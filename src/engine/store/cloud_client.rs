@@ -16,6 +16,7 @@ use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 use url::Url;
 
 use super::cloud::Bucket;
+use super::cloud_keys::veil_page;
 use super::credentials::Credential;
 use super::guard::{Guard, Refused};
 use crate::base::error::{Error, Kind, Result};
@@ -57,7 +58,7 @@ pub(super) fn bucket(
     credential: Option<&Credential>,
     guard: &Guard,
 ) -> Result<Arc<dyn Bucket>> {
-    let connector = Guarded { guard: guard.clone(), client: guard.client()? };
+    let connector = Guarded { provider, guard: guard.clone(), client: guard.client()? };
     let made = match provider {
         Provider::S3 => s3(name, credential, connector),
         Provider::Gs => gs(name, credential, connector),
@@ -161,9 +162,10 @@ fn options() -> ClientOptions {
     ClientOptions::new().with_allow_http(true)
 }
 
-/// Gives clients that keep to the guard's rules.
+/// Gives clients that keep to the guard's rules, and answers that the library can hold.
 #[derive(Debug, Clone)]
 struct Guarded {
+    provider: Provider,
     guard: Guard,
     client: reqwest::Client,
 }
@@ -182,9 +184,21 @@ impl HttpService for Guarded {
         let url = request.uri().to_string();
         let url = Url::parse(&url).map_err(|cause| HttpError::new(HttpErrorKind::Decode, cause))?;
         self.guard.check(&url).map_err(|refused| for_good(&refused))?;
-        self.client.call(request).await.map_err(|error| match Refused::among(&error) {
+        let is_get = request.method() == reqwest::Method::GET;
+        let answer = self.client.call(request).await.map_err(|error| match Refused::among(&error) {
             Some(refused) => for_good(refused),
             None => error,
-        })
+        })?;
+        if !(is_get && answer.status().is_success() && is_listing(&url)) {
+            return Ok(answer);
+        }
+        let (head, body) = answer.into_parts();
+        let page = body.bytes().await?;
+        Ok(HttpResponse::from_parts(head, veil_page(self.provider, &page).map_or_else(|| page.into(), Into::into)))
     }
+}
+
+/// Whether a request is for a page of a listing.
+fn is_listing(url: &Url) -> bool {
+    url.query_pairs().any(|(name, value)| matches!((&*name, &*value), ("list-type", "2") | ("comp", "list")))
 }

@@ -189,3 +189,58 @@ async fn a_store_that_is_busy_is_tried_again_and_a_changed_object_is_not_mixed()
     .unwrap();
     assert!(!busy.load(Ordering::SeqCst));
 }
+
+/// A page with these keys and sizes.
+fn page_of(keys: &[(&str, u64)]) -> Response<Body> {
+    let mut xml = String::from("<?xml version=\"1.0\"?><ListBucketResult><Name>b</Name>");
+    for (key, size) in keys {
+        xml.push_str(&format!(
+            "<Contents><Key>{key}</Key><LastModified>2024-01-01T00:00:00.000Z</LastModified>\
+             <ETag>&quot;e&quot;</ETag><Size>{size}</Size></Contents>"
+        ));
+    }
+    Response::new(Body::from(xml + "</ListBucketResult>"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_keys_are_reported_and_the_rest_is_listed_and_marks_of_folders_are_nothing() {
+    let keys: &[(&str, u64)] = &[
+        ("docs/", 0),
+        ("docs/a.md", 3),
+        ("docs/b//c.md", 3),
+        ("docs/d/./e.md", 3),
+        ("docs/empty", 0),
+        ("docs/empty/", 0),
+        ("docs/empty/f &amp; g.md", 3),
+        ("docs/h&#1;i.md", 3),
+        ("docs/j/", 7),
+    ];
+    let (address, _) = http(move |_| async move { page_of(keys) }).await;
+    let cloud = store(loopback(), vec![s3_credential(address, "test-secret")]);
+    let (listing, narrow, whole) = blocking(move || {
+        let only = ListOptions { include: vec!["b/**".to_owned()], ..ListOptions::default() };
+        Ok((
+            cloud.list("s3://b/docs/", &ListOptions::default())?,
+            cloud.list("s3://b/docs/", &only)?,
+            cloud.list("s3://b/", &ListOptions::default())?,
+        ))
+    })
+    .await
+    .unwrap();
+    let paths = |listing: &Listing| listing.objects.iter().map(|object| object.path.clone()).collect::<Vec<_>>();
+    assert_eq!(paths(&listing), ["a.md", "empty", "empty/f & g.md"]);
+    assert_eq!(listing.objects[1].uri, "s3://b/docs/empty", "an empty object is an object");
+    let left: Vec<_> = listing.left_out.iter().map(|left| (left.path.as_str(), left.reason.as_str())).collect();
+    assert_eq!(
+        left,
+        [
+            ("b//c.md", "empty or relative parts in the key"),
+            ("d/./e.md", "empty or relative parts in the key"),
+            ("h\\u{1}i.md", "control characters in the key"),
+            ("j/", "slash at the end of the key"),
+        ]
+    );
+    assert!(listing.left_out.iter().all(|left| left.failed));
+    assert_eq!((narrow.objects.len(), narrow.left_out.len()), (0, 1), "globs hold for odd keys, too");
+    assert_eq!(paths(&whole), ["docs/a.md", "docs/empty", "docs/empty/f & g.md"]);
+}

@@ -176,12 +176,15 @@ impl Fetcher {
     async fn body(&self, wanted: &Wanted<'_>, url: Url, mut response: reqwest::Response) -> Result<Got> {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let mut body = Vec::new();
+        let too_large = || Error::limit("bytes", format!("{url} has more than {} bytes", wanted.bytes_max));
         if (wanted.read)(&headers) {
+            if response.content_length().is_some_and(|bytes| bytes > wanted.bytes_max) {
+                return Err(too_large());
+            }
             // It is decompressed as it comes, so a small one that becomes huge ends here, too.
             while let Some(piece) = response.chunk().await.map_err(|cause| failure(&url, cause))? {
                 if (body.len() + piece.len()) as u64 > wanted.bytes_max {
-                    let message = format!("{url} has more than {} bytes", wanted.bytes_max);
-                    return Err(Error::limit("bytes", message));
+                    return Err(too_large());
                 }
                 body.extend_from_slice(&piece);
             }

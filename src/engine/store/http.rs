@@ -71,7 +71,7 @@ impl HttpStore {
 
     fn credential(&self, url: &Url) -> Result<Option<Arc<Credential>>> {
         match &self.named {
-            Some(name) => self.credentials.named("http", name).map(Some),
+            Some(name) => self.credentials.named("http", name, url.as_str()).map(Some),
             None => Ok(self.credentials.of_uri("http", url.as_str())),
         }
     }
@@ -89,10 +89,8 @@ impl HttpStore {
             if let Some(mark) = mark {
                 request = request.header(header::IF_MATCH, mark);
             }
-            if let Some(token) = credential.as_ref().and_then(|held| held.secret("token")) {
-                request = request.bearer_auth(token);
-            } else if let Some(user) = credential.as_ref().and_then(|held| held.setting("user")) {
-                request = request.basic_auth(user, credential.as_ref().and_then(|held| held.secret("password")));
+            if let Some(credential) = &credential {
+                request = credential.sign(request);
             }
             let answer = request.send().await;
             let again = match &answer {

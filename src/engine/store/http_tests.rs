@@ -198,3 +198,47 @@ async fn a_token_goes_to_its_prefix_only() {
     .await
     .unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_named_credential_goes_to_its_prefixes_only_and_not_along_a_redirect() {
+    let given = Arc::<std::sync::Mutex<Vec<(String, bool)>>>::default();
+    let noted = Arc::clone(&given);
+    let (elsewhere, _) = http(move |request: Request| {
+        noted.lock().unwrap().push((request.uri().path().to_owned(), request.headers().contains_key("authorization")));
+        async { Response::new(Body::from(TEXT)) }
+    })
+    .await;
+    let (home, _) = http(move |request: Request| async move {
+        if request.headers().get("authorization").is_none_or(|held| held != "Basic Ym90Omh1bnRlcjI=") {
+            return Response::builder().status(401).body(Body::empty()).unwrap();
+        }
+        let to = format!("http://{elsewhere}/moved");
+        Response::builder().status(302).header("location", to).body(Body::empty()).unwrap()
+    })
+    .await;
+    let credential = Credential {
+        name: "corp".into(),
+        kind: "http".into(),
+        prefixes: vec![format!("http://{home}/")],
+        settings: [("user".to_owned(), "bot".to_owned())].into(),
+        secrets: [("password".to_owned(), super::super::credentials::Secret::new("hunter2"))].into(),
+    };
+    let store = store(loopback(), vec![credential]);
+    blocking(move || {
+        let named = store.under(&format!("http://{elsewhere}/"), "corp")?;
+        let errors = [
+            named.stat(&format!("http://{elsewhere}/asked")).unwrap_err(),
+            named.open(&format!("http://{elsewhere}/asked"), Range::default()).unwrap_err(),
+            named.ways(&format!("http://{elsewhere}/asked"), Duration::ZERO).unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!((error.kind(), error.field()), (Kind::Invalid, Some("credential")), "{error}");
+            assert!(error.message().contains("prefixes"), "{error}");
+        }
+        assert_eq!(named.stat(&format!("http://{home}/x"))?.unwrap().bytes, 10);
+        Ok(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(*given.lock().unwrap(), [("/moved".to_owned(), false)], "it is sent on without the password");
+}

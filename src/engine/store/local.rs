@@ -230,11 +230,16 @@ impl Store for LocalStore {
                 format!("{} leads through a link to {}: name that", path.display(), real.display()),
             ));
         }
+        let regular = |metadata: &Metadata| {
+            let other = || format!("{} is no regular file: it can be listed, not read", path.display());
+            if metadata.is_file() { Ok(()) } else { Err(Error::not_found(other())) }
+        };
+        // Looked at before it is opened, since opening a pipe waits for who writes to it, and again when it is open: it may
+        // be another one by then.
+        regular(&std::fs::metadata(&path).map_err(|cause| missing(&path, cause))?)?;
         let mut file = File::open(&path).map_err(|cause| missing(&path, cause))?;
         let metadata = file.metadata().map_err(|cause| missing(&path, cause))?;
-        if !metadata.is_file() {
-            return Err(Error::not_found(format!("{} is no regular file: it can be listed, not read", path.display())));
-        }
+        regular(&metadata)?;
         let stat = stat_of(&metadata);
         if range.offset > 0 && range.offset >= stat.bytes {
             return Err(beyond_end(uri, range.offset, stat.bytes));

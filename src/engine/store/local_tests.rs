@@ -376,6 +376,10 @@ fn only_regular_files_below_the_roots_are_opened() {
     assert_eq!(open(&outside.path().canonicalize().unwrap().join("secret.txt")), Kind::Denied);
     assert_eq!(open(&root.join("gone.txt")), Kind::NotFound);
     assert_eq!(open(&root), Kind::NotFound);
+    // Opening it would wait for who writes to it.
+    let made = std::process::Command::new("mkfifo").arg(root.join("pipe")).status().unwrap();
+    assert!(made.success());
+    assert_eq!(open(&root.join("pipe")), Kind::NotFound);
     symlink(outside.path().join("secret.txt"), root.join("link")).unwrap();
     assert_eq!(open(&root.join("link")), Kind::Denied);
 }

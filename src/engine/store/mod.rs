@@ -28,6 +28,7 @@ mod about;
 mod cache;
 pub mod cloud;
 mod cloud_client;
+mod cloud_keys;
 pub mod credentials;
 pub mod fetch;
 pub mod git;
@@ -195,6 +196,15 @@ pub struct Listing {
 
 /// See the module's contract. Blocking; call it through the door.
 pub trait Store: Send + Sync {
+    /// The address that `address` stands for where another store serves that: a page that shows a repository is the
+    /// repository. Asks nobody.
+    ///
+    /// # Errors
+    /// Invalid for an address that can't be one.
+    fn meant(&self, address: &str) -> Result<String> {
+        Ok(address.to_owned())
+    }
+
     /// The canonical URI of the source that `address` names.
     fn resolve(&self, address: &str) -> Result<String>;
 
@@ -251,7 +261,8 @@ pub trait Store: Send + Sync {
     /// The store that reads `uri` with the credential of this name instead of the one that its address finds.
     ///
     /// # Errors
-    /// Invalid if there is no such credential, or the store takes none.
+    /// Invalid if there is no such credential, it is not to be sent there, or the store takes none; some stores say so
+    /// only when they read.
     fn under(&self, uri: &str, credential: &str) -> Result<Arc<dyn Store>> {
         Err(Error::invalid("credential", format!("{uri} is read without credentials: leave out {credential:?}")))
     }

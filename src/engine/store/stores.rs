@@ -58,6 +58,10 @@ impl Stores {
 }
 
 impl Store for Stores {
+    fn meant(&self, address: &str) -> Result<String> {
+        self.of(address)?.meant(address)
+    }
+
     fn resolve(&self, address: &str) -> Result<String> {
         self.of(address)?.resolve(address)
     }

@@ -140,7 +140,7 @@ impl Remote<'_> {
     }
 
     fn transport(&self, bytes_max: u64) -> Result<Transport<Wire>> {
-        let wire = Wire::new(self.fetcher.clone(), self.login.clone(), Arc::new(Mutex::new(bytes_max)));
+        let wire = Wire::new(self.fetcher.clone(), self.url, self.login.clone(), Arc::new(Mutex::new(bytes_max)));
         let url = gix::url::parse(self.url);
         let url = url.map_err(|cause| Error::invalid("source", format!("{} is no URL", self.url)).caused_by(cause))?;
         Ok(Transport::new_http(wire, url, Protocol::V2, false))

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use gix::ObjectId;
 
-use super::credentials::{Credentials, Secret};
+use super::credentials::{Credential, Credentials, Secret};
 use super::fetch::Fetcher;
 use super::globs::Globs;
 use super::local::{LocalStore, is_kept_name};
@@ -48,7 +48,7 @@ pub struct GitStore {
     fetching: Keyed<Place, Mutex<()>>,
     histories: Histories,
     /// The credential that was asked for by name.
-    named: Option<String>,
+    named: Option<Arc<Credential>>,
 }
 
 /// The last look at each ref of each repository.
@@ -92,10 +92,11 @@ impl GitStore {
                 (repository, commit)
             }
             Place::Remote(url) => {
-                let folder = self.cache.join(cache::name(url));
+                let credential = self.credential(url)?;
+                let folder = self.folder(url, credential.as_deref());
                 cache::keep_within(&self.cache, GIT_CACHE_BYTES_MAX, &folder);
                 cache::touch(&folder);
-                let (login, reference) = (self.login(url), address.reference.as_deref());
+                let (login, reference) = (credential.as_deref().and_then(login), address.reference.as_deref());
                 clone::update(&folder, &Remote { fetcher: &self.fetcher, url, reference, login })?
             }
         };
@@ -113,19 +114,27 @@ impl GitStore {
         Ok(self.local.open_root(&file_uri(folder))?.0)
     }
 
-    /// User and password for a repository that a credential fits.
-    fn login(&self, url: &str) -> Option<(String, Secret)> {
+    /// The credential for a repository: the one that was named, which has to serve it, or the one that its address finds.
+    fn credential(&self, url: &str) -> Result<Option<Arc<Credential>>> {
+        if let Some(named) = &self.named {
+            return if serves(named, url) { Ok(Some(Arc::clone(named))) } else { Err(named.refused(url)) };
+        }
         let git = format!("git+{url}");
         let found = |kind| self.credentials.of_uri(kind, url).or_else(|| self.credentials.of_uri(kind, &git));
-        let named = |name| ["git", "github"].iter().find_map(|kind| self.credentials.named(kind, name).ok());
-        let credential = match &self.named {
-            Some(name) => named(name)?,
-            None => found("git").or_else(|| found("github"))?,
-        };
-        let secret = credential.secret("token").or_else(|| credential.secret("password"))?;
-        // As forges take tokens over git: as the password of a user that they do not ask for.
-        let user = credential.setting("user").unwrap_or("x-access-token");
-        Some((user.to_owned(), Secret::new(secret)))
+        Ok(found("git").or_else(|| found("github")))
+    }
+
+    /// Where the clone of a repository lies. What was fetched with a credential is not for who comes without it: a commit
+    /// that is here is read without asking the remote.
+    fn folder(&self, url: &str, credential: Option<&Credential>) -> PathBuf {
+        let whose = credential.map(|credential| format!("{url} {}", credential.name));
+        self.cache.join(cache::name(whose.as_deref().unwrap_or(url)))
+    }
+
+    /// The same store with this credential for all that it serves.
+    pub(super) fn with(&self, credential: Arc<Credential>) -> Self {
+        // What one may see, another may not: nothing that was looked at is shared.
+        Self { named: Some(credential), seen: Arc::default(), ..self.clone() }
     }
 
     fn list_commit(&self, source: &str, options: &ListOptions, at: Option<&BTreeSet<String>>) -> Result<Listing> {
@@ -248,10 +257,14 @@ impl Store for GitStore {
         Ok(About { metadata, ..About::default() })
     }
 
-    fn under(&self, _uri: &str, credential: &str) -> Result<Arc<dyn Store>> {
-        self.credentials.named("git", credential).or_else(|_| self.credentials.named("github", credential))?;
-        // What one may see, another may not: nothing that was looked at is shared.
-        Ok(Arc::new(Self { named: Some(credential.to_owned()), seen: Arc::default(), ..self.clone() }))
+    fn under(&self, uri: &str, credential: &str) -> Result<Arc<dyn Store>> {
+        let found = self.credentials.by_name("github", credential);
+        let store = self.with(found.or_else(|_| self.credentials.by_name("git", credential))?);
+        // Said at once if it is not for this.
+        if let Place::Remote(url) = Address::parse(uri)?.place {
+            store.credential(&url)?;
+        }
+        Ok(Arc::new(store))
     }
 
     fn ways(&self, uri: &str, _ttl: Duration) -> Result<Ways> {
@@ -260,14 +273,22 @@ impl Store for GitStore {
             Place::Local(folder) => folder.display().to_string(),
             Place::Remote(url) => url.clone(),
         };
-        let branch = reference.map(|name| format!(" --branch {}", shell_word(&name))).unwrap_or_default();
+        let repository = shell_word(&repository);
         let show = if path.is_empty() {
             String::new()
         } else {
             format!(" && git -C clone show {}", shell_word(&format!("HEAD:{path}")))
         };
-        let native = format!("git clone --depth 1{branch} {} clone{show}", shell_word(&repository));
-        Ok(Ways { native: Some(native), ..Ways::default() })
+        let clone = match reference {
+            // A commit is no branch that could be cloned.
+            Some(id) if ObjectId::from_hex(id.as_bytes()).is_ok() => format!(
+                "git init -q clone && git -C clone fetch -q --depth 1 {repository} {id} && \
+                 git -C clone checkout -q FETCH_HEAD"
+            ),
+            Some(name) => format!("git clone --depth 1 --branch {} {repository} clone", shell_word(&name)),
+            None => format!("git clone --depth 1 {repository} clone"),
+        };
+        Ok(Ways { native: Some(format!("{clone}{show}")), ..Ways::default() })
     }
 
     fn partners(&self, source: &str) -> Result<Option<Partners>> {
@@ -276,6 +297,19 @@ impl Store for GitStore {
         let partners = self.histories.partners(&seen.repository.to_thread_local(), seen.commit);
         Ok(Some(partners.below(&address.path)))
     }
+}
+
+/// Whether a credential is for a repository, whichever way its prefix writes that.
+fn serves(credential: &Credential, url: &str) -> bool {
+    [url, url.trim_end_matches(".git"), &format!("git+{url}")].iter().any(|form| credential.serves(form))
+}
+
+/// User and password of a credential.
+fn login(credential: &Credential) -> Option<(String, Secret)> {
+    let secret = credential.secret("token").or_else(|| credential.secret("password"))?;
+    // As forges take tokens over git: as the password of a user that they do not ask for.
+    let user = credential.setting("user").unwrap_or("x-access-token");
+    Some((user.to_owned(), Secret::new(secret)))
 }
 
 /// The commit that a ref of a repository of this machine means.

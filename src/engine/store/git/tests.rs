@@ -340,3 +340,104 @@ async fn redirects_logins_and_refusals_are_what_they_are() {
     let error = blocking(move || walled.resolve(&address)).await.unwrap_err();
     assert!(error.kind() == Kind::Denied && error.message().contains("private"), "{error}");
 }
+
+/// A credential of user "bot" with password "hunter2".
+fn bot(prefixes: Vec<String>) -> Credentials {
+    Credentials::new(vec![Credential {
+        name: "forge".to_owned(),
+        kind: "git".to_owned(),
+        prefixes,
+        settings: BTreeMap::from([("user".to_owned(), "bot".to_owned())]),
+        secrets: BTreeMap::from([("token".to_owned(), Secret::new("hunter2"))]),
+    }])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_stays_with_its_prefixes_and_a_private_clone_with_its_login() {
+    let repository = sample();
+    let root = repository.path().canonicalize().unwrap();
+    let name = root.file_name().unwrap().to_str().unwrap().to_owned();
+    let head = repository.git(&["rev-parse", "HEAD"]);
+    let closed = Served::start(root.parent().unwrap(), Some("Basic Ym90Omh1bnRlcjI=")).await;
+    let cache = tempfile::tempdir().unwrap();
+    let store = Arc::new(store_with(cache.path(), bot(vec![closed.base.clone()])));
+
+    // Named by a client, for a repository of the client's own.
+    for prefixes in [vec!["https://forge.example".to_owned()], Vec::new()] {
+        let other = store_with(cache.path(), bot(prefixes));
+        let address = format!("git+{}/{name}/.git", closed.base);
+        let error = blocking(move || other.under(&address, "forge").map(|_| ())).await.unwrap_err();
+        assert!(error.field() == Some("credential") && error.message().contains("prefixes"), "{error}");
+    }
+    let named = Arc::new(store.with(store.credentials.by_name("git", "forge").unwrap()));
+    let error = blocking(move || named.resolve("git+http://127.0.0.1:1/r.git")).await.unwrap_err();
+    assert_eq!(error.field(), Some("credential"), "each repository is looked at: {error}");
+    assert_eq!(closed.requests.load(Ordering::SeqCst), 0, "nothing was sent");
+
+    let commit = format!("git+{}/{name}/.git@{head}", closed.base);
+    let asked = commit.clone();
+    let list = move |store: &GitStore| store.list(&asked, &ListOptions::default()).map(|listing| listing.objects.len());
+    let (member, look) = (Arc::clone(&store), list.clone());
+    assert_eq!(blocking(move || look(&member)).await.unwrap(), 2);
+    let stranger = store_with(cache.path(), Credentials::default());
+    let error = blocking(move || list(&stranger)).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Denied, "what is in the cache is not for everybody: {error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_is_not_sent_on_to_where_a_redirect_leads() {
+    let repository = sample();
+    let root = repository.path().canonicalize().unwrap();
+    let name = root.file_name().unwrap().to_str().unwrap().to_owned();
+    // The other host serves the repository and notes what it is given.
+    let given = Arc::<Mutex<Vec<bool>>>::default();
+    let (noted, bridge) = (
+        Arc::clone(&given),
+        Bridge { root: root.parent().unwrap().to_owned(), requests: Arc::default(), wanted: None },
+    );
+    let elsewhere = serve(Router::new().fallback(move |request: Request| {
+        noted.lock().unwrap().push(request.headers().contains_key("authorization"));
+        backend(State(bridge.clone()), request)
+    }))
+    .await;
+    let target = elsewhere.clone();
+    let home = serve(Router::new().fallback(move |request: Request| {
+        let to = format!("{target}{}", request.uri());
+        async move { (StatusCode::MOVED_PERMANENTLY, [("location", to)]).into_response() }
+    }))
+    .await;
+    let cache = tempfile::tempdir().unwrap();
+    let store = store_with(cache.path(), bot(vec![home.clone()]));
+    let address = format!("git+{home}/{name}/.git");
+    assert_eq!(blocking(move || store.list(&address, &ListOptions::default()).unwrap().objects.len()).await, 2);
+    let given = given.lock().unwrap();
+    assert!(given.len() > 2 && !given.contains(&true), "{given:?}");
+}
+
+async fn serve(app: Router) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    base
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_for_a_commit_branch_or_head_shows_the_file() {
+    let (repository, cache) = (sample(), tempfile::tempdir().unwrap());
+    let store = store_with(cache.path(), Credentials::default());
+    let first = repository.git(&["rev-parse", "v1^{commit}"]);
+    for (rest, shown) in [
+        (format!("@{first}#docs/guide.md"), "# Guide\n"),
+        ("@feature/x#src/b.rs".to_owned(), "fn b() {}\n"),
+        ("#docs/guide.md".to_owned(), "# Guide, second edition\n"),
+    ] {
+        let ways = store.ways(&format!("{}{rest}", repository.address()), Duration::ZERO).unwrap();
+        let (command, dir) = (ways.native.unwrap(), tempfile::tempdir().unwrap());
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &command]).current_dir(dir.path()).env("GIT_CONFIG_NOSYSTEM", "1").env("HOME", dir.path());
+        let output = shell.output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{command}: {told}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), shown, "{command}");
+    }
+}

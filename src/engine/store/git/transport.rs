@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gix_transport::client::blocking_io::http::{GetResponse, Http, PostBodyDataKind, PostResponse};
 use reqwest::header::HeaderMap;
-use url::Url;
+use url::{Origin, Url};
 
 use super::super::credentials::Secret;
 use super::super::fetch::{Fetcher, failure, redirect};
@@ -27,22 +27,24 @@ pub(super) struct Wire {
     fetcher: Fetcher,
     /// User and password for the repository's host.
     login: Option<(String, Secret)>,
+    /// Scheme, host and port that the login is for.
+    home: Option<Origin>,
     /// Where the first request was sent on to.
     base: Option<String>,
     budget: Budget,
 }
 
 impl Wire {
-    pub fn new(fetcher: Fetcher, login: Option<(String, Secret)>, budget: Budget) -> Self {
-        Self { fetcher, login, base: None, budget }
+    /// For the repository at `url`; what is received counts against `budget`.
+    pub fn new(fetcher: Fetcher, url: &str, login: Option<(String, Secret)>, budget: Budget) -> Self {
+        Self { fetcher, login, home: origin(url), base: None, budget }
     }
 
     fn exchange(&self, url: &str, base_url: &str, headers: impl IntoIterator<Item = impl AsRef<str>>) -> Exchange {
         let tail = url.strip_prefix(base_url).unwrap_or_default();
         let effective = self.base.as_ref().map_or_else(|| url.to_owned(), |base| format!("{base}{tail}"));
-        // Not after a redirect to another host.
-        let origin = |url: &str| Url::parse(url).map(|url| url.origin()).ok();
-        let login = self.login.clone().filter(|_| origin(&effective) == origin(base_url));
+        // Not after a redirect to another host, which gix takes for the repository's own from then on.
+        let login = self.login.clone().filter(|_| self.home.is_some() && origin(&effective) == self.home);
         Exchange {
             fetcher: self.fetcher.clone(),
             url: effective,
@@ -53,6 +55,10 @@ impl Wire {
             budget: Arc::clone(&self.budget),
         }
     }
+}
+
+fn origin(url: &str) -> Option<Origin> {
+    Url::parse(url).map(|url| url.origin()).ok()
 }
 
 impl Http for Wire {

@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::credentials::{Credentials, Secret};
+use super::credentials::{Credential, Credentials, Secret};
 use super::fetch::Fetcher;
 use super::git::GitStore;
+use super::git::address::{Address, Place};
 use super::globs::Globs;
 use super::{About, LeftOut, ListOptions, Listing, Object, Partners, Stat, Store, Ways, cache, over_limit};
 use crate::base::ContentHash;
@@ -34,7 +35,7 @@ const HELD_MAX: usize = 16;
 /// See the module's documentation. Cheap to clone.
 #[derive(Clone)]
 pub struct GithubStore {
-    git: Arc<dyn Store>,
+    git: Arc<GitStore>,
     fetcher: Fetcher,
     credentials: Credentials,
     api: Url,
@@ -107,23 +108,30 @@ impl GithubStore {
         format!("git+{}/{}.git{reference}", self.web, repository.name)
     }
 
-    fn token(&self, repository: &Repository) -> Option<Secret> {
-        let credential = match &self.named {
-            Some(name) => self.credentials.named("github", name).ok()?,
-            None => {
-                let found = |uri: &str| self.credentials.of_uri("github", uri);
-                let web = format!("{}/{}", self.web, repository.name);
-                found(&repository.uri()).or_else(|| found(&web)).or_else(|| found(self.api.as_str()))?
-            }
+    /// The credential for a repository: the one that was named, or the one that its address finds. It is sent to where the
+    /// configuration says that GitHub is, so one without prefixes is for every repository there; one that has some is kept
+    /// to them.
+    fn credential(&self, repository: &Repository) -> Result<Option<Arc<Credential>>> {
+        let own = format!("{SCHEME}{}", repository.name);
+        let web = format!("{}/{}", self.web, repository.name);
+        let addresses = [own.as_str(), web.as_str(), self.api.as_str()];
+        let Some(name) = &self.named else {
+            return Ok(addresses.iter().find_map(|uri| self.credentials.of_uri("github", uri)));
         };
-        credential.secret("token").map(Secret::new)
+        let named = self.credentials.by_name("github", name)?;
+        if named.prefixes.is_empty() || addresses.iter().any(|uri| named.serves(uri)) {
+            Ok(Some(named))
+        } else {
+            Err(named.refused(&own))
+        }
     }
 
     /// Threads as they are now, and what kept some of them from being read.
     fn sync(&self, repository: &Repository) -> Result<(Arc<Threads>, Option<Error>)> {
+        let token = self.credential(repository)?.and_then(|held| held.secret("token").map(Secret::new));
         let known = self.known(repository);
         let mut threads = Threads::clone(&known);
-        let api = Api { fetcher: &self.fetcher, base: &self.api, token: self.token(repository) };
+        let api = Api { fetcher: &self.fetcher, base: &self.api, token };
         let failure = self.fetcher.wait(|| self.follow(&api, repository, &mut threads)).err();
         if threads != *known {
             self.keep(repository, &threads);
@@ -163,8 +171,13 @@ impl GithubStore {
         Ok(())
     }
 
+    /// Where the threads of a repository are kept. What was read with a credential is not for who comes without it.
     fn file(&self, repository: &Repository) -> PathBuf {
-        self.cache.join(format!("{}.json", cache::name(&format!("{} {}", self.api, repository.name))))
+        let mut whose = format!("{} {}", self.api, repository.name);
+        if let Ok(Some(credential)) = self.credential(repository) {
+            whose.push_str(&format!(" {}", credential.name));
+        }
+        self.cache.join(format!("{}.json", cache::name(&whose)))
     }
 
     /// Threads as they were read last.
@@ -238,6 +251,12 @@ impl GithubStore {
     }
 }
 
+/// The repository that an address names, or a thread of which it names.
+fn repository_of(uri: &str) -> Result<Repository> {
+    let of_thread = || Repository::parse(uri.rsplitn(3, '/').nth(2)?).ok();
+    Repository::parse(uri).or_else(|error| of_thread().ok_or(error))
+}
+
 impl Store for GithubStore {
     fn resolve(&self, address: &str) -> Result<String> {
         let repository = Repository::parse(address)?;
@@ -301,9 +320,15 @@ impl Store for GithubStore {
     }
 
     fn under(&self, uri: &str, credential: &str) -> Result<Arc<dyn Store>> {
-        self.credentials.named("github", credential)?;
-        let (git, named) = (self.git.under(uri, credential)?, Some(credential.to_owned()));
-        Ok(Arc::new(Self { git, named, held: Arc::default(), ..self.clone() }))
+        let repository = repository_of(uri)?;
+        let named = Self { named: Some(credential.to_owned()), held: Arc::default(), ..self.clone() };
+        let Some(held) = named.credential(&repository)? else { return Ok(Arc::new(named)) };
+        // What serves a repository serves its code.
+        let mut held = Credential::clone(&held);
+        if let Place::Remote(url) = Address::parse(&self.code(&repository))?.place {
+            held.prefixes.push(url);
+        }
+        Ok(Arc::new(Self { git: Arc::new(self.git.with(Arc::new(held))), ..named }))
     }
 
     fn ways(&self, uri: &str, ttl: Duration) -> Result<Ways> {

@@ -171,3 +171,25 @@ fn repositories_are_named_in_one_way() {
         assert!(uri(bad).is_err(), "{bad}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_named_credential_is_kept_to_its_repositories_and_its_threads_to_it() {
+    let (forge, dir) = (Arc::new(Forge::default()), tempfile::tempdir().unwrap());
+    let store = store(&forge, dir.path()).await;
+    assert!(store.under("github://o/r", "forge").is_ok() && store.under("github://o/r/issues/3", "forge").is_ok());
+    let error = store.under("github://other/r", "forge").map(|_| ()).unwrap_err();
+    assert!(error.field() == Some("credential") && error.message().contains("prefixes"), "{error}");
+    let held = store.credentials.by_name("github", "forge").unwrap();
+    let anywhere = Credentials::new(vec![Credential { prefixes: Vec::new(), ..Credential::clone(&held) }]);
+    let anywhere = GithubStore { credentials: anywhere, ..store.clone() };
+    assert!(anywhere.under("github://other/r", "forge").is_ok(), "one without prefixes is for all of GitHub");
+
+    sync(&store).await;
+    let stranger = GithubStore { credentials: Credentials::default(), held: Arc::default(), ..store };
+    let (threads, failure) = sync(&stranger).await;
+    assert_eq!(
+        (threads.by_number.len(), failure.unwrap().kind()),
+        (0, Kind::Denied),
+        "what is kept is not for everybody"
+    );
+}

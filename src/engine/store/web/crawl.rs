@@ -68,6 +68,8 @@ pub(super) struct Crawl<'a> {
     visited: usize,
     /// Addresses beyond the limits.
     beyond: usize,
+    /// Pages and sitemaps that are there but could not be read this time.
+    unread: usize,
 }
 
 /// Crawls the site that `start` is the first page of.
@@ -76,8 +78,7 @@ pub(super) struct Crawl<'a> {
 /// What keeps the first page from being read; Denied if robots.txt forbids it.
 pub(super) async fn crawl(visitor: &Visitor, start: &Url, bounds: Bounds) -> Result<Crawled> {
     let (robot, sitemaps) = robots(visitor, start).await?;
-    let asked = robot.as_ref().and_then(|robot| robot.delay).filter(|delay| delay.is_finite() && *delay > 0.0);
-    let delay = bounds.delay.max(asked.map_or(Duration::ZERO, Duration::from_secs_f32).min(CRAWL_DELAY_MAX));
+    let delay = bounds.delay.max(heeded(robot.as_ref().and_then(|robot| robot.delay)));
     let mut crawl = Crawl {
         visitor,
         scope: Scope::of(start),
@@ -89,6 +90,7 @@ pub(super) async fn crawl(visitor: &Visitor, start: &Url, bounds: Bounds) -> Res
         found: Crawled::default(),
         visited: 0,
         beyond: 0,
+        unread: 0,
     };
     if !crawl.is_allowed(start) {
         let message = format!("{start} may not be crawled: the site's robots.txt forbids it");
@@ -99,11 +101,11 @@ pub(super) async fn crawl(visitor: &Visitor, start: &Url, bounds: Bounds) -> Res
 }
 
 impl Crawl<'_> {
-    async fn run(&mut self, start: &Url, sitemaps: Vec<Url>) -> Result<()> {
+    async fn run(&mut self, start: &Url, (sitemaps, named): (Vec<Url>, bool)) -> Result<()> {
         let began = Instant::now();
         self.seen.insert(start.clone());
         let mut level = vec![start.clone()];
-        let mut listed = self.sitemaps(sitemaps).await;
+        let mut listed = self.sitemaps(sitemaps, named).await;
         for depth in 0..=self.bounds.depth {
             let room = self.bounds.pages_max.saturating_sub(self.visited);
             self.beyond += level.len().saturating_sub(room);
@@ -184,6 +186,7 @@ impl Crawl<'_> {
                     _ => "not readable",
                 };
                 tracing::debug!(%url, error = %error.chain(), "a page can't be read");
+                self.unread += 1;
                 self.leave_out(url, reason, true);
             }
         }
@@ -227,21 +230,30 @@ impl Crawl<'_> {
         self.found.left_out.push(LeftOut { path: url.to_string(), reason: reason.to_owned(), failed });
     }
 
-    /// The pages that the site's sitemaps name; one that can't be read is no reason not to crawl.
-    async fn sitemaps(&mut self, first: Vec<Url>) -> Vec<Url> {
+    /// The pages that the site's sitemaps name; one that can't be read is no reason not to crawl, but said.
+    ///
+    /// `named` says whether robots.txt names them, or the usual place is tried.
+    async fn sitemaps(&mut self, first: Vec<Url>, named: bool) -> Vec<Url> {
         let (mut pages, mut queue, mut read) = (Vec::new(), VecDeque::from(first), BTreeSet::new());
         while let Some(url) = queue.pop_front() {
-            if read.len() >= SITEMAPS_MAX || !self.scope.is_same_site(&url) || !read.insert(url.clone()) {
+            if !self.scope.is_same_site(&url) || read.contains(&url) {
                 continue;
             }
+            if read.len() >= SITEMAPS_MAX {
+                self.unread += 1;
+                self.leave_out(&url, "too many sitemaps", true);
+                continue;
+            }
+            read.insert(url.clone());
             self.wait_turn().await;
             let same_site = |next: &Url| self.scope.is_same_site(next);
             let wanted = Wanted { follow: &same_site, ..Wanted::new(url.clone(), SITEMAP_BYTES_MAX) };
-            let Ok(got) = self.visitor.fetcher.get(&wanted).await else { continue };
-            if !got.is_success() {
-                continue;
-            }
-            match sitemap::read(&got.body) {
+            let found = match self.visitor.fetcher.get(&wanted).await {
+                Ok(got) if got.is_success() => sitemap::read(&got.body),
+                Ok(got) if is_absent(got.status, !named && read.len() == 1) => continue,
+                _ => Err("sitemap that can't be read"),
+            };
+            match found {
                 Ok(found) => {
                     queue.extend(found.sitemaps);
                     for page in found.pages {
@@ -255,25 +267,50 @@ impl Crawl<'_> {
                         }
                     }
                 }
-                Err(reason) => self.leave_out(&url, reason, true),
+                Err(reason) => {
+                    self.unread += 1;
+                    self.leave_out(&url, reason, true);
+                }
             }
         }
         pages
     }
 
-    /// What was found; what lies beyond the limits spares all that is stored, since nobody looked whether it is there.
+    /// What was found. What lies beyond the limits spares all that is stored, since nobody looked whether it is there; so
+    /// does what could not be read, since it may lead to pages that nothing else leads to, and pages are stored under other
+    /// addresses than they were asked for at.
     fn end(mut self) -> Crawled {
-        if self.beyond > 0 {
-            let reason = format!("limit of {} pages and {} links reached", self.bounds.pages_max, self.bounds.depth);
+        let mut spare = |reason: String| {
             self.found.left_out.push(LeftOut { path: String::new(), reason, failed: true });
+        };
+        if self.beyond > 0 {
+            spare(format!("limit of {} pages and {} links reached", self.bounds.pages_max, self.bounds.depth));
+        }
+        if self.unread > 0 {
+            spare("parts of the site could not be read: nothing of it is removed".to_owned());
         }
         self.found
     }
 }
 
+/// The delay that a robots.txt asks for, as far as it is heeded.
+fn heeded(seconds: Option<f32>) -> Duration {
+    // Any number may stand there; what is no length of time is none that was asked for.
+    let seconds = seconds.filter(|seconds| *seconds > 0.0).unwrap_or(0.0);
+    Duration::from_secs_f32(seconds.min(CRAWL_DELAY_MAX.as_secs_f32()))
+}
+
+/// Whether a status says that there is no such sitemap. Of the one that nobody named but many sites have, a refusal or a
+/// redirect out of the site says no more: that is how some servers answer for what they do not have.
+fn is_absent(status: u16, guessed: bool) -> bool {
+    matches!(status, 404 | 410) || (guessed && matches!(status, 300..=403))
+}
+
 /// The rules of a site's robots.txt and the sitemaps that it names, as RFC 9309 says: none if there is no file, and nothing
 /// is allowed while it can't be read.
-async fn robots(visitor: &Visitor, start: &Url) -> Result<(Option<Robot>, Vec<Url>)> {
+///
+/// With the sitemaps comes whether the file names them; else it is where they usually are.
+async fn robots(visitor: &Visitor, start: &Url) -> Result<(Option<Robot>, (Vec<Url>, bool))> {
     let at =
         |path: &str| start.join(path).map_err(|cause| Error::internal("an address without a root").caused_by(cause));
     let (url, usual) = (at("/robots.txt")?, at("/sitemap.xml")?);
@@ -286,14 +323,31 @@ async fn robots(visitor: &Visitor, start: &Url) -> Result<(Option<Robot>, Vec<Ur
         return Err(Error::new(Kind::Unavailable, message));
     }
     if !got.is_success() {
-        return Ok((None, vec![usual]));
+        return Ok((None, (vec![usual], false)));
     }
     // What is no robots.txt, such as a page that says so, has no rules.
     let robot = Robot::new(ROBOT, &got.body).ok();
     let named = robot.iter().flat_map(|robot| &robot.sitemaps).filter_map(|sitemap| url.join(sitemap.trim()).ok());
-    let mut sitemaps: Vec<Url> = named.collect();
-    if sitemaps.is_empty() {
-        sitemaps.push(usual);
-    }
+    let sitemaps: Vec<Url> = named.collect();
+    let sitemaps = if sitemaps.is_empty() { (vec![usual], false) } else { (sitemaps, true) };
     Ok((robot, sitemaps))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_number_may_stand_for_a_delay() {
+        for (asked, seconds) in [
+            (None, 0),
+            (Some(2.0), 2),
+            (Some(1e30), 30),
+            (Some(f32::INFINITY), 30),
+            (Some(f32::NAN), 0),
+            (Some(-1.0), 0),
+        ] {
+            assert_eq!(heeded(asked), Duration::from_secs(seconds), "{asked:?}");
+        }
+    }
 }

@@ -167,12 +167,17 @@ impl WebStore {
 }
 
 impl Store for WebStore {
-    fn resolve(&self, address: &str) -> Result<String> {
+    fn meant(&self, address: &str) -> Result<String> {
         if looks_like_repository(address) {
             return Ok(Address::parse(address)?.uri());
         }
-        if let Some(repository) = self.repository(address) {
-            return Ok(repository);
+        Ok(self.repository(address).unwrap_or_else(|| address.to_owned()))
+    }
+
+    fn resolve(&self, address: &str) -> Result<String> {
+        let meant = self.meant(address)?;
+        if meant != address {
+            return Ok(meant);
         }
         let (site, page) = address.strip_prefix(SITE).map_or(("", address), |page| (SITE, page));
         let url = address::parse(page)?;
@@ -214,7 +219,14 @@ impl Store for WebStore {
     }
 
     fn stat(&self, uri: &str) -> Result<Option<Stat>> {
-        match self.visit(uri)?.1 {
+        // Of a site its first page.
+        let uri = uri.strip_prefix(SITE).unwrap_or(uri);
+        let visit = match self.visit(uri) {
+            // Too large to be taken for a page; it may be streamed all the same.
+            Err(error) if error.kind() == Kind::Limit => return self.http.stat(uri),
+            visited => visited?.1,
+        };
+        match visit {
             Visit::Page(entry) => {
                 let Object { bytes, modified_at, mark, .. } = object(uri.to_owned(), &entry);
                 Ok(Some(Stat { bytes, modified_at, mark }))
@@ -225,7 +237,7 @@ impl Store for WebStore {
     }
 
     fn open(&self, uri: &str, range: Range) -> Result<Reading> {
-        self.http.open(uri, range)
+        self.http.open(uri.strip_prefix(SITE).unwrap_or(uri), range)
     }
 
     fn about(&self, object: &Object) -> Result<About> {
@@ -240,8 +252,8 @@ impl Store for WebStore {
 
     fn under(&self, uri: &str, credential: &str) -> Result<Arc<dyn Store>> {
         let page = uri.strip_prefix(SITE).unwrap_or(uri);
-        // Said at once if there is none.
-        self.visitor.credentials.named("http", credential)?;
+        // Said at once if there is none, or it is not for this.
+        self.visitor.credentials.named("http", credential, address::parse(page)?.as_str())?;
         let visitor = Visitor { named: Some(credential.to_owned()), ..self.visitor.clone() };
         Ok(Arc::new(Self { visitor, http: self.http.under(page, credential)?, ..self.clone() }))
     }

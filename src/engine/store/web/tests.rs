@@ -13,10 +13,10 @@ use futures::StreamExt;
 use tempfile::TempDir;
 
 use super::*;
-use crate::engine::store::Crawl;
 use crate::engine::store::guard::Guard;
 use crate::engine::store::http::HttpStore;
 use crate::engine::store::line::Line;
+use crate::engine::store::{Crawl, credentials};
 
 /// A site and what was asked of it.
 #[derive(Default)]
@@ -25,6 +25,8 @@ struct Site {
     busy_left: AtomicUsize,
     changed: AtomicBool,
     robots_down: AtomicBool,
+    hub_down: AtomicBool,
+    map_down: AtomicBool,
 }
 
 impl Site {
@@ -55,6 +57,28 @@ async fn answer(State(site): State<Arc<Site>>, request: Request) -> Response {
     }
     match path.as_str() {
         "/robots.txt" if site.robots_down.load(Ordering::SeqCst) => StatusCode::BAD_GATEWAY.into_response(),
+        "/hub/" => html("<a href='/hub/list'>list</a> <a href='/hub/none'>none</a>".to_owned()),
+        "/hub/list" if site.hub_down.load(Ordering::SeqCst) => {
+            (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "0")]).into_response()
+        }
+        "/hub/list" => html("<a href='/hub/leaf'>leaf</a>".to_owned()),
+        "/hub/leaf" => html("<p>leaf</p>".to_owned()),
+        "/map.xml" if site.map_down.load(Ordering::SeqCst) => {
+            (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "0")]).into_response()
+        }
+        "/members" if header("authorization").as_deref() == Some("Basic Ym90Omh1bnRlcjI=") => {
+            html("<p>for members</p>".to_owned())
+        }
+        "/members" => StatusCode::UNAUTHORIZED.into_response(),
+        "/large.txt" => {
+            let piece = axum::body::Bytes::from(vec![b'x'; 1024 * 1024]);
+            let pieces = futures::stream::repeat(piece).take(40).map(Ok::<_, std::io::Error>);
+            Response::builder()
+                .header("content-type", "text/plain")
+                .header("content-length", 40 * 1024 * 1024)
+                .body(Body::from_stream(pieces))
+                .unwrap()
+        }
         "/robots.txt" => "User-agent: *\nDisallow: /private/\nSitemap: /maps.xml\n".into_response(),
         "/maps.xml" => "<sitemapindex><sitemap><loc>MAP</loc></sitemap></sitemapindex>"
             .replace("MAP", &format!("http://{}/map.xml", header("host").unwrap()))
@@ -105,15 +129,18 @@ async fn answer(State(site): State<Arc<Site>>, request: Request) -> Response {
 }
 
 fn store() -> (WebStore, TempDir) {
+    store_with(Credentials::default())
+}
+
+fn store_with(credentials: Credentials) -> (WebStore, TempDir) {
     // Another test may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let (guard, runtime) = (Guard::new(false, &["127.0.0.1".to_owned()]), tokio::runtime::Handle::current());
     let cache = tempfile::tempdir().unwrap();
-    let http =
-        HttpStore::new(guard.clone(), Credentials::default(), Line::new(runtime.clone(), Duration::from_secs(10)))
-            .unwrap();
+    let http = HttpStore::new(guard.clone(), credentials.clone(), Line::new(runtime.clone(), Duration::from_secs(10)))
+        .unwrap();
     let fetcher = Fetcher::new(guard, runtime).unwrap();
-    (WebStore::new(fetcher, Credentials::default(), Arc::new(http), cache.path().to_owned(), Duration::ZERO), cache)
+    (WebStore::new(fetcher, credentials, Arc::new(http), cache.path().to_owned(), Duration::ZERO), cache)
 }
 
 async fn list(store: &WebStore, source: &str, crawl: Crawl) -> Result<Listing> {
@@ -156,6 +183,7 @@ async fn a_site_is_what_its_links_and_sitemap_lead_to_and_the_rest_is_named() {
         ("/huge".to_owned(), ("larger than the limit", true)),
         ("/binary".to_owned(), ("type without text", false)),
         ("/hidden".to_owned(), ("page that asks not to be kept (noindex)", false)),
+        (String::new(), ("parts of the site could not be read: nothing of it is removed", true)),
     ]);
     assert_eq!(left, expected);
     for never in ["/private/x", "/logo.png", "/unfollowed"] {
@@ -245,4 +273,64 @@ async fn a_single_page_is_fetched_as_asked_and_errors_are_named() {
     let store = store.beside_github("https://github.com");
     assert_eq!(store.resolve("https://github.com/o/r/").unwrap(), "github://o/r");
     assert_eq!(store.resolve("https://github.com/o/r/wiki").unwrap(), "https://github.com/o/r/wiki");
+    assert_eq!(store.meant("https://github.com/o/r").unwrap(), "github://o/r");
+    assert_eq!(store.meant("https://h.example/o/r.git").unwrap(), "git+https://h.example/o/r.git");
+    assert_eq!(store.meant("site:https://h.example/").unwrap(), "site:https://h.example/");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_read_spares_all_that_is_stored() {
+    let site = Arc::new(Site::default());
+    let base = site.start().await;
+    let (store, _cache) = store();
+    let source = format!("site:{base}/hub/");
+    let spared = |listing: &Listing| listing.left_out.iter().any(|left| left.path.is_empty() && left.failed);
+    let whole = list(&store, &source, Crawl::default()).await.unwrap();
+    assert_eq!(paths(&whole), ["hub/index.html", "hub/leaf.html", "hub/list.html"]);
+    assert!(!spared(&whole), "a page that is not there is no failure: {:?}", whole.left_out);
+    site.hub_down.store(true, Ordering::SeqCst);
+    let half = list(&store, &source, Crawl::default()).await.unwrap();
+    assert_eq!(paths(&half), ["hub/index.html"], "nobody asked for the leaf");
+    assert!(spared(&half), "{:?}", half.left_out);
+    site.hub_down.store(false, Ordering::SeqCst);
+    site.map_down.store(true, Ordering::SeqCst);
+    let without = list(&store, &source, Crawl::default()).await.unwrap();
+    let map = without.left_out.iter().find(|left| left.path == format!("{base}/map.xml"));
+    assert!(map.is_some_and(|left| left.failed) && spared(&without), "{:?}", without.left_out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_take_a_user_and_password_and_a_named_credential_stays_with_its_prefixes() {
+    let site = Arc::new(Site::default());
+    let base = site.start().await;
+    let credential = |name: &str, prefixes: Vec<String>| credentials::Credential {
+        name: name.to_owned(),
+        kind: "http".to_owned(),
+        prefixes,
+        settings: BTreeMap::from([("user".to_owned(), "bot".to_owned())]),
+        secrets: BTreeMap::from([("password".to_owned(), credentials::Secret::new("hunter2"))]),
+    };
+    let page = format!("{base}/members");
+    let (found, _cache) = store_with(Credentials::new(vec![credential("wiki", vec![page.clone()])]));
+    assert_eq!(paths(&list(&found, &page, Crawl::default()).await.unwrap()), ["members.html"]);
+    let others = vec!["http://other.example/".to_owned()];
+    let (other, _cache) = store_with(Credentials::new(vec![credential("wiki", others), credential("all", Vec::new())]));
+    for (name, address) in [("wiki", page.clone()), ("all", page.clone()), ("wiki", format!("site:{page}"))] {
+        let error = other.under(&address, name).map(|_| ()).unwrap_err();
+        assert!(error.field() == Some("credential") && error.message().contains("prefixes"), "{error}");
+    }
+    assert_eq!(site.times("/members"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_is_too_large_for_a_page_can_be_looked_at() {
+    let site = Arc::new(Site::default());
+    let base = site.start().await;
+    let (store, _cache) = store();
+    let uri = format!("{base}/large.txt");
+    let asked = uri.clone();
+    let looker = store.clone();
+    let stat = tokio::task::spawn_blocking(move || looker.stat(&asked)).await.unwrap().unwrap().unwrap();
+    assert_eq!(stat.bytes, 40 * 1024 * 1024);
+    assert_eq!(list(&store, &uri, Crawl::default()).await.unwrap_err().kind(), Kind::Limit);
 }

@@ -63,8 +63,8 @@ impl Visitor {
             let condition = condition.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
             wanted.headers.extend(condition);
         }
-        if let Some(token) = self.token(url) {
-            wanted = wanted.with(AUTHORIZATION, token);
+        if let Some(login) = self.login(url) {
+            wanted = wanted.with(AUTHORIZATION, login);
         }
         let got = self.fetcher.get(&wanted).await?;
         match (got.status, known) {
@@ -80,12 +80,15 @@ impl Visitor {
         }
     }
 
-    fn token(&self, url: &Url) -> Option<String> {
+    /// What says who asks, for a page that a credential serves. A crawl may lead to others of the site, which are asked for
+    /// as anybody does.
+    fn login(&self, url: &Url) -> Option<String> {
         let credential = match &self.named {
-            Some(name) => self.credentials.named("http", name).ok()?,
+            Some(name) => self.credentials.named("http", name, url.as_str()).ok()?,
             None => self.credentials.of_uri("http", url.as_str())?,
         };
-        credential.secret("token").map(|token| format!("Bearer {token}"))
+        let signed = credential.sign(self.fetcher.client().get(url.clone())).build().ok()?;
+        signed.headers().get(AUTHORIZATION)?.to_str().ok().map(str::to_owned)
     }
 
     fn keep(&self, url: &Url, got: Got) -> Entry {
