@@ -353,7 +353,7 @@ mod tests {
     #[test]
     fn the_json_says_what_was_missing() {
         let missing = vec![MissingPart { part: "graph".into(), reason: "3 behind".into() }];
-        let completeness = Some(Completeness { complete: false, missing, ..Completeness::default() });
+        let completeness = Some(Completeness { complete: false, missing });
         let shown = Shown { text: String::new(), json: json!({"nodes": []}), completeness };
         let json = shown.whole_json();
         assert_eq!((&json["complete"], &json["missing"][0]["part"]), (&json!(false), &json!("graph")));

@@ -124,11 +124,12 @@ fn a_path_within_the_steps_is_found_though_a_surer_way_takes_more() {
 #[test]
 fn a_search_that_skipped_edges_does_not_say_that_there_is_no_path() {
     let mut graph = Graph::default();
-    let names: Vec<String> = (0..2_100).map(|n| format!("leaf{n}")).collect();
-    graph.put(names.iter().map(String::as_str).chain(["hub", "alone"]).map(|name| page(name, None)).collect());
-    let links = names.iter().map(|name| page(&format!("to-{name}"), Some(("hub", EdgeKind::Related, name))));
-    graph.put(links.collect());
-    let at = |name: &str| graph.find(&format!("page:{name}")).unwrap();
-    let (chain, truncated) = walk::shortest(&graph, at("hub"), at("alone"), 3, &[]);
+    let made = |n: usize| {
+        let labels = vec![(EdgeKind::MadeBy, NodeKind::Run, "hub".to_owned())];
+        GraphDocument { labels, ..page(&format!("leaf{n}"), None) }
+    };
+    graph.put((0..2_100).map(made).chain([page("alone", None)]).collect());
+    let at = |address: &str| graph.find(address).unwrap();
+    let (chain, truncated) = walk::shortest(&graph, at("run:hub"), at("page:alone"), 3, &[]);
     assert!(chain.is_empty() && truncated);
 }
