@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 const LINES_MAX: usize = 500;
+/// Lines of code of one function: a screen, or a little more.
+const FUNCTION_LINES_MAX: usize = 80;
 
 /// Floor → floors that it may import. Whatever is missing here may not be imported.
 const FLOORS: &[(&str, &[&str])] = &[
@@ -179,8 +181,44 @@ fn files_and_functions_fit_their_rooms() {
         if lines > LINES_MAX {
             offences.push(format!("{path} has {lines} lines of code, the limit is {LINES_MAX}"));
         }
+        for (name, lines) in functions(&code) {
+            if lines > FUNCTION_LINES_MAX {
+                let limit = FUNCTION_LINES_MAX;
+                offences.push(format!("{path}: {name} has {lines} lines of code, the limit is {limit}"));
+            }
+        }
     }
-    report("files that want to be two", &offences);
+    report("files and functions that want to be two", &offences);
+}
+
+/// The functions of formatted code, each with its lines: one ends at the brace that is indented as its beginning.
+fn functions(code: &str) -> Vec<(&str, usize)> {
+    let lines: Vec<&str> = code.lines().collect();
+    let mut found = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let begins = line.trim_start();
+        let name = begins.split(['(', '<']).next().unwrap_or_default();
+        // Words before it say how visible it is; anything else is no declaration.
+        if !name.split(' ').any(|word| word == "fn") || name.contains(['=', '"', '|', ':']) {
+            continue;
+        }
+        let indent = &line[..line.len() - begins.len()];
+        let ends = |line: &str| line.strip_prefix(indent).is_some_and(|rest| rest == "}");
+        // One without a body, or on one line, ends where it begins.
+        if line.ends_with(['}', ';']) {
+            continue;
+        }
+        let length = lines[at + 1..].iter().position(|line| ends(line)).map_or(0, |length| length + 2);
+        found.push((name, length));
+    }
+    found
+}
+
+#[test]
+fn functions_are_measured_from_brace_to_brace() {
+    let code = "impl X {\n    pub async fn long(\n        a: u8,\n    ) {\n        if a {\n        }\n    }\n\n    fn one() {}\n}\n\nfn two() {\n}";
+    let lengths: Vec<usize> = functions(code).into_iter().map(|(_, lines)| lines).collect();
+    assert_eq!(lengths, [6, 2]);
 }
 
 #[test]

@@ -36,6 +36,12 @@ impl Door {
         Self { background: Some(Arc::new(Mutex::new(crew))), ..Self::new(jobs_max) }
     }
 
+    /// Lets nobody in any more.
+    #[cfg(test)]
+    pub fn shut(&self) {
+        self.slots.close();
+    }
+
     /// Runs `job` on a blocking thread once a slot is free. A job that has begun runs to its end even if the caller
     /// goes away.
     ///

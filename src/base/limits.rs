@@ -115,7 +115,7 @@ pub const GRAPH_NODES_MAX: u32 = 2_000;
 pub const TREE_DEPTH_MAX: u32 = 32;
 
 /// Edges of all knowledge graphs in memory together; beyond it those used longest ago are dropped and loaded again when asked for.
-/// About 100 bytes each with their nodes and names, so 400 MB.
+/// About 190 bytes each with their nodes and names, so 760 MB.
 pub const GRAPH_EDGES_MAX: usize = 4_000_000;
 
 /// Requests in progress at a time; the next ones wait up to their deadline.

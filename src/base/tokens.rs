@@ -37,9 +37,4 @@ impl TokenMap {
         let first = self.starts.partition_point(|&at| (at as usize) < start);
         self.starts.get(first.checked_add(tokens)?).map(|&at| at as usize)
     }
-
-    /// Tokens of the whole text.
-    pub fn total(&self) -> usize {
-        self.starts.len()
-    }
 }

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use hivemem_client::{Client, ClientOptions};
+use hivemem_client::Client;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
@@ -15,7 +15,7 @@ use super::args::{BackupArgs, Global, RestoreArgs};
 use super::failure::Failure;
 use super::output;
 use super::render::bytes;
-use super::session::Session;
+use super::session::{Session, options};
 
 /// Copies everything to one file.
 pub(super) async fn backup(args: BackupArgs, global: &Global) -> Result<(), Failure> {
@@ -96,9 +96,9 @@ fn keep(copy: NamedTempFile, file: &Path, dir: &Path) -> Result<Value, Failure> 
 /// Makes a data directory out of a backup.
 pub(super) async fn restore(args: RestoreArgs, global: &Global) -> Result<(), Failure> {
     let began = Instant::now();
-    let options = ServeOptions { data_dir: global.data_dir.clone(), ..ServeOptions::default() };
-    let restored = server::restore(&args.file, &options.resolved_data_dir()?).await?;
-    let built = match build(&restored.data_dir).await {
+    let serve = ServeOptions { data_dir: global.data_dir.clone(), ..ServeOptions::default() };
+    let restored = server::restore(&args.file, &serve.resolved_data_dir()?).await?;
+    let built = match build(&restored.data_dir, global).await {
         Ok(built) => built,
         Err(failure) => {
             output::note(format!("note: the indexes are built when it is served, not now: {failure}"));
@@ -131,9 +131,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Builds the indexes of a restored directory, so that it answers at once. Where texts have no vector yet, the server that
 /// serves it makes them; that is not waited for.
-async fn build(data_dir: &Path) -> Result<bool, Failure> {
+async fn build(data_dir: &Path, global: &Global) -> Result<bool, Failure> {
     let serve = ServeOptions { data_dir: Some(data_dir.to_owned()), one_command: true, ..ServeOptions::default() };
-    let session = Session::start(serve, ClientOptions::default()).await?;
+    // The server in process asks for the token of the environment too.
+    let session = Session::start(serve, options(global)).await?;
     let followed = async {
         // Projections are the server's: any namespace tells.
         let Some(namespace) = session.client.list_namespaces().await?.into_iter().next() else { return Ok(true) };

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::args::{Global, GraphCommand, LinkArgs, NeighborsArgs, TreeArgs, Way};
 use super::failure::Failure;
-use super::ingest::absolute_path;
+use super::memory::uri;
 use super::output;
 use super::render::{self, printable};
 use super::session::Session;
@@ -21,6 +21,18 @@ struct Shown {
     text: String,
     json: Value,
     completeness: Option<Completeness>,
+}
+
+impl Shown {
+    /// The JSON with what was missing from the answer, as searches say it.
+    fn whole_json(self) -> Value {
+        let mut json = self.json;
+        if let Some(completeness) = &self.completeness {
+            let (complete, missing) = render::completeness_json(Some(completeness));
+            (json["complete"], json["missing"]) = (complete.into(), missing.into());
+        }
+        json
+    }
 }
 
 /// Prints the folder tree.
@@ -67,7 +79,7 @@ fn place(path: &str) -> Result<String, Failure> {
     if !local || path.is_empty() {
         return Ok(path.to_owned());
     }
-    Ok(format!("file://{}", absolute_path(std::path::Path::new(path))?.display().to_string().trim_end_matches('/')))
+    uri(path)
 }
 
 /// Runs one of the commands about the graph.
@@ -92,7 +104,7 @@ async fn show(global: &Global, ask: impl AsyncFnOnce(&Client) -> Result<Shown, F
     if let Some(warning) = render::degraded(shown.completeness.as_ref()) {
         output::note(warning);
     }
-    if global.json { output::print_json(&shown.json) } else { output::print(&shown.text) }
+    if global.json { output::print_json(&shown.whole_json()) } else { output::print(&shown.text) }
 }
 
 async fn neighbors(client: &Client, args: NeighborsArgs) -> Result<Shown, Failure> {
@@ -164,8 +176,11 @@ async fn related(client: &Client, nodes: Vec<String>, limit: u32, kinds: Vec<Str
         json["score"] = render::float(found.score);
         list.push(json);
     }
+    if reply.truncated {
+        text.push_str("… the walk ended at its limit: nodes further away are ranked less exactly\n");
+    }
     also(&mut text, &reply.alternatives);
-    let json = json!({"nodes": list, "alternatives": reply.alternatives});
+    let json = json!({"nodes": list, "truncated": reply.truncated, "alternatives": reply.alternatives});
     Ok(Shown { text, json, completeness: reply.completeness })
 }
 
@@ -312,4 +327,37 @@ fn edge_json(edge: &GraphEdge) -> Value {
 
 fn edges_json(edges: &[GraphEdge]) -> Vec<Value> {
     edges.iter().map(edge_json).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use hivemem_client::proto::MissingPart;
+
+    use super::*;
+
+    #[test]
+    fn a_path_is_the_address_that_ingest_gave_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let real = dir.path().canonicalize().unwrap();
+        std::fs::create_dir(real.join("my notes")).unwrap();
+        std::os::unix::fs::symlink(real.join("my notes"), real.join("short")).unwrap();
+        let wanted = format!("file://{}/my%20notes", real.display());
+        for path in ["my notes", "short"] {
+            assert_eq!(place(&real.join(path).display().to_string()).unwrap(), wanted);
+        }
+        for other in ["", "src/pool.rs", "file:///repo"] {
+            assert_eq!(place(other).unwrap(), other, "the server knows best");
+        }
+    }
+
+    #[test]
+    fn the_json_says_what_was_missing() {
+        let missing = vec![MissingPart { part: "graph".into(), reason: "3 behind".into() }];
+        let completeness = Some(Completeness { complete: false, missing });
+        let shown = Shown { text: String::new(), json: json!({"nodes": []}), completeness };
+        let json = shown.whole_json();
+        assert_eq!((&json["complete"], &json["missing"][0]["part"]), (&json!(false), &json!("graph")));
+        let write = Shown { text: String::new(), json: json!({"lsn": 1}), completeness: None };
+        assert_eq!(write.whole_json(), json!({"lsn": 1}));
+    }
 }

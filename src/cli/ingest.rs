@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::args::{Global, IngestArgs};
 use super::failure::Failure;
+use super::memory::has_scheme;
 use super::output;
 use super::progress::IngestBar;
 use super::render::{bytes, count, plural, printable};
@@ -327,8 +328,7 @@ fn asked_source(source: &str, crawl: bool) -> Result<String, Failure> {
 /// A source as the server needs it: an address with a scheme as it is, a path from the root (the server's working
 /// directory is not this one).
 pub(super) fn absolute_source(source: &str) -> Result<String, Failure> {
-    let scheme = source.split_once(':').map_or("", |(scheme, _)| scheme);
-    if source.contains("://") || matches!(scheme, "inline" | "memory" | "github" | "git@github.com") {
+    if has_scheme(source) || source.starts_with("git@github.com:") {
         return Ok(source.to_owned());
     }
     let path = absolute_path(Path::new(source))?;
@@ -401,7 +401,10 @@ mod tests {
     #[test]
     fn paths_become_absolute_and_addresses_stay() {
         assert_eq!(absolute_source("https://h/x").unwrap(), "https://h/x");
-        assert_eq!(absolute_source("inline:").unwrap(), "inline:");
+        for own in ["inline:", "notes:", "hivemem:docs", "git@github.com:o/r"] {
+            assert_eq!(absolute_source(own).unwrap(), own, "what documents were put under");
+        }
+        assert!(absolute_source("./notes:").unwrap().starts_with('/'), "a path can be told from it");
         assert_eq!(absolute_source("github:o/r").unwrap(), "github:o/r");
         assert_eq!(asked_source("https://h/x", true).unwrap(), "site:https://h/x");
         assert_eq!(asked_source("/a", true).unwrap_err().exit_code(), 2);

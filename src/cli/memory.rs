@@ -145,7 +145,7 @@ fn sought(selector: &Selector) -> String {
 }
 
 /// A URI as it is; a path as the file URI under which ingest stored it.
-fn uri(text: &str) -> Result<String, Failure> {
+pub(super) fn uri(text: &str) -> Result<String, Failure> {
     if has_scheme(text) {
         return Ok(text.to_owned());
     }
@@ -168,7 +168,7 @@ fn uri(text: &str) -> Result<String, Failure> {
 }
 
 /// Whether text starts with a URI scheme (RFC 3986, 3.1).
-fn has_scheme(text: &str) -> bool {
+pub(super) fn has_scheme(text: &str) -> bool {
     let Some((scheme, _)) = text.split_once(':') else { return false };
     scheme.starts_with(|c: char| c.is_ascii_alphabetic())
         && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))

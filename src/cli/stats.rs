@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use hivemem_client::proto::StatsResponse;
+use hivemem_client::proto::{ProjectionStats, StatsResponse};
 use serde_json::{Value, json};
 
 use super::args::{Global, NamespaceCommand};
@@ -57,6 +57,7 @@ fn stats_json(stats: &StatsResponse) -> Value {
                 "problem": projection.problem,
                 "generation": projection.generation,
                 "next_lsn": projection.next_lsn,
+                "next_problem": projection.next_problem,
             })
         })
         .collect();
@@ -117,6 +118,7 @@ fn stats_text(stats: &StatsResponse) -> String {
                     ("", behind) => format!("{} behind", count(behind)),
                     (problem, _) => printable(problem),
                 };
+                let state = format!("{state}{}", building(projection));
                 let entries =
                     [projection.applied_lsn.to_string(), count(projection.entries), count(projection.indexed_entries)];
                 [vec![projection.name.clone()], entries.to_vec(), vec![state]].concat()
@@ -127,10 +129,19 @@ fn stats_text(stats: &StatsResponse) -> String {
     out
 }
 
+/// What is being built to take a projection's place.
+fn building(projection: &ProjectionStats) -> String {
+    match (projection.next_lsn, projection.next_problem.as_str()) {
+        (None, _) => String::new(),
+        (Some(lsn), "") => format!("; the next one is being built, at lsn {lsn}"),
+        (Some(lsn), problem) => format!("; the next one is being built and stuck at lsn {lsn}: {}", printable(problem)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hivemem_client::proto::{ModelStats, ProjectionStats, SourceStats};
+    use hivemem_client::proto::{ModelStats, SourceStats};
 
     fn stats() -> StatsResponse {
         let projection = |name: &str, applied_lsn, problem: &str| ProjectionStats {
@@ -175,6 +186,19 @@ mod tests {
         for state in ["current", "2 behind", "disk full", "/gone does not exist"] {
             assert!(text.contains(state), "{state} is missing in\n{text}");
         }
+    }
+
+    #[test]
+    fn what_is_being_built_is_shown_until_it_serves() {
+        let mut stats = stats();
+        assert!(!stats_text(&stats).contains("being built"));
+        stats.projections[0].next_lsn = Some(4);
+        stats.projections[1].next_lsn = Some(0);
+        stats.projections[1].next_problem = "disk full".into();
+        let text = stats_text(&stats);
+        assert!(text.contains("current; the next one is being built, at lsn 4"), "{text}");
+        assert!(text.contains("2 behind; the next one is being built and stuck at lsn 0: disk full"), "{text}");
+        assert_eq!(stats_json(&stats)["projections"][1]["next_problem"], "disk full");
     }
 
     #[test]

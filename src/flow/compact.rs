@@ -51,6 +51,7 @@ pub async fn compact(engines: &Engines, projector: &Projector, _custodian: &Cust
     projector.wake();
     projector.wait_lexical(head).await?;
     projector.wait_vector(head).await?;
+    engines.graphs.follow(engines).await?;
     let (vectors, words) = (engines.vectors(), engines.lexical());
     let vector = vectors.compact().await?;
     vectors.flush().await?;
@@ -65,16 +66,17 @@ async fn compact_catalog(engines: &Engines, projector: &Projector) -> Result<Com
     Ok(Compacted { log_entries, free_bytes, ..Compacted::default() })
 }
 
-/// The position that both projections keep even if the process ends now. 0 while one is being built: it may have been
-/// given a document whose removal it still has to read of.
-async fn durable(engines: &Engines, projector: &Projector) -> Result<Lsn> {
+/// The position that both indexes keep even if the process ends now, and that all loaded graphs have read up to. 0 while an index
+/// is being built: it may have been given a document whose removal it still has to read of.
+pub(super) async fn durable(engines: &Engines, projector: &Projector) -> Result<Lsn> {
     let state = projector.state();
     if state.lexical_next.is_some() || state.vector_next.is_some() {
         return Ok(Lsn(0));
     }
     let checkpoint = engines.space.get().checkpoint();
     let vector = engines.catalog.checkpoint(&checkpoint).await?.map_or(Lsn(0), |(applied, _)| applied);
-    Ok(vector.min(engines.lexical().applied()))
+    let graphs = engines.graphs.loaded().into_iter().map(|(_, loaded)| loaded.applied());
+    Ok(graphs.fold(vector.min(engines.lexical().applied()), Lsn::min))
 }
 
 /// Compacts whenever it is worth it and nobody writes, until the server stops.

@@ -99,7 +99,8 @@ pub async fn gather(engines: &Engines, projector: &Projector, grant: &Grant, req
     }
     let budget = request.budget_tokens as usize;
     let pack = engines.door.run_here(|| Ok(pack_without(hits, &request.held, budget, &*counter))).await?;
-    Ok(Gathered { pack, tokenizer: model.to_owned(), missing, lsn: answer.lsn })
+    let tokenizer = tokens::encoding_for(model, &engines.embedder.model().name);
+    Ok(Gathered { pack, tokenizer, missing, lsn: answer.lsn })
 }
 
 /// Packs what the reader has not before it yet; the trace names the rest too.
@@ -145,7 +146,8 @@ async fn map_for(
     let map = map::map(engines, grant, filter, &hits, budget, counter).await?;
     let model = if request.model.is_empty() { openai::DEFAULT } else { &request.model };
     let pack = Pack { text: map.text, tokens: map.tokens, items: Vec::new(), trace: Vec::new() };
-    Ok(Gathered { pack, tokenizer: model.to_owned(), missing, lsn: map.applied })
+    let tokenizer = tokens::encoding_for(model, &engines.embedder.model().name);
+    Ok(Gathered { pack, tokenizer, missing, lsn: map.applied })
 }
 
 /// Puts what stands beside the hits among them, by score: what is asked about comes first, and what it needs before what is only

@@ -10,7 +10,7 @@ use super::apply::Projector;
 use super::recall::{self, FilterRequest};
 use crate::base::error::{Error, Result};
 use crate::base::limits::{FORGET_WAIT_MAX, REPLIES_KEPT};
-use crate::base::{DocumentId, Lsn, SourceId, Timestamp};
+use crate::base::{DocumentId, Lsn, Timestamp};
 use crate::engine::catalog::Selector;
 
 /// How often expired memories and old replies are looked for. What expired is no answer from then on anyway.
@@ -47,7 +47,8 @@ pub struct Forgotten {
 /// Removes what `request` names. Removing nothing is not an error.
 ///
 /// # Errors
-/// Invalid for an empty prefix or filter; those of a filter and of the catalogue.
+/// Invalid for an empty prefix or filter; not found for a source that nothing was ingested from; those of a filter and of the
+/// catalogue.
 pub async fn forget(engines: &Engines, projector: &Projector, grant: &Grant, request: Request) -> Result<Forgotten> {
     let selector = selector(engines, grant, request).await?;
     let (outcome, uris) = engines.catalog.remove(grant.namespace(), &selector).await?;
@@ -83,10 +84,8 @@ async fn selector(engines: &Engines, grant: &Grant, request: Request) -> Result<
         Request::Tag(tag) => Selector::Tag(tag),
         Request::Document(id) => Selector::Documents(vec![id]),
         Request::Source(source) => {
-            let (store, address) = (Arc::clone(&engines.store), source.clone());
-            let resolve = async { engines.far.run(move || store.resolve(&address)).await.ok() };
-            let uri = if source.contains(':') { source } else { resolve.await.unwrap_or(source) };
-            Selector::Source(SourceId::derive(grant.namespace().as_str(), &uri))
+            let known = engines.catalog.sources(grant.namespace()).await?;
+            Selector::Source(recall::known_source(engines, &known, &source).await?)
         }
         Request::Filter(filter) if filter == FilterRequest::default() => {
             return Err(Error::invalid(

@@ -57,10 +57,11 @@ fn verdict(store: &dyn Store, document: &Document) -> Freshness {
     }
 }
 
-/// Syncs `documents` with their sources and waits until searches of `mode` see what they hold now.
+/// Syncs `documents` with their sources and waits until searches of `mode` see what they hold now. What is of a source that can't
+/// be read, as where its folder is gone, stays stale.
 ///
 /// # Errors
-/// Those of an ingest; unavailable if an index can't follow.
+/// Those of the catalogue; unavailable if an index can't follow.
 pub async fn refresh(
     engines: &Engines,
     projector: &Projector,
@@ -84,7 +85,13 @@ pub async fn refresh(
             ..ingest::Request::default()
         };
         let (sink, _progress) = tokio::sync::mpsc::channel(1);
-        let report = ingest::ingest(engines, projector, grant, &request, &sink).await?;
+        let report = match ingest::ingest(engines, projector, grant, &request, &sink).await {
+            Ok(report) => report,
+            Err(error) => {
+                tracing::warn!(source = source.uri, error = %error.chain(), "what changed there can't be read again");
+                continue;
+            }
+        };
         if mode != Mode::Lexical {
             projector.wait_vector(report.outcome.lsn).await?;
         }

@@ -344,6 +344,8 @@ impl History {
                 assert_eq!(forgotten.uris, due);
                 assert!(self.broken || forgotten.pending.is_empty(), "{forgotten:?}");
             }
+            // A source that nothing ever came from.
+            Err(error) if error.kind() == Kind::NotFound => assert_eq!(due, [""; 0], "{error}"),
             Err(_) => {
                 call(request).await.unwrap();
                 assert!(!self.done(&reply));

@@ -5,6 +5,7 @@
 //! lags is named in the answer; only when no channel is left is it an error.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,9 @@ use super::relate::expand;
 use crate::base::error::{Error, Result};
 use crate::base::limits::{CANDIDATES_MAX, CANDIDATES_MIN, FILTER_DOCUMENTS_MAX, QUERY_BYTES_MAX, SEARCH_K_MAX};
 use crate::base::{ChunkId, DocumentId, Lsn, SourceId, Timestamp};
+use crate::engine::catalog::Source;
 use crate::engine::lexical::{LexicalQuery, analyzer};
+use crate::engine::store::uri::file_uri;
 use crate::model::{Candidate, Channel, DocumentKind, Filter, Freshness, Hit, Hydrated, Proposal, ScorePart};
 use crate::rank::fusion::{self, Fused, Ranked};
 use crate::rank::linking::Gain;
@@ -212,20 +215,7 @@ pub(super) async fn resolve_filter(engines: &Engines, grant: &Grant, request: &F
     if !request.sources.is_empty() {
         let known = engines.catalog.sources(namespace).await?;
         for wanted in &request.sources {
-            let id = |uri: &str| known.iter().find(|source| source.uri == uri).map(|source| source.id);
-            let found: Option<SourceId> = match id(wanted) {
-                Some(id) => Some(id),
-                None => {
-                    let (store, address) = (Arc::clone(&engines.store), wanted.clone());
-                    let resolved = engines.far.run(move || store.resolve(&address)).await;
-                    resolved.ok().and_then(|uri| id(&uri))
-                }
-            };
-            filter.sources.push(found.ok_or_else(|| {
-                Error::not_found(format!(
-                    "nothing was ingested from source {wanted:?}: `hivemem stats` lists the sources"
-                ))
-            })?);
+            filter.sources.push(known_source(engines, &known, wanted).await?);
         }
     }
     filter.languages = request.languages.iter().map(|language| language.to_lowercase()).collect();
@@ -245,6 +235,25 @@ pub(super) async fn resolve_filter(engines: &Engines, grant: &Grant, request: &F
         filter.documents = Some(documents);
     }
     Ok(filter)
+}
+
+/// The source that an address or path means: as it is written, as its store spells it, or, where that is gone, as it was spelt.
+///
+/// # Errors
+/// Not found if it is none of `known`.
+pub(super) async fn known_source(engines: &Engines, known: &[Source], wanted: &str) -> Result<SourceId> {
+    let id = |uri: &str| known.iter().find(|source| source.uri == uri).map(|source| source.id);
+    if let Some(id) = id(wanted) {
+        return Ok(id);
+    }
+    let (store, address) = (Arc::clone(&engines.store), wanted.to_owned());
+    let resolved = engines.far.run(move || store.resolve(&address)).await.ok();
+    // A store can't resolve what is gone; its address is all there is.
+    let plain = wanted.trim_end_matches('/');
+    let written = if plain.contains("://") { plain.to_owned() } else { file_uri(Path::new(plain)) };
+    resolved.and_then(|uri| id(&uri)).or_else(|| id(&written)).ok_or_else(|| {
+        Error::not_found(format!("nothing was ingested from source {wanted:?}: `hivemem stats` lists the sources"))
+    })
 }
 
 fn globs(patterns: &[String]) -> Result<GlobSet> {

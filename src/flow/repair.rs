@@ -46,7 +46,7 @@ pub struct Difference {
 /// What the check of one store found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StoreReport {
-    /// catalogue, log, embeddings, lexical or vector.
+    /// catalogue, log, embeddings, lexical, vector or graph.
     pub name: &'static str,
     /// What it should hold.
     pub expected: u64,

@@ -21,11 +21,6 @@ impl Span {
     pub fn bytes(&self) -> u64 {
         self.end - self.start
     }
-
-    /// Whether the two share a byte.
-    pub fn overlaps(&self, other: &Self) -> bool {
-        self.start < other.end && other.start < self.end
-    }
 }
 
 /// Lines `first..=last`, counted from 1, as people and editors count them.

@@ -61,6 +61,7 @@ impl Admin for Service {
             problem: state.vector_problem.or(state.refused).unwrap_or_default(),
             generation: space.generation,
             next_lsn: state.vector_next.map(|lsn| lsn.0),
+            next_problem: state.vector_next.and(state.next_problem.clone()).unwrap_or_default(),
         };
         let lexical = proto::ProjectionStats {
             name: Projection::Lexical.as_str().to_owned(),
@@ -71,6 +72,7 @@ impl Admin for Service {
             problem: state.lexical_problem.unwrap_or_default(),
             generation: words.generation,
             next_lsn: state.lexical_next.map(|lsn| lsn.0),
+            next_problem: state.lexical_next.and(state.next_problem).unwrap_or_default(),
         };
         Ok(Response::new(proto::StatsResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),

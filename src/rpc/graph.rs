@@ -194,6 +194,7 @@ impl graph_server::Graph for Service {
             let related = |(found, score)| proto::RelatedNode { node: Some(node(found)), score };
             Ok(proto::RelatedResponse {
                 nodes: found.nodes.into_iter().map(related).collect(),
+                truncated: found.truncated,
                 alternatives: found.alternatives,
                 completeness: Some(self.completeness(found.applied).await?),
             })

@@ -32,7 +32,9 @@ fn mode(value: i32) -> Result<Mode, Error> {
         Ok(SearchMode::Dense) => Ok(Mode::Dense),
         Ok(SearchMode::Lexical) => Ok(Mode::Lexical),
         Ok(SearchMode::Graph) => Ok(Mode::Graph),
-        Err(_) => Err(Error::invalid("mode", format!("mode {value} is not known: use hybrid, dense or lexical"))),
+        Err(_) => {
+            Err(Error::invalid("mode", format!("mode {value} is not known: use hybrid, dense, lexical or graph")))
+        }
     }
 }
 

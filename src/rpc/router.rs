@@ -12,7 +12,7 @@ use crate::flow::route::browse::{self, Listed};
 use crate::flow::route::decide::{self, Decision};
 use crate::flow::route::imports;
 use crate::flow::route::learn::Told;
-use crate::flow::route::register::Report;
+use crate::flow::route::register::{Offered, Report};
 use crate::model::{NodeSpec, ToolKind};
 
 /// Entries of each list of a report.
@@ -35,12 +35,14 @@ fn kinds(names: &[String]) -> Result<Vec<ToolKind>> {
     names.iter().map(|name| ToolKind::parse(name)).collect()
 }
 
+/// A node with its name, under which a bad kind is reported.
+fn offered(node: proto::Node) -> Offered {
+    (node.name.clone(), spec(node))
+}
+
 fn spec(node: proto::Node) -> Result<NodeSpec> {
-    // A bad kind has to be reported under the node's name.
-    let kind = ToolKind::parse(&node.kind)
-        .map_err(|error| Error::invalid("kind", format!("{:.80}: {}", node.name, error.message())))?;
     Ok(NodeSpec {
-        kind,
+        kind: ToolKind::parse(&node.kind)?,
         name: node.name,
         description: node.description,
         language: node.language,
@@ -92,7 +94,7 @@ async fn register_all(
             return Err(Error::limit("nodes", text));
         }
         if !batch.nodes.is_empty() {
-            context.routing.register(grant, batch.nodes.into_iter().map(spec).collect(), &mut report).await?;
+            context.routing.register(grant, batch.nodes.into_iter().map(offered).collect(), &mut report).await?;
         }
         message = rest.message().await.map_err(|cause| {
             Error::new(Kind::Deadline, "the stream of nodes broke off; what was sent before is stored").caused_by(cause)
@@ -174,12 +176,14 @@ impl Router for Service {
             let (mut report, mut entries) = (Report::default(), entries.into_iter().peekable());
             while entries.peek().is_some() {
                 let batch = entries.by_ref().take(NODE_BATCH_MAX).map(|entry| {
-                    entry.map(|mut spec| {
+                    let name = entry.as_ref().map_or_else(|_| String::new(), |spec| spec.name.clone());
+                    let spec = entry.map(|mut spec| {
                         if spec.folder.is_empty() {
                             spec.folder.clone_from(&request.folder);
                         }
                         spec
-                    })
+                    });
+                    (name, spec)
                 });
                 context.routing.register(&grant, batch.collect(), &mut report).await?;
             }

@@ -31,7 +31,7 @@ pub struct ServeOptions {
     /// Overrides `listen`.
     pub listen: Option<String>,
     /// For a server in process that lives for one command: sources that the data directory has as followed are not
-    /// taken up, and what this one follows ends with it.
+    /// taken up, and what this one follows ends with it; and the model that made its vectors answers, whatever is configured.
     pub one_command: bool,
     /// This program, if it answers [`READ_COMMAND`]: PDFs are then read in processes of their own, and a hostile one can't
     /// end the server.

@@ -70,7 +70,8 @@ pub struct Assembly {
 
 impl Assembly {
     /// Opens everything in the configured data directory. With `lasting`, sources that are followed are taken up again
-    /// and go on being so after this process.
+    /// and go on being so after this process. Without it the model that made the vectors answers, whatever is configured: one
+    /// command is not to change it.
     ///
     /// # Errors
     /// Conflict if another process holds the directory; precondition for a missing model; those of the engines.
@@ -85,14 +86,14 @@ impl Assembly {
         let workshop = Arc::new(Workroom {
             dir: dir.clone(),
             head: catalog.head().await?,
-            embedder: config.embedder.clone(),
+            embedder: model(config, &catalog, lasting).await?,
             gate: config.gate.clone(),
             door: door.clone(),
             index_jobs: cores * INDEX_JOBS_PER_CORE,
         });
         let embedder = workshop.embedder(&workshop.source()).await?;
         check_sizes(config, embedder.model().tokens_max)?;
-        let opened = rebuild::open(&*catalog, &*workshop, &embedder, config.chunks).await?;
+        let opened = rebuild::open(&*catalog, &*workshop, &embedder, config.chunks, lasting).await?;
         let engines = Engines {
             catalog: Arc::clone(&catalog) as Arc<dyn Catalog>,
             registry: Arc::clone(&catalog) as Arc<dyn Registry>,
@@ -167,6 +168,15 @@ impl Assembly {
         }
         self.catalog.close().await
     }
+}
+
+/// The model to answer with: the configured one where that `may_change`, or else the one that made the vectors.
+async fn model(config: &Config, catalog: &SqliteCatalog, may_change: bool) -> Result<LocalOptions> {
+    let made_by = if may_change { None } else { rebuild::serving_source(catalog).await? };
+    Ok(match made_by {
+        Some(source) => LocalOptions { source: model_source(&source)?, ..config.embedder.clone() },
+        None => config.embedder.clone(),
+    })
 }
 
 /// All places that bytes come from. Has to be called on the runtime that they are to be read on.
@@ -289,9 +299,7 @@ impl Workshop for Workroom {
     }
 
     async fn embedder(&self, source: &str) -> Result<Arc<dyn Embedder>> {
-        let source: ModelSource = serde_json::from_str(source)
-            .context(Kind::Precondition, || format!("the model source {source:?} is not known"))?;
-        let options = LocalOptions { source, ..self.embedder.clone() };
+        let options = LocalOptions { source: model_source(source)?, ..self.embedder.clone() };
         self.door.run(move || Ok(Arc::new(LocalEmbedder::load(&options)?) as Arc<dyn Embedder>)).await
     }
 
@@ -316,6 +324,11 @@ impl Workshop for Workroom {
             })
             .await
     }
+}
+
+/// The inverse of [`Workshop::source`].
+fn model_source(source: &str) -> Result<ModelSource> {
+    serde_json::from_str(source).context(Kind::Precondition, || format!("the model source {source:?} is not known"))
 }
 
 fn remove(path: &Path) -> Result<()> {

@@ -308,7 +308,9 @@ impl Notes {
                 let filter = SearchFilter { tags, kinds, ..SearchFilter::default() };
                 (Selector::Filter(filter), names.into_iter().filter(tagged).collect())
             }
-            2 => (Selector::Source("inline:".into()), names.into_iter().filter(|name| !is_memory(name)).collect()),
+            2 if !names.iter().all(is_memory) => {
+                (Selector::Source("inline:".into()), names.into_iter().filter(|name| !is_memory(name)).collect())
+            }
             _ => match self.memories.get(&name) {
                 None => (Selector::Uri(name.clone()), vec![name]),
                 Some(Memory { uri: Some(uri), .. }) => (Selector::Uri(uri.clone()), vec![name]),

@@ -3,13 +3,14 @@
 use std::process::{Command, Output};
 
 fn hivemem(arguments: &[&str]) -> Output {
-    // Nobody listens on port 1; what the environment of the test says must not matter.
-    Command::new(env!("CARGO_BIN_EXE_hivemem"))
-        .args(arguments)
-        .env("HIVEMEM_SERVER", "http://127.0.0.1:1")
-        .env_remove("HIVEMEM_TOKEN")
-        .output()
-        .unwrap()
+    command(arguments).output().unwrap()
+}
+
+/// Nobody listens on port 1; what the environment of the test says must not matter.
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hivemem"));
+    command.args(arguments).env("HIVEMEM_SERVER", "http://127.0.0.1:1").env_remove("HIVEMEM_TOKEN");
+    command
 }
 
 #[track_caller]
@@ -123,6 +124,11 @@ fn a_restored_directory_answers_at_once() {
     let before = search(&old);
     run(&["backup", &file, "--data-dir", &old]);
     assert!(run(&["restore", &file, "--data-dir", &new]).contains("with its indexes"));
+    // A server that asks for a token asks this command too.
+    let guarded =
+        command(&["restore", &file, "--data-dir", &path("guarded")]).env("HIVEMEM_TOKEN", "sesame").output().unwrap();
+    let said = String::from_utf8(guarded.stdout).unwrap();
+    assert!(said.contains("with its indexes"), "{said}{}", String::from_utf8_lossy(&guarded.stderr));
     assert_eq!(hits(&search(&new)), hits(&before));
     assert!(hits(&before)[0]["snippet"].as_str().unwrap().contains("wombat"));
 }

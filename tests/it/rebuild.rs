@@ -74,6 +74,33 @@ fn other_model(dir: &Path, more: &str) -> PathBuf {
     config
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn one_command_keeps_to_the_model_that_made_the_vectors() {
+    let files = tempfile::tempdir().unwrap();
+    let config = other_model(files.path(), "");
+    let configured = || ServeOptions { config: Some(config.clone()), ..ServeOptions::default() };
+    let server = Server::open_with(tempfile::tempdir().unwrap(), configured()).await;
+    server.put(&[("note.md", "# Note\n\nThe connection pool has seven slots.\n")]).await;
+    let data = server.close().await;
+
+    // As `hivemem search --data-dir` opens it: with the default configuration, which names another model.
+    let server = Server::open_with(data, ServeOptions { one_command: true, ..ServeOptions::default() }).await;
+    assert!(server.search("connection pool").await.completeness.unwrap().complete);
+    let vector = projection(&server.client, "vector").await;
+    assert_eq!((vector.generation, vector.entries, vector.next_lsn), (1, 1, None));
+    assert_eq!(server.client.stats().await.unwrap().model.unwrap().revision, "another");
+    let data = server.close().await;
+
+    let server = Server::open_with(data, configured()).await;
+    assert_eq!(projection(&server.client, "vector").await.generation, 1, "nothing is made anew");
+    let data = server.close().await;
+
+    // A model that is gone is no reason to throw its vectors away either.
+    std::fs::remove_dir_all(files.path().join("model")).unwrap();
+    let options = ServeOptions { data_dir: Some(data.path().to_owned()), one_command: true, ..ServeOptions::default() };
+    assert!(LocalServer::start(options).await.is_err());
+}
+
 /// The same weights under another revision rank a set alike, so they pass a gate that allows no loss.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_that_is_as_good_passes_the_gate() {

@@ -1,5 +1,6 @@
 //! What a search finds and proves.
 
+use hivemem_client::ErrorKind;
 use hivemem_client::proto::{
     ForgetRequest, Hit, RememberRequest, SearchFilter, SearchMode, SearchRequest, forget_request::Selector,
 };
@@ -158,5 +159,42 @@ async fn whoever_wants_fresh_evidence_gets_what_the_source_holds_now() {
     std::fs::remove_file(&guide).unwrap();
     let hits = server.try_search(query("deadline of every request", SearchMode::Hybrid, true)).await.unwrap().hits;
     assert!(hits.iter().all(|hit| hit.path != "docs/guide.md"), "what is gone is no evidence");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_is_gone_is_searched_filtered_and_forgotten_by_its_path() {
+    let (server, gone, there) = (Server::start().await, repository(), repository());
+    server.ingest(gone.path()).await;
+    server.ingest(there.path()).await;
+    let path = gone.path().display().to_string();
+    drop(gone);
+    std::fs::write(there.path().join("docs/guide.md"), "# Guide\n\nEvery request has a deadline of ninety wombats.\n")
+        .unwrap();
+
+    // One hit can't be read again; the others are, and the answer comes.
+    let query = SearchRequest { query: "deadline of every request".into(), require_fresh: true, ..Default::default() };
+    let hits = server.try_search(query).await.unwrap().hits;
+    let guides: Vec<(bool, &str)> = hits
+        .iter()
+        .filter(|hit| hit.path == "docs/guide.md")
+        .map(|hit| (hit.text.contains("wombats"), hit.freshness.as_str()))
+        .collect();
+    assert!(guides.contains(&(true, "fresh")) && guides.contains(&(false, "stale")), "{guides:?}");
+
+    let filter = SearchFilter { sources: vec![path.clone()], ..Default::default() };
+    assert!(!server.search_with("deadline", SearchMode::Lexical, filter).await.is_empty());
+    let forget = |source: &str| ForgetRequest { selector: Some(Selector::Source(source.into())), ..Default::default() };
+    let unknown = server.client.forget(forget("/no/such/source")).await.unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::NotFound, "a typo is told");
+    assert!(unknown.to_string().contains("/no/such/source"), "{unknown}");
+    assert_eq!(server.client.forget(forget(&format!("{path}/"))).await.unwrap().removed, 5);
+    let uri = format!("file://{}", there.path().canonicalize().unwrap().display());
+    assert_eq!(
+        server.client.forget(forget(&format!("{uri}/"))).await.unwrap().removed,
+        5,
+        "an address in another spelling"
+    );
+    assert_eq!(server.client.stats().await.unwrap().documents, 0);
     server.stop().await;
 }

@@ -260,7 +260,7 @@ impl Client {
         }
     }
 
-    /// Builds `projection` (`vector` or `lexical`) anew beside the one that serves, and waits until it serves. No deadline.
+    /// Builds `projection` (`vector`, `lexical` or `graph`) anew beside the one that serves, and waits until it serves. No deadline.
     ///
     /// # Errors
     /// [`ErrorKind::Conflict`] if one is being built already, [`ErrorKind::Invalid`] for another name.

@@ -21,8 +21,6 @@ pub struct Audit {
     pub unlogged: Vec<(Namespace, DocumentId)>,
     /// Documents.
     pub documents: u64,
-    /// Log entries.
-    pub log_entries: u64,
     /// Vectors in the cache.
     pub vectors: u64,
     /// Different texts without one that have to have one.

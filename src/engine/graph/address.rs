@@ -3,12 +3,50 @@
 //! A folder is `URI/`, a document its URI, a definition `URI#Outer::inner` (with `~2` for the second of that name), a passage
 //! `URI#Lfirst-Llast` by its bytes, and what belongs to no document `entity:NAME`, `run:NAME`, `task:NAME`.
 
+use std::borrow::Cow;
+
 use petgraph::stable_graph::NodeIndex;
 
 use super::names::NONE;
 use super::{Graph, Held, NOWHERE, NodeId};
 use crate::base::SourceId;
 use crate::model::NodeKind;
+
+/// What an address ends with before a path: a folder, a scheme, a repository or database.
+const SEPARATORS: [char; 3] = ['/', ':', '#'];
+
+/// Whether addresses below `root` escape paths as those of files do; buckets take keys as they are.
+fn escapes(root: &str) -> bool {
+    ["file://", "git", "sqlite://"].iter().any(|scheme| root.starts_with(scheme))
+}
+
+/// A path as addresses of files spell it.
+fn escaped(path: &str) -> Cow<'_, str> {
+    let special = |c: char| matches!(c, ' ' | '%' | '#' | '?') || c.is_ascii_control();
+    if !path.contains(special) {
+        return Cow::Borrowed(path);
+    }
+    let mut spelt = String::with_capacity(path.len() + 8);
+    for c in path.chars() {
+        match special(c) {
+            true => spelt.push_str(&format!("%{:02X}", u32::from(c))),
+            false => spelt.push(c),
+        }
+    }
+    Cow::Owned(spelt)
+}
+
+/// The inverse of [`escaped`].
+fn unescaped(path: &str) -> Option<String> {
+    let mut parts = path.split('%');
+    let mut plain = parts.next()?.to_owned();
+    for part in parts {
+        let (code, rest) = part.split_at_checked(2)?;
+        plain.push(char::from(u8::from_str_radix(code, 16).ok().filter(u8::is_ascii)?));
+        plain.push_str(rest);
+    }
+    Some(plain)
+}
 
 /// Separates the parts of a definition's path in its address.
 const INSIDE: &str = "::";
@@ -68,14 +106,27 @@ impl Graph {
     fn folder_address(&self, node: NodeIndex<u32>) -> Option<String> {
         let ((source, path), _) = self.folders.iter().find(|(_, folder)| **folder == node)?;
         let root = self.root(*source)?;
-        let path = self.names.text(*path);
-        Some(if path.is_empty() { root } else { format!("{root}{path}/") })
+        let path = match (self.names.text(*path), escapes(&root)) {
+            ("", _) => return Some(root),
+            (path, true) => escaped(path),
+            (path, false) => Cow::Borrowed(path),
+        };
+        Some(format!("{root}{path}/"))
     }
 
-    /// The address of a source's root, with a slash at its end, from any document of it.
+    /// The address of a source's root, with what separates it from a path at its end: from any document whose address ends with
+    /// its path, or else that of the source.
     fn root(&self, source: SourceId) -> Option<String> {
-        let held = self.documents.iter().flatten().find(|held| held.source == source && !held.path.is_empty())?;
-        held.uri.strip_suffix(&*held.path).map(str::to_owned)
+        let own = self.documents.iter().flatten().filter(|held| held.source == source && !held.path.is_empty());
+        let mut told = own.filter_map(|held| {
+            let before = held.uri.strip_suffix(&*held.path).or_else(|| held.uri.strip_suffix(&*escaped(&held.path)))?;
+            // `a.md` is the end of `/ba.md` too.
+            before.chars().next_back().is_none_or(|last| SEPARATORS.contains(&last)).then(|| before.to_owned())
+        });
+        told.next().or_else(|| {
+            let uri = self.sources.get(&source)?;
+            Some(if uri.ends_with(SEPARATORS) { uri.clone() } else { format!("{uri}/") })
+        })
     }
 
     /// The node of an exact address.
@@ -92,8 +143,9 @@ impl Graph {
         {
             return Some(NodeId::of(*thing));
         }
-        if let Some((uri, path)) = address.rsplit_once('#') {
-            let held = self.documents.iter().flatten().find(|held| &*held.uri == uri)?;
+        if let Some((uri, path)) = address.rsplit_once('#')
+            && let Some(held) = self.documents.iter().flatten().find(|held| &*held.uri == uri)
+        {
             let (plain, _) = path.split_once('~').unwrap_or((path, ""));
             let name = self.names.find(plain.rsplit(INSIDE).next()?)?;
             return held
@@ -109,8 +161,14 @@ impl Graph {
         let sources: std::collections::BTreeSet<SourceId> = self.folders.keys().map(|(source, _)| *source).collect();
         sources.into_iter().find_map(|source| {
             let root = self.root(source)?;
-            let path = if wanted == root.trim_end_matches('/') { "" } else { wanted.strip_prefix(&root)? };
-            self.folders.get(&(source, self.names.find(path)?)).copied().map(NodeId::of)
+            let path = if wanted == root.trim_end_matches('/') || wanted == root.trim_end_matches('#') {
+                ""
+            } else {
+                wanted.strip_prefix(&root)?
+            };
+            // As it is written, or as addresses escape it.
+            let folder = |path: &str| self.folders.get(&(source, self.names.find(path)?)).copied();
+            folder(path).or_else(|| folder(&unescaped(path)?)).map(NodeId::of)
         })
     }
 

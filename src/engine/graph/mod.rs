@@ -194,6 +194,8 @@ pub struct Graph {
     free: Vec<Slot>,
     by_id: FxHashMap<DocumentId, Slot>,
     folders: FxHashMap<(SourceId, NameId), NodeIndex<u32>>,
+    /// Addresses of sources, for folders whose documents do not tell.
+    sources: FxHashMap<SourceId, String>,
     /// Entities, runs and tasks by kind and name.
     things: FxHashMap<(NodeKind, NameId), NodeIndex<u32>>,
     /// All that is defined under a name, by place.
@@ -231,6 +233,16 @@ impl Graph {
     /// Whether most of its names may be used no longer: then it is worth loading anew.
     pub fn is_worn(&self) -> bool {
         self.names.len() > 2 * self.names_loaded + NAMES_SPARED
+    }
+
+    /// Whether the address of a source was told.
+    pub fn knows_source(&self, source: SourceId) -> bool {
+        self.sources.contains_key(&source)
+    }
+
+    /// Tells the addresses of sources.
+    pub fn name_sources(&mut self, sources: impl IntoIterator<Item = (SourceId, String)>) {
+        self.sources.extend(sources);
     }
 
     /// Documents in it.

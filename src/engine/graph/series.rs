@@ -43,12 +43,6 @@ impl Graph {
         let found = if step > 0 { other.passages.first() } else { other.passages.last() };
         found.copied().map(NodeId::of)
     }
-
-    /// The document before or after another in its series.
-    pub(super) fn neighbour(&self, held: &Held, step: i64) -> Option<&Held> {
-        let (key, number) = held.series?;
-        self.held(*self.series.get(&(key, number.checked_add_signed(step)?))?)
-    }
 }
 
 /// What stands before the last number of `text`, the number, and what stands after it.

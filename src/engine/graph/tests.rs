@@ -378,6 +378,40 @@ fn any_change() -> impl Strategy<Value = (usize, Option<GraphDocument>)> {
     (0..PATHS.len()).prop_flat_map(|path| (Just(path), prop::option::weighted(0.8, any_document(path))))
 }
 
+/// A document of `source` with an address of its own.
+fn addressed(source: &str, uri: &str, path: &str) -> GraphDocument {
+    let id = DocumentId::derive("default", uri);
+    GraphDocument { id, source: SourceId::derive("default", source), uri: uri.to_owned(), ..document(path) }
+}
+
+#[test]
+fn folders_have_addresses_whatever_their_documents_are_called() {
+    for (source, uri, path, root, folder) in [
+        ("file:///repo", "file:///repo/my%20dir/50%25.md", "my dir/50%.md", "file:///repo/", "file:///repo/my%20dir/"),
+        ("git+https://h/r", "git+https://h/r#a%23b/c.md", "a#b/c.md", "git+https://h/r#", "git+https://h/r#a%23b/"),
+        ("s3://bucket/p", "s3://bucket/p/my dir/a.md", "my dir/a.md", "s3://bucket/p/", "s3://bucket/p/my dir/"),
+        ("test:", "test:notes/a.md", "notes/a.md", "test:", "test:notes/"),
+        // Neither a page nor a table nor a thread has an address that ends with its path.
+        ("site:https://h/", "https://h/guide/start", "guide/start.html", "site:https://h/", "site:https://h/guide/"),
+        ("github:o/r", "github:o/r/issues/7", "issues/7.md", "github:o/r/", "github:o/r/issues/"),
+        ("sqlite:///x.db", "sqlite:///x.db#users", "users.md", "sqlite:///x.db/", "sqlite:///x.db/"),
+    ] {
+        let mut graph = Graph::default();
+        graph.name_sources([(SourceId::derive("default", source), source.to_owned())]);
+        graph.put(vec![addressed(source, uri, path)]);
+        let roots: Vec<String> = graph.roots().into_iter().filter_map(|node| graph.address(node)).collect();
+        assert_eq!(roots, [root], "{uri}");
+        for asked in [root, root.trim_end_matches('/'), folder, folder.trim_end_matches('/')] {
+            assert!(graph.find(asked).is_some_and(|node| graph.kind(node) == Some(NodeKind::Folder)), "{asked}");
+        }
+        assert_eq!(graph.find(folder).and_then(|node| graph.address(node)).as_deref(), Some(folder));
+    }
+    let odd = addressed("file:///repo", "file:///repo/a%20b.md", "a b.md");
+    let graph = graph(vec![odd, document("my dir/c.md")]);
+    assert_eq!(graph.find("file:///repo/my dir"), graph.find("file:///repo/my%20dir/"), "as it is written, too");
+    assert_eq!(graph.roots().len(), 1);
+}
+
 proptest! {
     /// The oracle is a graph that is loaded with what is there in the end.
     #[test]

@@ -208,12 +208,6 @@ impl Graph {
         nodes.filter(|node| self.graph.node_weight(*node).is_some_and(|own| shown(own.kind))).map(NodeId::of).collect()
     }
 
-    /// The passages of a document in order.
-    pub fn passages(&self, id: DocumentId) -> Vec<NodeId> {
-        let held = self.by_id.get(&id).and_then(|slot| self.held(*slot));
-        held.map(|held| held.passages.iter().copied().map(NodeId::of).collect()).unwrap_or_default()
-    }
-
     /// The passage that a definition begins in.
     pub fn passage_of(&self, node: NodeId) -> Option<NodeId> {
         let own = self.graph.node_weight(node.at())?;
@@ -255,12 +249,5 @@ impl Graph {
         let own = self.graph.node_weight(node.at())?;
         let outer: NodeIndex<u32> = if own.parent != node.at() { own.parent } else { self.held(own.document)?.node };
         (outer != node.at()).then(|| NodeId::of(outer))
-    }
-
-    /// Documents before and after one in its series.
-    pub fn series(&self, id: DocumentId) -> (Option<NodeId>, Option<NodeId>) {
-        let held = self.by_id.get(&id).and_then(|slot| self.held(*slot));
-        let beside = |step| held.and_then(|held| self.neighbour(held, step)).map(|held| NodeId::of(held.node));
-        (beside(-1), beside(1))
     }
 }

@@ -204,17 +204,6 @@ async fn names_are_found_however_they_are_spelled(index: &dyn LexicalIndex) {
     assert_eq!(found(index, "reader.rs", &all).await.len(), 2, "the path is found");
     assert_eq!(found(index, "impl", &all).await, [first], "the breadcrumb is found");
     assert_eq!(found(index, "inputs", &all).await.len(), 2, "the title is found");
-    let symbols = async |names: &[&str], filter: &Filter| {
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        ids(&index.search_symbols(&names, filter, 10).await.unwrap())
-    };
-    for name in ["read_to_end", "Read_To_End", "reader::read_to_end", "ünit"] {
-        assert_eq!(symbols(&[name], &all).await, [first], "{name}");
-    }
-    assert!(symbols(&["read"], &all).await.is_empty(), "only whole names");
-    assert!(symbols(&[], &all).await.is_empty());
-    assert_eq!(symbols(&["other", "read_to_end", "other"], &all).await.len(), 2);
-    assert!(symbols(&["other"], &Filter::all(namespace("b"))).await.is_empty());
 }
 
 async fn better_matches_come_first(index: &dyn LexicalIndex) {

@@ -157,22 +157,6 @@ impl LexicalIndex for FakeLexicalIndex {
         Ok(best(found.collect(), limit))
     }
 
-    async fn search_symbols(&self, names: &[String], filter: &Filter, limit: usize) -> Result<Vec<Candidate>> {
-        let state = self.state();
-        let names: HashSet<String> = names.iter().map(|name| name.to_lowercase()).collect();
-        let defines = |chunk: &Chunk, name: &String| {
-            chunk.symbols.iter().any(|symbol| {
-                let symbol = symbol.to_lowercase();
-                symbol == *name || symbol.rsplit(['.', ':', '#', '/', '>']).next() == Some(name.as_str())
-            })
-        };
-        let found = state.passing(filter).map(|(_, chunk)| Candidate {
-            chunk: chunk.id,
-            score: names.iter().filter(|name| defines(chunk, name)).count() as f32 / (1.0 + chunk.symbols.len() as f32),
-        });
-        Ok(best(found.collect(), limit))
-    }
-
     async fn count(&self) -> Result<u64> {
         Ok(self.state().documents.values().map(|entry| entry.chunks.len() as u64).sum())
     }

@@ -60,9 +60,6 @@ pub trait LexicalIndex: Send + Sync {
     /// The `limit` best chunks by BM25 over text, path, headings and symbols.
     async fn search(&self, query: &LexicalQuery, filter: &Filter, limit: usize) -> Result<Vec<Candidate>>;
 
-    /// Chunks that define a symbol which `names` spells out (whole names, compared without case), best first.
-    async fn search_symbols(&self, names: &[String], filter: &Filter, limit: usize) -> Result<Vec<Candidate>>;
-
     /// Chunks that can be found.
     async fn count(&self) -> Result<u64>;
 

@@ -234,8 +234,10 @@ impl Inner {
             let mut prepared = writer.prepare_commit()?;
             prepared.set_payload(&applied.0.to_string());
             prepared.commit()?;
+            inner.reader.reload()?;
+            // Last: who sees it searches what it stands for.
             inner.applied.store(applied.0, Ordering::Release);
-            inner.reader.reload()
+            Ok(())
         })
     }
 
@@ -297,14 +299,6 @@ impl LexicalIndex for TantivyIndex {
                 inner.searched(query::by_text(&inner.reader.searcher(), &inner.fields, &query.text, filter, limit))
             })
             .await
-    }
-
-    async fn search_symbols(&self, names: &[String], filter: &Filter, limit: usize) -> Result<Vec<Candidate>> {
-        let (names, filter) = (names.to_vec(), filter.clone());
-        self.run(move |inner| {
-            inner.searched(query::by_symbol(&inner.reader.searcher(), &inner.fields, &names, &filter, limit))
-        })
-        .await
     }
 
     async fn count(&self) -> Result<u64> {

@@ -128,24 +128,10 @@ pub struct ChunkSizes {
     pub header_tokens_max: usize,
 }
 
-/// Cuts `bytes`, already known to be `media`, into chunks.
+/// Cuts a text that was read by [`read`] into chunks.
 ///
 /// Pieces are in order and don't overlap, begin and end at characters, hold at most [`ChunkSizes::tokens_max`] tokens
 /// (a single character apart), aren't blank, and together hold every character of the text that isn't white space.
-///
-/// # Errors
-/// The reason to skip it.
-pub fn parse(
-    path: &str,
-    bytes: &[u8],
-    media: &Media,
-    sizes: ChunkSizes,
-    counter: &dyn TokenCounter,
-) -> Result<Parsed, Skip> {
-    arrange(path, read(bytes, media)?, media, sizes, counter)
-}
-
-/// Cuts a text that was read already; see [`parse`].
 ///
 /// # Errors
 /// The reason to skip it.

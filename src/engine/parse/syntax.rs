@@ -136,11 +136,6 @@ pub fn analyse(text: &str, grammar: Grammar, oversize: &dyn Fn(usize, usize) -> 
     Some(Syntax { symbols: walk.symbols, breaks: walk.breaks, tree })
 }
 
-/// The definitions of `text`, everything in functions left out.
-pub fn symbols(text: &str, grammar: Grammar) -> Vec<Symbol> {
-    analyse(text, grammar, &|_, _| false).map(|found| found.symbols).unwrap_or_default()
-}
-
 /// Comments and attributes that wait for the item they belong to.
 #[derive(Debug, Clone, Copy)]
 struct Lead {

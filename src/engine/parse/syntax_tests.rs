@@ -2,6 +2,11 @@
 
 use super::*;
 
+/// The definitions of `text`, everything in functions left out.
+fn symbols(text: &str, grammar: Grammar) -> Vec<Symbol> {
+    analyse(text, grammar, &|_, _| false).map(|found| found.symbols).unwrap_or_default()
+}
+
 /// The symbols of `text` as `breadcrumb | signature`.
 fn outline(grammar: Grammar, text: &str) -> Vec<String> {
     let all = symbols(text, grammar);

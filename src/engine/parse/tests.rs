@@ -5,6 +5,17 @@ use proptest::prelude::*;
 use super::*;
 use crate::base::tokens::TokenCounter;
 
+/// Reads and cuts.
+fn parse(
+    path: &str,
+    bytes: &[u8],
+    media: &Media,
+    sizes: ChunkSizes,
+    counter: &dyn TokenCounter,
+) -> Result<Parsed, Skip> {
+    arrange(path, read(bytes, media)?, media, sizes, counter)
+}
+
 /// Words and single punctuation marks; words longer than eight bytes count as several.
 struct Words;
 

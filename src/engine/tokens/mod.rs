@@ -7,6 +7,11 @@ use crate::base::tokens::TokenCounter;
 
 pub mod openai;
 
+/// The name of what [`counter_for`] counts with: an encoding, or the local model.
+pub fn encoding_for(model: &str, local_name: &str) -> String {
+    openai::encoding_name(model).unwrap_or(local_name).to_owned()
+}
+
 /// The counter for a model by name; `local` is the embedder's own, used for its name and `local`.
 ///
 /// # Errors

@@ -38,12 +38,25 @@ impl TokenCounter for Bpe {
     }
 }
 
+/// The encoding of an OpenAI model, or the one of that name.
+fn encoding(model: &str) -> Option<Tokenizer> {
+    let by_name = ENCODINGS.iter().find(|(name, _)| *name == model).map(|(_, encoding)| *encoding);
+    by_name.or_else(|| get_tokenizer(model))
+}
+
+/// The name of the encoding that counts for `model`; none for one that nobody knows.
+pub fn encoding_name(model: &str) -> Option<&'static str> {
+    let wanted = encoding(model)?;
+    let named = ENCODINGS.iter().find(|(_, encoding)| *encoding == wanted).map(|(name, _)| *name);
+    // The two that are an older one with other special tokens, which are not counted.
+    Some(named.unwrap_or(if wanted == Tokenizer::Gpt2 { "r50k_base" } else { "p50k_base" }))
+}
+
 /// The counter for an OpenAI model or encoding name.
 ///
 /// # Errors
 /// Invalid for any other name, listing the encodings.
 pub fn counter(model: &str) -> Result<Arc<dyn TokenCounter>> {
-    let by_name = ENCODINGS.iter().find(|(name, _)| *name == model).map(|(_, encoding)| *encoding);
     let unknown = || {
         let known = ENCODINGS.map(|(name, _)| name).join(", ");
         Error::invalid(
@@ -53,7 +66,7 @@ pub fn counter(model: &str) -> Result<Arc<dyn TokenCounter>> {
             ),
         )
     };
-    let encoding = by_name.or_else(|| get_tokenizer(model)).ok_or_else(unknown)?;
+    let encoding = encoding(model).ok_or_else(unknown)?;
     let bpe = tiktoken_rs::bpe_for_tokenizer(encoding)
         .map_err(|cause| Error::internal(format!("the vocabulary of {model:?} cannot be loaded")).caused_by(cause))?;
     Ok(Arc::new(Bpe(bpe)))
@@ -71,6 +84,10 @@ mod tests {
         assert!(gpt4o.count("<|endoftext|>") > 1, "text is data: special tokens in it are not special");
         let text = "fn größe() -> 漢字 { 1 }";
         assert_eq!(gpt4o.starts(text).len(), gpt4o.count(text));
+        for (model, name) in [("gpt-4o", "o200k_base"), ("gpt-4", "cl100k_base"), ("o200k_harmony", "o200k_harmony")] {
+            assert_eq!(encoding_name(model), Some(name));
+        }
+        assert_eq!(encoding_name("no-such-model"), None);
         let refused = counter("no-such-model").err().unwrap();
         assert!(refused.message().contains("no-such-model") && refused.message().contains("o200k_base"));
     }

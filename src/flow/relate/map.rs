@@ -30,8 +30,6 @@ pub struct Map {
     pub text: String,
     /// Its tokens, at most the budget.
     pub tokens: usize,
-    /// Definitions in it, and all there are.
-    pub shown: (usize, usize),
     /// Position that it reflects.
     pub applied: Lsn,
 }
@@ -52,7 +50,7 @@ pub async fn map(
     let applied = loaded.applied();
     let seeds: Vec<(DocumentId, u64, f32)> =
         hits.iter().map(|hit| (hit.found.document.id, hit.found.chunk.span.start, hit.score)).collect();
-    let (mut chosen, all) = engines.door.run(move || Ok(choose(&loaded.read(), &filter, &seeds))).await?;
+    let mut chosen = engines.door.run(move || Ok(choose(&loaded.read(), &filter, &seeds))).await?;
     // Facts are read by document, so many at a time.
     chosen.sort_by_key(|(node, _)| node.place);
     let (mut nodes, scores): (Vec<Node>, Vec<f32>) = chosen.into_iter().unzip();
@@ -74,13 +72,13 @@ pub async fn map(
     engines
         .door
         .run(move || {
-            let (text, tokens, shown) = fit(&nodes, budget, &*counter);
-            Ok(Map { text, tokens, shown: (shown, all), applied })
+            let (text, tokens) = fit(&nodes, budget, &*counter);
+            Ok(Map { text, tokens, applied })
         })
         .await
 }
 
-fn choose(graph: &Graph, filter: &Filter, seeds: &[(DocumentId, u64, f32)]) -> (Vec<(Node, f32)>, usize) {
+fn choose(graph: &Graph, filter: &Filter, seeds: &[(DocumentId, u64, f32)]) -> Vec<(Node, f32)> {
     let passages: Vec<(u32, f32)> = seeds
         .iter()
         .filter_map(|(document, at, score)| Some((graph.passage(*document, *at)?.index(), score.max(0.0))))
@@ -103,11 +101,10 @@ fn choose(graph: &Graph, filter: &Filter, seeds: &[(DocumentId, u64, f32)]) -> (
         let relevant = near.get(&node.index()).copied().unwrap_or(0.0).sqrt();
         scored.push((node, task_share * relevant + (1.0 - task_share) * important));
     }
-    let all = scored.len();
     scored.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     scored.truncate(DEFINITIONS_MAX);
     let nodes = scored.into_iter().filter_map(|(node, score)| Some((describe::node(graph, node)?, score)));
-    (nodes.collect(), all)
+    nodes.collect()
 }
 
 fn is_use(edge: &EdgeView) -> bool {
@@ -115,7 +112,7 @@ fn is_use(edge: &EdgeView) -> bool {
 }
 
 /// The longest run of the best definitions whose map fits, by bisection: counting is exact and cheap.
-fn fit(nodes: &[Node], budget: usize, counter: &dyn TokenCounter) -> (String, usize, usize) {
+fn fit(nodes: &[Node], budget: usize, counter: &dyn TokenCounter) -> (String, usize) {
     let (mut fits, mut too_many) = (0, nodes.len() + 1);
     let mut best = (String::new(), 0);
     while too_many - fits > 1 {
@@ -128,7 +125,7 @@ fn fit(nodes: &[Node], budget: usize, counter: &dyn TokenCounter) -> (String, us
             too_many = middle;
         }
     }
-    (best.0, best.1, fits)
+    best
 }
 
 /// Files by path, definitions by line.

@@ -11,7 +11,7 @@ use super::Engines;
 use super::facts::is_prose;
 use crate::base::error::Result;
 use crate::base::limits::GRAPH_EDGES_MAX;
-use crate::base::{DocumentId, Lsn};
+use crate::base::{DocumentId, Lsn, SourceId};
 use crate::engine::catalog::StatedDocument;
 use crate::engine::graph::{Graph, GraphDocument};
 use crate::model::{EdgeKind, Namespace, NodeKind};
@@ -23,6 +23,8 @@ pub mod map;
 #[cfg(test)]
 mod reference_tests;
 pub mod surround;
+#[cfg(test)]
+mod tests;
 pub mod tree;
 pub mod walk;
 
@@ -36,11 +38,19 @@ const STEP_ENTRIES_MAX: usize = 256;
 const CATCH_UP_MAX: u64 = 64;
 
 /// All graphs that are loaded.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Graphs {
     loaded: Mutex<HashMap<Namespace, Arc<Loaded>>>,
     /// Counts the uses, to tell what was used last.
     uses: AtomicU64,
+    /// Edges of all of them together.
+    edges_max: usize,
+}
+
+impl Default for Graphs {
+    fn default() -> Self {
+        Self { loaded: Mutex::default(), uses: AtomicU64::default(), edges_max: GRAPH_EDGES_MAX }
+    }
 }
 
 /// A graph and how far it is.
@@ -100,6 +110,8 @@ impl Graphs {
                 fill(engines, &namespace, &loaded).await?;
             }
         }
+        // They may have grown, here or where they were asked.
+        self.make_room(None);
         Ok(moved)
     }
 
@@ -126,24 +138,29 @@ impl Graphs {
         let _one = loaded.moving.lock().await;
         if loaded.applied() == Lsn(0) {
             fill(engines, namespace, loaded).await?;
-            self.make_room(namespace);
+            self.make_room(Some(namespace));
         }
         Ok(())
     }
 
-    /// Drops the graphs that were used longest ago until all together are within the limit. The newest stays whatever its size.
-    fn make_room(&self, newest: &Namespace) {
+    /// Drops the graphs that were used longest ago until all together are within the limit. One stays whatever its size: the
+    /// newest, or the one that was used last.
+    fn make_room(&self, newest: Option<&Namespace>) {
         let mut all = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            let edges: usize = all.values().map(|loaded| loaded.read().edges()).sum();
-            let others = all.iter().filter(|(namespace, loaded)| *namespace != newest && loaded.read().edges() > 0);
-            let oldest = others
-                .min_by_key(|(_, loaded)| loaded.used.load(Ordering::Relaxed))
-                .map(|(namespace, _)| namespace.clone());
-            match oldest {
-                Some(oldest) if edges > GRAPH_EDGES_MAX => all.remove(&oldest),
-                _ => return,
-            };
+        let mut held: Vec<(u64, usize, Namespace)> = all
+            .iter()
+            .map(|(name, loaded)| (loaded.used.load(Ordering::Relaxed), loaded.read().edges(), name.clone()))
+            .filter(|(_, edges, _)| *edges > 0)
+            .collect();
+        held.sort_unstable_by_key(|(used, _, namespace)| (newest == Some(namespace), *used));
+        let mut edges: usize = held.iter().map(|(_, edges, _)| edges).sum();
+        held.pop();
+        for (_, own, namespace) in held {
+            if edges <= self.edges_max {
+                return;
+            }
+            edges -= own;
+            all.remove(&namespace);
         }
     }
 }
@@ -153,6 +170,7 @@ async fn fill(engines: &Engines, namespace: &Namespace, loaded: &Arc<Loaded>) ->
     // What is written while pages are read is in the log after this, and applied again.
     let head = engines.catalog.head().await?;
     let mut graph = Graph::default();
+    graph.name_sources(sources(engines, namespace).await?);
     let mut after = 0;
     loop {
         let (page, last) = engines.catalog.facts_after(namespace, after, PAGE_DOCUMENTS).await?;
@@ -181,6 +199,11 @@ async fn fill(engines: &Engines, namespace: &Namespace, loaded: &Arc<Loaded>) ->
     Ok(())
 }
 
+async fn sources(engines: &Engines, namespace: &Namespace) -> Result<Vec<(SourceId, String)>> {
+    let sources = engines.catalog.sources(namespace).await?;
+    Ok(sources.into_iter().map(|source| (source.id, source.uri)).collect())
+}
+
 /// Applies what the log says of a namespace since its graph stands where it does.
 async fn catch_up(engines: &Engines, namespace: &Namespace, loaded: &Arc<Loaded>) -> Result<bool> {
     let _one = loaded.moving.lock().await;
@@ -193,6 +216,8 @@ async fn catch_up(engines: &Engines, namespace: &Namespace, loaded: &Arc<Loaded>
         if !named.is_empty() {
             let named: Vec<DocumentId> = named.into_iter().collect();
             let found = engines.catalog.facts(namespace, &named).await?;
+            let known = found.iter().all(|one| loaded.read().knows_source(one.document.source));
+            let new = if known { Vec::new() } else { sources(engines, namespace).await? };
             let held = Arc::clone(loaded);
             engines
                 .background
@@ -201,6 +226,7 @@ async fn catch_up(engines: &Engines, namespace: &Namespace, loaded: &Arc<Loaded>
                         named.into_iter().filter(|id| !found.iter().any(|one| one.document.id == *id)).collect();
                     let documents = found.into_iter().map(document).collect();
                     let mut graph = held.graph.write().unwrap_or_else(PoisonError::into_inner);
+                    graph.name_sources(new);
                     graph.remove(&gone);
                     graph.put(documents);
                     Ok(())

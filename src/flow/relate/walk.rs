@@ -208,40 +208,57 @@ pub async fn path(
     .await
 }
 
-fn shortest(graph: &Graph, start: NodeId, end: NodeId, depth: u32, kinds: &[EdgeKind]) -> (Vec<EdgeView>, bool) {
-    let mut came: HashMap<NodeId, (NodeId, EdgeView)> = HashMap::new();
-    let mut best: HashMap<NodeId, u32> = HashMap::from([(start, 0)]);
+/// The edges of the way from `start` to `end`, and whether something was left out of the search.
+pub(super) fn shortest(
+    graph: &Graph,
+    start: NodeId,
+    end: NodeId,
+    depth: u32,
+    kinds: &[EdgeKind],
+) -> (Vec<EdgeView>, bool) {
+    // By steps as well: a cheap way to a node that takes all of them does not stand for a dear one with steps to spare.
+    let mut came: HashMap<(NodeId, u32), (NodeId, EdgeView)> = HashMap::new();
+    let mut best: HashMap<(NodeId, u32), u32> = HashMap::from([((start, 0), 0)]);
     let mut queue = BinaryHeap::from([Reverse((0_u32, start, 0_u32))]);
-    let mut looked_at = 0;
+    let mut fewest: HashMap<NodeId, u32> = HashMap::new();
+    let (mut looked_at, mut truncated) = (0, false);
     while let Some(Reverse((far, at, steps))) = queue.pop() {
         if at == end {
             let mut chain = Vec::new();
-            let mut back = end;
-            while let Some((before, edge)) = came.get(&back).filter(|_| back != start) {
+            let mut back = (end, steps);
+            while let Some((before, edge)) = came.get(&back) {
                 chain.push(*edge);
-                back = *before;
+                back = (*before, back.1 - 1);
             }
             chain.reverse();
             return (chain, false);
         }
-        if best.get(&at).is_some_and(|known| *known < far) || steps >= depth {
+        if best.get(&(at, steps)).is_some_and(|known| *known < far) || steps >= depth {
             continue;
         }
+        // Whoever came here before came cheaper: only fewer steps lead on to anything new.
+        if fewest.get(&at).is_some_and(|fewest| *fewest <= steps) {
+            continue;
+        }
+        fewest.insert(at, steps);
         looked_at += 1;
         if looked_at > LOOKED_AT_MAX {
             return (Vec::new(), true);
         }
-        for edge in edges(graph, at, None, kinds, 0.0).0 {
+        let (around, cut) = edges(graph, at, None, kinds, 0.0);
+        truncated |= cut;
+        for edge in around {
             // In thousandths, so that lengths can be ordered.
             let next = far + (1_000.0 * length(&edge, graph)) as u32;
-            if best.get(&edge.other).is_none_or(|known| next < *known) {
-                best.insert(edge.other, next);
-                came.insert(edge.other, (at, edge));
+            let place = (edge.other, steps + 1);
+            if best.get(&place).is_none_or(|known| next < *known) {
+                best.insert(place, next);
+                came.insert(place, (at, edge));
                 queue.push(Reverse((next, edge.other, steps + 1)));
             }
         }
     }
-    (Vec::new(), false)
+    (Vec::new(), truncated)
 }
 
 /// How much of a walk goes along an edge of a kind. Edges are gone both ways: who calls is as much related as what is called.

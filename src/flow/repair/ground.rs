@@ -22,7 +22,8 @@ pub(super) async fn check(
     projector: &Projector,
     affected: &mut Affected,
 ) -> Result<(Vec<StoreReport>, Ground)> {
-    let model = engines.embedder.model().key();
+    // Of the model that answers: another one may be under way, or have been refused.
+    let model = engines.space.get().embedder.model().key();
     let audit = engines.catalog.audit(&model, projector.state().vector).await?;
     let ground = Ground {
         damaged: !audit.damage.is_empty(),

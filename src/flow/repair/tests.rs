@@ -186,6 +186,16 @@ async fn a_sound_server_is_clean_and_a_repair_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn vectors_are_asked_of_the_model_that_answers_not_of_the_configured_one() {
+    let mut bench = Bench::start().await;
+    // As while another model is built, or after it was refused.
+    bench.engines.embedder = Arc::new(FakeEmbedder::new(DIMENSION).revised("2"));
+    let report = bench.fsck().await;
+    assert!(report.is_clean(), "{report:?}");
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lost_chunks_come_back() {
     let bench = Bench::start().await;
     let a = bench.stored("a").await;

@@ -76,8 +76,8 @@ impl Routing {
         if !told.cost.is_finite() {
             return Err(Error::invalid("cost", "the cost has to be a finite number"));
         }
-        let space = self.space(grant).await?;
         let namespace = grant.namespace();
+        let space = self.space(grant).await?;
         let id = |name: &str| {
             let id = NodeId::derive(namespace.as_str(), name);
             space.read().find(id).map(|_| id).ok_or_else(|| unknown(name))
@@ -92,15 +92,19 @@ impl Routing {
             correction,
             at: self.engines.clock.now(),
         };
-        {
-            let _turn = space.turn.lock().await;
-            let key = EmbedKey::of(&told.goal);
-            self.engines.registry.record_outcome(namespace, &outcome, key, OUTCOMES_KEPT).await?;
-            let vector = self.vectors(vec![told.goal.clone()]).await?.pop().unwrap_or_default();
-            space.write().note(chosen, Past { vector: vector.into(), succeeded: told.succeeded }, OUTCOMES_KEPT);
-        }
+        // What can fail comes first, and nothing after the outcome is stored: told once more, it would count twice. An example
+        // does not.
         if !told.correction.is_empty() {
             self.add_examples(grant, &told.correction, std::slice::from_ref(&told.goal)).await?;
+        }
+        let (space, _turn) = self.turn(grant).await?;
+        let (mut vectors, fresh) = self.embedded(vec![told.goal.clone()]).await?;
+        let key = EmbedKey::of(&told.goal);
+        self.engines.registry.record_outcome(namespace, &outcome, key, OUTCOMES_KEPT).await?;
+        let vector = vectors.pop().unwrap_or_default();
+        space.write().note(chosen, Past { vector: vector.into(), succeeded: told.succeeded }, OUTCOMES_KEPT);
+        if let Err(error) = self.cache(fresh).await {
+            tracing::warn!(error = %error.chain(), "the vector of a goal is not cached: it is made again when it is needed");
         }
         Ok(())
     }
@@ -138,7 +142,7 @@ impl Routing {
         Ok(Report {
             nodes: table.live() as u64,
             trials: table.calibration.trials as u64,
-            settled: *space.learned.borrow() >= *space.changes.borrow(),
+            settled: space.learned.borrow().through >= *space.changes.borrow(),
             confused,
             records,
         })

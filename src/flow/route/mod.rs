@@ -7,10 +7,10 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OnceCell, watch};
+use tokio::sync::{OnceCell, OwnedMutexGuard, watch};
 use tokio::task::JoinHandle;
 
 use super::Engines;
@@ -46,11 +46,16 @@ const URGENT_TEXTS_MAX: usize = 32;
 /// Nodes added to a table at a time, so that decisions get in between.
 const PUT_MAX: usize = 16;
 
+/// The routes that are loaded or being loaded.
+type Spaces = HashMap<Namespace, Arc<OnceCell<Arc<Space>>>>;
+
 /// The routes of all namespaces. They share nothing.
 pub struct Routing {
     engines: Engines,
-    spaces: Mutex<HashMap<Namespace, Arc<OnceCell<Arc<Space>>>>>,
+    spaces: Mutex<Spaces>,
     stopping: Arc<AtomicBool>,
+    /// The same, for those who wait.
+    stop: watch::Sender<bool>,
     /// Fits under way.
     fits: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -67,16 +72,28 @@ struct Space {
     table: RwLock<Table>,
     confusions: Mutex<Confusions>,
     /// Held while nodes change, so that the table follows the ground state in its order.
-    turn: tokio::sync::Mutex<()>,
+    turn: Arc<tokio::sync::Mutex<()>>,
     fitting: AtomicBool,
     /// How folders with many nodes were grouped when they were listed.
     groupings: Mutex<HashMap<String, Arc<grouping::Grouping>>>,
     /// How long the last fit took.
     fit_took: Mutex<Duration>,
-    /// Changes made, and changes learned from.
+    /// Changes made.
     changes: watch::Sender<u64>,
-    learned: watch::Sender<u64>,
+    learned: watch::Sender<Learned>,
 }
+
+/// How far the fits are.
+#[derive(Debug, Clone, Copy, Default)]
+struct Learned {
+    /// Changes learned from.
+    through: u64,
+    /// Changes that a fit failed with; it is tried again with the next one.
+    failed: u64,
+}
+
+/// Vectors that the cache does not have.
+type Fresh = Vec<(EmbedKey, Vec<f32>)>;
 
 impl Space {
     fn read(&self) -> RwLockReadGuard<'_, Table> {
@@ -91,12 +108,14 @@ impl Space {
 impl Routing {
     /// Over these engines. Tables are read when they are first needed.
     pub fn new(engines: Engines) -> Arc<Self> {
-        Arc::new(Self { engines, spaces: Mutex::default(), stopping: Arc::default(), fits: Mutex::default() })
+        let (spaces, fits, stop) = (Mutex::default(), Mutex::default(), watch::Sender::new(false));
+        Arc::new(Self { engines, spaces, stopping: Arc::default(), stop, fits })
     }
 
     /// Ends fits that are under way; what they would have learned is learned at the next start.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
+        self.stop.send_replace(true);
         self.fits.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(JoinHandle::abort);
     }
 
@@ -111,11 +130,34 @@ impl Routing {
     }
 
     async fn space(&self, grant: &Grant) -> Result<Arc<Space>> {
-        let cell = {
-            let mut spaces = self.spaces.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(spaces.entry(grant.namespace().clone()).or_default())
-        };
+        let cell = Arc::clone(self.spaces().entry(grant.namespace().clone()).or_default());
         cell.get_or_try_init(|| self.load(grant.namespace())).await.cloned()
+    }
+
+    /// The routes of a namespace, and the turn to change them.
+    async fn turn(&self, grant: &Grant) -> Result<(Arc<Space>, OwnedMutexGuard<()>)> {
+        loop {
+            let space = self.space(grant).await?;
+            let turn = Arc::clone(&space.turn).lock_owned().await;
+            // It may have been let go of while others had their turn.
+            if self
+                .spaces()
+                .get(&space.namespace)
+                .and_then(|cell| cell.get())
+                .is_some_and(|held| Arc::ptr_eq(held, &space))
+            {
+                return Ok((space, turn));
+            }
+        }
+    }
+
+    /// Lets go of routes that may lack what the ground state has: the next call reads them anew.
+    fn let_go(&self, space: &Space) {
+        self.spaces().remove(&space.namespace);
+    }
+
+    fn spaces(&self) -> MutexGuard<'_, Spaces> {
+        self.spaces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads a namespace's nodes and what came of them.
@@ -138,12 +180,12 @@ impl Routing {
             namespace: namespace.clone(),
             table: RwLock::new(table),
             confusions: Mutex::default(),
-            turn: tokio::sync::Mutex::default(),
+            turn: Arc::default(),
             fitting: AtomicBool::new(false),
             groupings: Mutex::default(),
             fit_took: Mutex::default(),
             changes: watch::Sender::new(0),
-            learned: watch::Sender::new(0),
+            learned: watch::Sender::default(),
         });
         if count > 0 {
             self.changed(&space);
@@ -169,6 +211,21 @@ impl Routing {
 
     /// Vectors of texts in their order, from the cache or the model; new ones are cached.
     async fn vectors(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>> {
+        let (vectors, fresh) = self.embedded(texts).await?;
+        self.cache(fresh).await?;
+        Ok(vectors)
+    }
+
+    async fn cache(&self, fresh: Fresh) -> Result<()> {
+        match fresh.is_empty() {
+            true => Ok(()),
+            false => self.engines.catalog.cache_vectors(&self.engines.embedder.model().key(), fresh).await,
+        }
+    }
+
+    /// [`Self::vectors`], with the new ones apart. What is to be registered is embedded before it is, so that a failure leaves
+    /// nothing half done, and cached after it is: vectors that nothing refers to are a fault.
+    async fn embedded(&self, texts: Vec<String>) -> Result<(Vec<Vec<f32>>, Fresh)> {
         let embedder = &self.engines.embedder;
         let model = embedder.model().key();
         let keys: Vec<EmbedKey> = texts.iter().map(|text| EmbedKey::of(text)).collect();
@@ -177,6 +234,7 @@ impl Routing {
         for (key, text) in keys.iter().zip(&texts).filter(|(key, _)| !known.contains_key(key)) {
             missing.insert(*key, text);
         }
+        let mut fresh = Fresh::new();
         if !missing.is_empty() {
             let (missing, texts): (Vec<EmbedKey>, Vec<String>) =
                 missing.into_iter().map(|(key, text)| (key, text.clone())).unzip();
@@ -184,13 +242,12 @@ impl Routing {
                 0..=URGENT_TEXTS_MAX => embedder.embed_queries(&texts).await?,
                 _ => embedder.embed(texts).await?,
             };
-            let fresh: Vec<_> = missing.into_iter().zip(vectors).collect();
-            self.engines.catalog.cache_vectors(&model, fresh.clone()).await?;
-            known.extend(fresh);
+            fresh.extend(missing.into_iter().zip(vectors));
+            known.extend(fresh.iter().cloned());
         }
         let found =
             |key: &EmbedKey| known.get(key).cloned().ok_or_else(|| Error::internal("a text was left without a vector"));
-        keys.iter().map(found).collect()
+        Ok((keys.iter().map(found).collect::<Result<_>>()?, fresh))
     }
 
     /// Puts nodes into the table, a few at a time.
@@ -219,7 +276,11 @@ impl Routing {
                     tracing::warn!(error = %error.chain(), namespace = %space.namespace, "routes are not fitted");
                 }
                 space.fitting.store(false, Ordering::Release);
-                let behind = *space.learned.borrow() < *space.changes.borrow();
+                let changes = *space.changes.borrow();
+                if outcome.is_err() {
+                    space.learned.send_modify(|learned| learned.failed = changes);
+                }
+                let behind = space.learned.borrow().through < changes;
                 let go_on = outcome.is_ok() && behind && !stopping.load(Ordering::Acquire);
                 if !go_on || space.fitting.swap(true, Ordering::AcqRel) {
                     return;
@@ -237,12 +298,23 @@ impl Routing {
     /// Waits until everything that was registered is learned from.
     ///
     /// # Errors
-    /// Unavailable if the server stops meanwhile.
+    /// Unavailable if the server stops meanwhile; internal if it can't be learned from.
     pub async fn settled(&self, grant: &Grant) -> Result<()> {
         let space = self.space(grant).await?;
         let wanted = *space.changes.borrow();
-        let mut learned = space.learned.subscribe();
-        learned.wait_for(|learned| *learned >= wanted).await.map(|_| ()).map_err(|_| stopped())
+        let (mut learned, mut stop) = (space.learned.subscribe(), self.stop.subscribe());
+        let ended = learned.wait_for(|learned| learned.through.max(learned.failed) >= wanted);
+        let ended = tokio::select! {
+            ended = ended => *ended.map_err(|_| stopped())?,
+            _ = stop.wait_for(|stop| *stop) => return Err(stopped()),
+        };
+        if ended.through >= wanted {
+            return Ok(());
+        }
+        Err(Error::internal(
+            "what was registered is stored and routed to, but learning from it failed: the server's log says why; it is \
+             tried again with the next change",
+        ))
     }
 }
 
@@ -276,7 +348,7 @@ async fn learn_all(engines: &Engines, space: &Arc<Space>, stopping: &Arc<AtomicB
     }
     *space.fit_took.lock().unwrap_or_else(PoisonError::into_inner) = began.elapsed();
     *space.confusions.lock().unwrap_or_else(PoisonError::into_inner) = confusions;
-    space.learned.send_replace(seen);
+    space.learned.send_modify(|learned| learned.through = seen);
     Ok(())
 }
 

@@ -1,10 +1,11 @@
 //! Registering, showing and removing nodes, and adding examples.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Routing, all_texts};
+use super::{Fresh, Routing, Space, all_texts};
 use crate::base::error::{Error, Result};
 use crate::base::limits::{NODE_EXAMPLES_MAX, NODES_MAX, QUERY_BYTES_MAX};
 use crate::base::{EmbedKey, NodeId};
@@ -14,6 +15,9 @@ use crate::model::{Node, NodeSpec};
 
 /// Rejected nodes that are told one by one.
 const ISSUES_MAX: usize = 100;
+
+/// What is to be registered: its name, empty where there is none, and the node, or what is wrong with it already.
+pub type Offered = (String, Result<NodeSpec>);
 
 /// What registering did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,59 +59,32 @@ impl Routing {
     ///
     /// # Errors
     /// Over the limit of a namespace; those of the engines.
-    pub async fn register(&self, grant: &Grant, specs: Vec<Result<NodeSpec>>, report: &mut Report) -> Result<()> {
+    pub async fn register(&self, grant: &Grant, specs: Vec<Offered>, report: &mut Report) -> Result<()> {
         let namespace = grant.namespace();
         self.engines.catalog.create_namespace(namespace, self.engines.clock.now()).await?;
-        let space = self.space(grant).await?;
-        let _turn = space.turn.lock().await;
-        let mut good: Vec<NodeSpec> = Vec::with_capacity(specs.len());
-        {
-            let table = space.read();
-            let mut known: HashMap<String, Vec<String>> = HashMap::new();
-            for spec in specs {
-                let checked = spec.and_then(NodeSpec::checked).and_then(|spec| {
-                    check_schema(&spec)?;
-                    Ok(spec)
-                });
-                match checked {
-                    Err(error) => report.reject(error_name(&error), error.to_string()),
-                    Ok(spec) if report.seen.contains(&spec.name) => {
-                        report.reject(&spec.name, format!("{} comes twice: the first one is kept", spec.name));
-                    }
-                    Ok(spec) => {
-                        let needs = |name: &str| {
-                            known.get(name).cloned().or_else(|| {
-                                let entry = table.find(NodeId::derive(namespace.as_str(), name))?;
-                                Some(table.entries()[entry as usize].node.spec.dependencies.clone())
-                            })
-                        };
-                        if let Some(cycle) = cycle(&spec, needs) {
-                            report.reject(&spec.name, format!("its dependencies lead back to itself: {cycle}"));
-                            continue;
-                        }
-                        report.seen.insert(spec.name.clone());
-                        known.insert(spec.name.clone(), spec.dependencies.clone());
-                        good.push(spec);
-                    }
-                }
-            }
-            if table.live() + good.len() > NODES_MAX + known_among(&table, namespace.as_str(), &good) {
-                return Err(Error::limit("nodes", format!("a namespace holds up to {NODES_MAX} nodes")));
-            }
-        }
+        let (space, _turn) = self.turn(grant).await?;
+        let good = sift(&space, specs, report)?;
         let names: Vec<String> = good.iter().map(|spec| spec.name.clone()).collect();
         let mut examples: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for node in self.engines.registry.nodes(namespace, Some(&names)).await? {
             examples.insert(node.spec.name.clone(), node.examples);
         }
+        let mut new_texts: Vec<String> = Vec::new();
         let writes: Vec<NodeWrite> = good
             .into_iter()
             .map(|spec| {
                 let examples = examples.remove(&spec.name).unwrap_or_default();
-                let keys = all_texts(&bare(&spec, examples)).iter().map(|text| EmbedKey::of(text)).collect();
+                let texts = all_texts(&bare(&spec, examples));
+                let keys = texts.iter().map(|text| EmbedKey::of(text)).collect();
+                let table = space.read();
+                let known = table.find(NodeId::derive(namespace.as_str(), &spec.name));
+                if known.is_none_or(|entry| table.entries()[entry as usize].node.spec != spec) {
+                    new_texts.extend(texts);
+                }
                 NodeWrite { spec, keys }
             })
             .collect();
+        let (_, fresh) = self.embedded(new_texts).await?;
         let now = self.engines.clock.now();
         let done = self.engines.registry.register_nodes(namespace, writes, now).await?;
         let changed: Vec<String> = names
@@ -126,10 +103,23 @@ impl Routing {
         if changed.is_empty() {
             return Ok(());
         }
-        let nodes = self.engines.registry.nodes(namespace, Some(&changed)).await?;
-        let items = self.items(nodes).await?;
-        self.put(&space, items).await?;
-        self.changed(&space);
+        self.take_over(&space, &changed, fresh).await
+    }
+
+    /// Takes nodes that were stored into the table. Where that fails it is read anew: told once more, a node that is stored
+    /// would count as known, and would not be in the table all the same.
+    async fn take_over(&self, space: &Arc<Space>, names: &[String], fresh: Fresh) -> Result<()> {
+        let taken = async {
+            self.cache(fresh).await?;
+            let nodes = self.engines.registry.nodes(&space.namespace, Some(names)).await?;
+            let items = self.items(nodes).await?;
+            self.put(space, items).await
+        };
+        if let Err(error) = taken.await {
+            self.let_go(space);
+            return Err(error);
+        }
+        self.changed(space);
         Ok(())
     }
 
@@ -151,8 +141,7 @@ impl Routing {
     /// # Errors
     /// Those of the engines.
     pub async fn remove(&self, grant: &Grant, names: &[String]) -> Result<u64> {
-        let space = self.space(grant).await?;
-        let _turn = space.turn.lock().await;
+        let (space, _turn) = self.turn(grant).await?;
         let removed = self.engines.registry.remove_nodes(grant.namespace(), names).await?;
         if !removed.is_empty() {
             {
@@ -169,8 +158,7 @@ impl Routing {
     /// # Errors
     /// NotFound for an unknown node; invalid for an empty example; over a limit.
     pub async fn add_examples(&self, grant: &Grant, name: &str, examples: &[String]) -> Result<u64> {
-        let space = self.space(grant).await?;
-        let _turn = space.turn.lock().await;
+        let (space, _turn) = self.turn(grant).await?;
         let id = NodeId::derive(grant.namespace().as_str(), name);
         let held = {
             let table = space.read();
@@ -188,15 +176,51 @@ impl Routing {
         }
         let keyed: Vec<(String, EmbedKey)> = examples.iter().map(|text| (text.clone(), EmbedKey::of(text))).collect();
         let (namespace, now) = (grant.namespace(), self.engines.clock.now());
+        let (_, fresh) = self.embedded(examples.to_vec()).await?;
         let added = self.engines.registry.add_examples(namespace, id, &keyed, now).await?;
         if added > 0 {
-            let nodes = self.engines.registry.nodes(namespace, Some(&[name.to_owned()])).await?;
-            let items = self.items(nodes).await?;
-            self.put(&space, items).await?;
-            self.changed(&space);
+            self.take_over(&space, &[name.to_owned()], fresh).await?;
         }
         Ok(added)
     }
+}
+
+/// Those of `specs` that can be stored; what is wrong with the others is noted in `report`.
+fn sift(space: &Space, specs: Vec<Offered>, report: &mut Report) -> Result<Vec<NodeSpec>> {
+    let (namespace, table) = (&space.namespace, space.read());
+    let mut good: Vec<NodeSpec> = Vec::with_capacity(specs.len());
+    let mut known: HashMap<String, Vec<String>> = HashMap::new();
+    for (name, spec) in specs {
+        let checked = spec.and_then(NodeSpec::checked).and_then(|spec| {
+            check_schema(&spec)?;
+            Ok(spec)
+        });
+        match checked {
+            Err(error) => report.reject(if name.is_empty() { "node" } else { &name }, error.to_string()),
+            Ok(spec) if report.seen.contains(&spec.name) => {
+                report.reject(&spec.name, format!("{} comes twice: the first one is kept", spec.name));
+            }
+            Ok(spec) => {
+                let needs = |name: &str| {
+                    known.get(name).cloned().or_else(|| {
+                        let entry = table.find(NodeId::derive(namespace.as_str(), name))?;
+                        Some(table.entries()[entry as usize].node.spec.dependencies.clone())
+                    })
+                };
+                if let Some(cycle) = cycle(&spec, needs) {
+                    report.reject(&spec.name, format!("its dependencies lead back to itself: {cycle}"));
+                    continue;
+                }
+                report.seen.insert(spec.name.clone());
+                known.insert(spec.name.clone(), spec.dependencies.clone());
+                good.push(spec);
+            }
+        }
+    }
+    if table.live() + good.len() > NODES_MAX + known_among(&table, namespace.as_str(), &good) {
+        return Err(Error::limit("nodes", format!("a namespace holds up to {NODES_MAX} nodes")));
+    }
+    Ok(good)
 }
 
 /// How many of `specs` are in the table already.
@@ -211,11 +235,6 @@ pub(super) fn unknown(name: &str) -> Error {
 fn bare(spec: &NodeSpec, examples: Vec<String>) -> Node {
     let (id, registered_at) = (NodeId::derive("", &spec.name), crate::base::Timestamp(0));
     Node { id, version: 0, registered_at, spec: spec.clone(), examples }
-}
-
-/// What an error is about, as far as it says.
-fn error_name(error: &Error) -> &str {
-    error.field().unwrap_or("node")
 }
 
 /// Refuses arguments that are no JSON Schema: a client that was handed one could not call the tool.

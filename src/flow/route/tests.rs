@@ -51,8 +51,13 @@ impl Bench {
 
     async fn register(&self, specs: Vec<NodeSpec>) -> Report {
         let mut report = Report::default();
-        self.routing.register(&self.grant, specs.into_iter().map(Ok).collect(), &mut report).await.unwrap();
+        self.try_register(specs, &mut report).await.unwrap();
         report
+    }
+
+    async fn try_register(&self, specs: Vec<NodeSpec>, report: &mut Report) -> Result<()> {
+        let specs = specs.into_iter().map(|spec| (spec.name.clone(), Ok(spec))).collect();
+        self.routing.register(&self.grant, specs, report).await
     }
 
     async fn ask(&self, request: Request) -> Decision {
@@ -140,7 +145,82 @@ async fn a_bad_entry_is_told_and_the_rest_is_kept() {
     ] {
         assert!(told(word), "{word}: {:?}", report.issues);
     }
+    let named: Vec<&str> = report.issues.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(named[1..4], ["nothing", "endless", "bad_schema"], "by their names, not by what is wrong with them");
     assert_eq!(bench.best("does good").await, "good");
+}
+
+/// The bench with engines that fail on demand.
+async fn faulty() -> (Bench, testing::Rig) {
+    let rig = testing::Rig::new().await;
+    let (engines, grant) = (rig.engines.clone(), rig.grant.clone());
+    (Bench { routing: Routing::new(engines.clone()), engines, grant }, rig)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_failed_half_way_is_whole_when_it_is_told_again() {
+    let fails = || testing::How::Fails(Kind::Unavailable);
+    // Before the node is stored: while it is embedded. After it: when its vectors are cached, read back, or read for the table.
+    for (fault, passing) in [
+        ("embedder.embed_query", 0),
+        ("catalog.cached_vectors", 0),
+        ("catalog.cache_vectors", 0),
+        ("catalog.cached_vectors", 1),
+    ] {
+        let (bench, rig) = faulty().await;
+        bench.register(vec![spec("book_hotel", "Books a room in a hotel", &[])]).await;
+        let added = vec![spec("convert_currency", "Converts an amount of money between currencies", &[])];
+        rig.faults.after(fault, passing, fails());
+        bench.try_register(added.clone(), &mut Report::default()).await.unwrap_err();
+        bench.register(added).await;
+        assert_eq!(bench.best("convert money between two currencies").await, "convert_currency", "{fault} {passing}");
+        let goal = "turn dollars into euros";
+        rig.faults.after(fault, passing, fails());
+        let examples = [goal.to_owned()];
+        bench.routing.add_examples(&bench.grant, "convert_currency", &examples).await.unwrap_err();
+        bench.routing.add_examples(&bench.grant, "convert_currency", &examples).await.unwrap();
+        assert_eq!(
+            bench.ask(goals(&[goal])).await.candidates[0].example.as_ref().unwrap().0,
+            goal,
+            "{fault} {passing}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outcome_counts_once_however_often_it_has_to_be_told() {
+    for fault in ["embedder.embed_query", "catalog.cached_vectors", "catalog.cache_vectors"] {
+        let (bench, rig) = faulty().await;
+        bench.register(tools()).await;
+        let told = Told { goal: "a room for the night".into(), chosen: "book_hotel".into(), ..Told::default() };
+        rig.faults.once(fault, testing::How::Fails(Kind::Unavailable));
+        if bench.routing.record(&bench.grant, &told).await.is_err() {
+            bench.routing.record(&bench.grant, &told).await.unwrap();
+        }
+        assert!(!rig.faults.pending(fault), "{fault}");
+        for bench in [&bench, &bench.restarted()] {
+            let records = bench.routing.report(&bench.grant, 10).await.unwrap().records;
+            assert_eq!((records.len(), records[0].failed), (1, 1), "{fault}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_learning_is_told_when_there_will_be_none() {
+    let patience = Duration::from_secs(10);
+    let bench = Bench::with_tools().await;
+    let (routing, grant) = (Arc::clone(&bench.routing), bench.grant.clone());
+    let waiting = tokio::spawn(async move { routing.settled(&grant).await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    bench.routing.stop();
+    let told = tokio::time::timeout(patience, waiting).await.expect("the wait ends").unwrap();
+    assert_eq!(told.unwrap_err().kind(), Kind::Unavailable);
+
+    let bench = Bench::new().await;
+    bench.engines.background.shut();
+    bench.register(tools()).await;
+    let told = tokio::time::timeout(patience, bench.routing.settled(&bench.grant)).await.expect("the wait ends");
+    assert_eq!(told.unwrap_err().kind(), Kind::Internal);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -167,10 +167,6 @@ impl LexicalIndex for Faulty<FakeLexicalIndex> {
         self.faults.through("lexical.search", self.inner.search(query, filter, limit)).await
     }
 
-    async fn search_symbols(&self, names: &[String], filter: &Filter, limit: usize) -> Result<Vec<Candidate>> {
-        self.faults.through("lexical.search_symbols", self.inner.search_symbols(names, filter, limit)).await
-    }
-
     async fn count(&self) -> Result<u64> {
         self.faults.through("lexical.count", self.inner.count()).await
     }

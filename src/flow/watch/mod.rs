@@ -5,7 +5,6 @@
 //! that somebody asks for.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,11 +16,11 @@ use super::Engines;
 use super::access::Grant;
 use super::apply::Projector;
 use super::ingest::{self, ProgressSink, Report, Request};
+use super::recall;
 use crate::base::SourceId;
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, Kind, Result};
 use crate::engine::catalog::Source;
 use crate::engine::store::ListOptions;
-use crate::engine::store::uri::file_uri;
 use crate::engine::store::watch::Watcher;
 use crate::model::Namespace;
 
@@ -232,13 +231,13 @@ impl Watching {
     /// # Errors
     /// Those of the catalogue.
     pub async fn end(&self, grant: &Grant, address: &str) -> Result<()> {
-        // One that is gone can't be resolved any more; its address is all there is.
-        let written = || if address.contains("://") { address.to_owned() } else { file_uri(Path::new(address)) };
-        let uri = self.resolve(address).await.unwrap_or_else(|_| written());
-        let source = SourceId::derive(grant.namespace().as_str(), &uri);
-        if self.engines.catalog.has_namespace(grant.namespace()).await? {
-            self.engines.catalog.set_watch(grant.namespace(), source, None).await?;
-        }
+        let known = self.engines.catalog.sources(grant.namespace()).await?;
+        let source = match recall::known_source(&self.engines, &known, address).await {
+            Ok(source) => source,
+            Err(error) if error.kind() == Kind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        self.engines.catalog.set_watch(grant.namespace(), source, None).await?;
         let entry = self.entries().remove(&(grant.namespace().clone(), source));
         if let Some(entry) = entry {
             entry.end().await;

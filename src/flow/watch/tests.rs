@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use tokio::sync::{Notify, mpsc};
 
 use super::*;
+use crate::engine::store::uri::file_uri;
 use crate::engine::store::watch::{Changed, Watch};
 use crate::flow::access::Access;
 use crate::flow::rebuild::NoWorkshop;

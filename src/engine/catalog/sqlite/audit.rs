@@ -51,7 +51,6 @@ pub(super) async fn audit(connections: &Connections, model: &str, embedded: Lsn)
     )
     .await?;
     audit.documents = count(&mut state, "SELECT count(*) FROM documents").await?;
-    audit.log_entries = count(&mut state, "SELECT count(*) FROM oplog").await?;
     audit.vectors = count(&mut state, "SELECT count(*) FROM embeddings").await?;
     audit.orphans = count(
         &mut state,

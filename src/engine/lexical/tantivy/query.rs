@@ -9,7 +9,7 @@ use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocId, DocSet, Score, Searcher, SegmentReader, TERMINATED, Term};
 
 use super::filter::{Bits, Compiled, Pass};
-use super::schema::{CHUNK, Fields, chunk_of, symbol_key};
+use super::schema::{CHUNK, Fields, chunk_of};
 use crate::base::ChunkId;
 use crate::engine::lexical::analyzer;
 use crate::model::{Candidate, Filter};
@@ -43,24 +43,6 @@ pub fn by_text(
 ) -> tantivy::Result<Vec<Candidate>> {
     let terms = select_terms(searcher, fields.body, analyzer::terms(text))?;
     top(searcher, &terms, IndexRecordOption::WithFreqs, &Compiled::new(fields, filter), limit)
-}
-
-/// The best `limit` chunks that define one of `names`.
-///
-/// # Errors
-/// What tantivy reports.
-pub fn by_symbol(
-    searcher: &Searcher,
-    fields: &Fields,
-    names: &[String],
-    filter: &Filter,
-    limit: usize,
-) -> tantivy::Result<Vec<Candidate>> {
-    let mut keys: Vec<String> = names.iter().map(|name| symbol_key(name)).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    let terms = select_terms(searcher, fields.symbol_name, keys)?;
-    top(searcher, &terms, IndexRecordOption::Basic, &Compiled::new(fields, filter), limit)
 }
 
 /// Counts repeats, drops what the index does not have, and keeps the [`TERMS_MAX`] terms that weigh most.

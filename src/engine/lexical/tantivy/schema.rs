@@ -34,7 +34,8 @@ const ANALYZER: &str = "hivemem";
 pub struct Fields {
     /// Everything that ranks, as terms with frequencies.
     pub body: Field,
-    /// Defined names in lower case, whole, and the last component of those that are paths.
+    /// Defined names in lower case, whole, and the last component of those that are paths. Nothing asks for them by now; stored
+    /// indexes have them, and without them would have to be built anew.
     pub symbol_name: Field,
     /// Namespace.
     pub namespace: Field,

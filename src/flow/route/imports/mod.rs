@@ -173,6 +173,18 @@ mod tests {
     }
 
     #[test]
+    fn an_operation_says_which_of_its_arguments_have_to_be_given() {
+        let file = r#"{"openapi": "3.0.0", "paths": {"/pets/{id}": {
+            "parameters": [{"name": "id", "in": "path", "required": true, "schema": {"type": "string"}},
+                           {"name": "trace", "in": "header", "required": true, "schema": {"type": "string"}}],
+            "put": {"parameters": [{"name": "trace", "in": "header"}, {"name": "dry", "in": "query"}],
+                    "requestBody": {"required": true, "content": {"application/json": {"schema": {"type": "object"}}}}}}}}"#;
+        let arguments: Value = serde_json::from_str(&one("", "api.json", file).arguments).unwrap();
+        assert_eq!(arguments["required"], serde_json::json!(["id", "body"]), "{arguments}");
+        assert_eq!(arguments["properties"].as_object().unwrap().len(), 4);
+    }
+
+    #[test]
     fn an_openapi_file_may_be_yaml() {
         let file = "openapi: 3.0.0\ninfo:\n  title: Pets\npaths:\n  /pets:\n    get:\n      operationId: listPets\n      \
                     summary: Lists all pets\n      parameters:\n        - {name: limit, in: query, schema: {type: integer}}\n";

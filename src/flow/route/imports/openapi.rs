@@ -24,12 +24,17 @@ pub(super) fn read(value: &Value) -> Option<Entries> {
     Some(entries)
 }
 
+fn is_required(what: &Map<String, Value>) -> bool {
+    what.get("required").and_then(Value::as_bool).unwrap_or_default()
+}
+
 fn node(title: &str, path: &str, method: &str, operation: &Map<String, Value>, shared: Option<&Value>) -> NodeSpec {
     let id = text(operation, &["operationId"]);
     let parts = [text(operation, &["summary"]), text(operation, &["description"])];
     let description: Vec<&str> = parts.iter().map(|part| part.trim()).filter(|part| !part.is_empty()).collect();
     let description = if description.is_empty() { format!("{method} {path}") } else { description.join("\n") };
     let mut properties = Map::new();
+    let mut required: Vec<String> = Vec::new();
     let lists = [shared, operation.get("parameters")];
     for parameter in lists.into_iter().flatten().filter_map(Value::as_array).flatten().filter_map(Value::as_object) {
         let name = text(parameter, &["name"]);
@@ -38,19 +43,32 @@ fn node(title: &str, path: &str, method: &str, operation: &Map<String, Value>, s
         if !described.is_empty() {
             about.insert("description".to_owned(), Value::String(described));
         }
-        if !name.is_empty() {
-            properties.insert(name, Value::Object(about));
+        if name.is_empty() {
+            continue;
+        }
+        // An operation's own parameter stands in the place of a shared one.
+        required.retain(|other| *other != name);
+        if is_required(parameter) {
+            required.push(name.clone());
+        }
+        properties.insert(name, Value::Object(about));
+    }
+    let request = operation.get("requestBody");
+    if let Some(body) = request.and_then(|request| request.pointer("/content/application~1json/schema")) {
+        properties.insert("body".to_owned(), body.clone());
+        if request.and_then(Value::as_object).is_some_and(is_required) {
+            required.push("body".to_owned());
         }
     }
-    let body = operation.get("requestBody").and_then(|body| body.pointer("/content/application~1json/schema"));
-    if let Some(body) = body {
-        properties.insert("body".to_owned(), body.clone());
+    let mut arguments = serde_json::json!({"type": "object", "properties": properties});
+    if !required.is_empty() {
+        arguments["required"] = required.into();
     }
     NodeSpec {
         name: if id.is_empty() { format!("{method} {path}") } else { id },
         description,
         kind: ToolKind::ApiCall,
-        arguments: serde_json::json!({"type": "object", "properties": properties}).to_string(),
+        arguments: arguments.to_string(),
         tags: texts(operation, &["tags"]),
         folder: title.replace('/', " "),
         metadata: [("method".to_owned(), method.to_owned()), ("path".to_owned(), path.to_owned())].into(),

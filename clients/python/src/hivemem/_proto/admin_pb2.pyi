@@ -43,7 +43,7 @@ class StatsResponse(_message.Message):
     def __init__(self, version: _Optional[str] = ..., namespace: _Optional[str] = ..., documents: _Optional[int] = ..., chunks: _Optional[int] = ..., bytes: _Optional[int] = ..., tokens: _Optional[int] = ..., chunks_without_vector: _Optional[int] = ..., lsn: _Optional[int] = ..., projections: _Optional[_Iterable[_Union[ProjectionStats, _Mapping]]] = ..., model: _Optional[_Union[ModelStats, _Mapping]] = ..., sources: _Optional[_Iterable[_Union[SourceStats, _Mapping]]] = ..., resident_bytes: _Optional[int] = ..., disk_bytes: _Optional[int] = ...) -> None: ...
 
 class ProjectionStats(_message.Message):
-    __slots__ = ("name", "applied_lsn", "entries", "indexed_entries", "manifest", "problem", "generation", "next_lsn")
+    __slots__ = ("name", "applied_lsn", "entries", "indexed_entries", "manifest", "problem", "generation", "next_lsn", "next_problem")
     NAME_FIELD_NUMBER: _ClassVar[int]
     APPLIED_LSN_FIELD_NUMBER: _ClassVar[int]
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
@@ -52,6 +52,7 @@ class ProjectionStats(_message.Message):
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     NEXT_LSN_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PROBLEM_FIELD_NUMBER: _ClassVar[int]
     name: str
     applied_lsn: int
     entries: int
@@ -60,7 +61,8 @@ class ProjectionStats(_message.Message):
     problem: str
     generation: int
     next_lsn: int
-    def __init__(self, name: _Optional[str] = ..., applied_lsn: _Optional[int] = ..., entries: _Optional[int] = ..., indexed_entries: _Optional[int] = ..., manifest: _Optional[str] = ..., problem: _Optional[str] = ..., generation: _Optional[int] = ..., next_lsn: _Optional[int] = ...) -> None: ...
+    next_problem: str
+    def __init__(self, name: _Optional[str] = ..., applied_lsn: _Optional[int] = ..., entries: _Optional[int] = ..., indexed_entries: _Optional[int] = ..., manifest: _Optional[str] = ..., problem: _Optional[str] = ..., generation: _Optional[int] = ..., next_lsn: _Optional[int] = ..., next_problem: _Optional[str] = ...) -> None: ...
 
 class RebuildRequest(_message.Message):
     __slots__ = ("projection",)

@@ -103,7 +103,7 @@ class AdminServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Fsck(self, request, context):
-        """Compares catalogue, log, embedding cache and indexes of all namespaces by count and id, and mends them if asked. May
+        """Compares catalogue, log, embedding cache, indexes and graphs of all namespaces by count and id, and mends them if asked. May
         take minutes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

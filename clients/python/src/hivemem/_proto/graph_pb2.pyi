@@ -226,14 +226,16 @@ class RelatedNode(_message.Message):
     def __init__(self, node: _Optional[_Union[GraphNode, _Mapping]] = ..., score: _Optional[float] = ...) -> None: ...
 
 class RelatedResponse(_message.Message):
-    __slots__ = ("nodes", "alternatives", "completeness")
+    __slots__ = ("nodes", "alternatives", "completeness", "truncated")
     NODES_FIELD_NUMBER: _ClassVar[int]
     ALTERNATIVES_FIELD_NUMBER: _ClassVar[int]
     COMPLETENESS_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATED_FIELD_NUMBER: _ClassVar[int]
     nodes: _containers.RepeatedCompositeFieldContainer[RelatedNode]
     alternatives: _containers.RepeatedScalarFieldContainer[str]
     completeness: _common_pb2.Completeness
-    def __init__(self, nodes: _Optional[_Iterable[_Union[RelatedNode, _Mapping]]] = ..., alternatives: _Optional[_Iterable[str]] = ..., completeness: _Optional[_Union[_common_pb2.Completeness, _Mapping]] = ...) -> None: ...
+    truncated: bool
+    def __init__(self, nodes: _Optional[_Iterable[_Union[RelatedNode, _Mapping]]] = ..., alternatives: _Optional[_Iterable[str]] = ..., completeness: _Optional[_Union[_common_pb2.Completeness, _Mapping]] = ..., truncated: bool = ...) -> None: ...
 
 class LinkRequest(_message.Message):
     __slots__ = ("namespace", "idempotency_key", "to", "kind", "note", "tags", "run", "node", "ttl")

@@ -20,6 +20,8 @@ class ProjectionStats:
     """From 1."""
     next_lsn: int | None
     """Position of the next generation, if one is being built."""
+    next_problem: str
+    """Why its building can't go on, if it can't."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -131,6 +131,8 @@ class Related:
     """What belongs with some nodes, best first."""
 
     nodes: tuple[RelatedNode, ...]
+    truncated: bool
+    """The walk ended at a limit: what is far away is ranked less exactly."""
     alternatives: tuple[str, ...]
     completeness: Completeness
 
