@@ -1,14 +1,22 @@
-//! What a run costs on the server: appending to histories, reading a state back, bytes on disk. Over gRPC on TCP.
+//! What a run costs: on the server (appending to histories, reading a state back, bytes on disk, over gRPC on TCP), and in the thin
+//! runtime, whose nodes here ask no model and gather no context.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use hivemem_client::Client;
 use hivemem_client::proto::run_event::Kind;
 use hivemem_client::proto::{AcquireRunRequest, AppendEventsRequest, CompactRunRequest, CreateRunRequest, RunEvent};
+use hivemem_client::swarm::{
+    Backend, Blueprint, MemoryBackend, NodeTypes, Observer, Outcome, ServerBackend, Settings, Swarm, SwarmError,
+};
+use serde_json::json;
 use tokio::runtime::Runtime;
+use tokio::sync::Notify;
 
 use common::model::Model;
 use common::report::{heading, line, mib};
@@ -39,6 +47,7 @@ fn main() {
     runtime.block_on(one_by_one(&client));
     runtime.block_on(large(&client, data.path()));
     runtime.block_on(side_by_side(&client));
+    runtime.block_on(thin_runtime(&client));
 }
 
 /// Writes one run.
@@ -187,4 +196,99 @@ async fn side_by_side(client: &Client) {
     let took = began.elapsed().as_secs_f64();
     let appends = (RUNS * RUN_NODES * 2) as f64;
     line("all", &format!("{took:.1} s, {:.0} events/s, {:.0} appends/s", events as f64 / took, appends / took), "");
+}
+
+/// Branches of the runtime's large run, and leaves of each.
+const BRANCHES: usize = 100;
+const LEAVES: usize = 99;
+
+/// Tells when the last node of the large run begins.
+struct Last(Notify);
+
+impl Observer for Last {
+    fn event(&self, event: &RunEvent) {
+        if event.kind() == Kind::RunNode && event.node_type == "last" {
+            self.0.notify_one();
+        }
+    }
+}
+
+/// Nodes that only come and go. The last one of the large run does not end while it is held up.
+fn types(held_up: &Arc<AtomicBool>) -> NodeTypes {
+    let types = NodeTypes::empty();
+    let many = |node_type: &str, count: usize| vec![Blueprint::new(node_type, json!({})); count];
+    let branches: Vec<Blueprint> = many("branch", BRANCHES).into_iter().chain(many("last", 1)).collect();
+    let held_up = Arc::clone(held_up);
+    let last = move |_| {
+        let held_up = held_up.load(Ordering::Relaxed);
+        async move {
+            if held_up {
+                std::future::pending::<()>().await;
+            }
+            Ok(Outcome::Finish(json!(1)))
+        }
+    };
+    let spawns = move |children: Vec<Blueprint>| move |_| std::future::ready(Ok(Outcome::parallel(children.clone())));
+    let plans = move |_| std::future::ready(Ok(Outcome::plan(branches.clone())));
+    types.add_function("leaf", "", json!({}), |_| async { Ok(Outcome::Finish(json!(1))) }).expect("a schema");
+    types.add_function("last", "", json!({}), last).expect("a schema");
+    types.add_function("branch", "", json!({}), spawns(many("leaf", LEAVES))).expect("a schema");
+    types.add_function("few", "", json!({}), spawns(many("leaf", RUN_NODES - 1))).expect("a schema");
+    types.add_function("large", "", json!({}), plans).expect("a schema");
+    types
+}
+
+async fn create(swarm: &Swarm, root: &str) -> String {
+    swarm.create("measure", Blueprint::new(root, json!({}))).await.expect("a run")
+}
+
+async fn thin_runtime(client: &Client) {
+    heading("the thin runtime: nodes without model and context");
+    let held_up = Arc::new(AtomicBool::new(false));
+    let limits =
+        Settings { memory: false, nodes_max: 20_000, fan_out_max: 200, lease_ms: 1_000, ..Settings::default() };
+    let swarm =
+        |backend: Arc<dyn Backend>| Swarm::new(backend).with_types(types(&held_up)).with_settings(limits.clone());
+    let node_ms = |began: Instant, nodes: u64| format!("{:.2} ms", began.elapsed().as_secs_f64() * 1e3 / nodes as f64);
+
+    let alone = swarm(Arc::new(MemoryBackend::default()));
+    let run = create(&alone, "large").await;
+    let began = Instant::now();
+    let nodes = alone.resume(&run).await.expect("an end").nodes;
+    line("a node, with the fake server", &node_ms(began, nodes), "at most 2 ms");
+
+    held_up.store(true, Ordering::Relaxed);
+    let last = Arc::new(Last(Notify::new()));
+    let over = swarm(Arc::new(ServerBackend::new(client.clone())));
+    let observed = over.clone().observed_by(Arc::clone(&last) as Arc<dyn Observer>);
+    let run = create(&over, "large").await;
+    let began = Instant::now();
+    tokio::select! {
+        end = observed.resume(&run) => panic!("it is held up: {end:?}"),
+        () = last.0.notified() => line("a node, over the server", &node_ms(began, nodes), "at most 2 ms"),
+    }
+    held_up.store(false, Ordering::Relaxed);
+    let took = loop {
+        let began = Instant::now();
+        match over.resume(&run).await {
+            Ok(end) if end.nodes == nodes => break began.elapsed(),
+            // The lease of the one that is gone has to run out.
+            Err(SwarmError::LeaseLost(_)) => tokio::time::sleep(Duration::from_millis(100)).await,
+            other => panic!("{other:?}"),
+        }
+    };
+    line(
+        &format!("resuming {nodes} nodes, to the end"),
+        &format!("{:.0} ms", took.as_secs_f64() * 1e3),
+        "at most 2000",
+    );
+
+    let began = Instant::now();
+    let one = |over: Swarm| async move { over.resume(&create(&over, "few").await).await.expect("an end").nodes };
+    let runs: Vec<_> = (0..RUNS).map(|_| tokio::spawn(one(over.clone()))).collect();
+    let mut nodes = 0;
+    for run in runs {
+        nodes += run.await.expect("a run");
+    }
+    line(&format!("{RUNS} runs at once, a node"), &node_ms(began, nodes), &format!("{nodes} nodes"));
 }

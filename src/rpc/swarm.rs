@@ -198,6 +198,8 @@ fn node(held: HeldNode) -> proto::RunNode {
         question: asked.text,
         answer: asked.answer,
         answered: asked.answered,
+        failures: held.state.failures,
+        context: held.context,
     }
 }
 

@@ -223,6 +223,58 @@ async fn a_node_costs_little_with_a_server_in_between() {
     server.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn all_questions_of_an_earlier_life_are_asked_at_the_prompt() {
+    use std::process::Stdio;
+    use tokio::io::{AsyncBufReadExt, BufReader};
+
+    // More than one page of them.
+    const QUESTIONS: usize = 60;
+    let server = Server::start().await;
+    let types = NodeTypes::builtin();
+    let asks = |_| async {
+        let ask = |number| Blueprint::new("ask_user_for_help", json!({"question": format!("Question {number}?")}));
+        Ok(Outcome::parallel((0..QUESTIONS).map(ask).collect()))
+    };
+    types.add_function("break_down_goal", "", json!({}), asks).unwrap();
+    let whole = swarm(&server.client, &types);
+    let run = create(&whole, "break_down_goal").await;
+    let asked = async {
+        while get(&server.client, &run).await.open_questions < QUESTIONS as u64 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        end = whole.resume(&run) => panic!("{end:?}"),
+        () = asked => {}
+    }
+    drop(whole);
+    let data = server.close().await;
+    // The lease of the first life runs out meanwhile.
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_hivemem"))
+        .args(["swarm", "resume", &run, "--data-dir"])
+        .arg(data.path())
+        .env("HIVEMEM_SERVER", "http://127.0.0.1:1")
+        .env_remove("HIVEMEM_TOKEN")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut told = std::collections::BTreeSet::new();
+    let read = async {
+        while told.len() < QUESTIONS {
+            let line = lines.next_line().await.unwrap().expect("it waits for answers");
+            told.extend(line.split_once(" asks: ").map(|(_, question)| question.to_owned()));
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), read).await.unwrap();
+    child.kill().await.unwrap();
+}
+
 /// An endpoint whose model says the same after a while.
 async fn endpoint() -> String {
     async fn say() -> ([(&'static str, &'static str); 1], String) {

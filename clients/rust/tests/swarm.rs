@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use hivemem_client::proto::RunStatus;
 use hivemem_client::proto::run_event::Kind;
+use hivemem_client::proto::{Node, RunStatus};
 use hivemem_client::swarm::{
     Backend, Blueprint, MemoryBackend, NodeTypes, Observer, OpenAi, Outcome, RunEnd, Settings, Swarm,
 };
@@ -143,6 +143,10 @@ impl World {
     async fn run(&self, swarm: &Swarm, node_type: &str, data: Value) -> RunEnd {
         let run = swarm.create("a test", Blueprint::new(node_type, data)).await.unwrap();
         tokio::time::timeout(Duration::from_secs(60), swarm.resume(&run)).await.unwrap().unwrap()
+    }
+
+    async fn register(&self, node: Node) {
+        self.backend.register_nodes(vec![node], "").await.unwrap();
     }
 
     async fn script(&self, code: &str) -> RunEnd {
@@ -335,6 +339,148 @@ async fn a_tool_is_made_tested_mended_registered_and_used() {
 }
 
 #[tokio::test]
+async fn a_tool_takes_no_name_that_something_else_has() {
+    let endpoint = Endpoint::start(move |request, _| {
+        let prompt = prompt(request);
+        if prompt.contains("Write three to eight test cases") {
+            return says(json!({"tests": [{"arguments": {}, "expected": 1}]}));
+        }
+        let name = match (prompt.contains("write_text is taken"), prompt.contains("old_tool is taken")) {
+            (false, false) => "write_text",
+            (true, false) => "old_tool",
+            _ => "new_tool",
+        };
+        says(json!({
+            "name": name, "description": "Says 1.", "language": "sh", "code": "echo 1", "arguments": {"type": "object"},
+        }))
+    })
+    .await;
+    let world = World::new();
+    world.register(Node { name: "old_tool".into(), code: "true".into(), ..Node::default() }).await;
+    let swarm = world.swarm().with_model(endpoint.model());
+    let end = world.run(&swarm, "create_tool", json!({"goal": "say 1"})).await;
+    assert_eq!(end.output, json!({"tool": "new_tool"}), "each name that was taken is said once");
+    let registered = world.backend.registered();
+    assert_eq!(registered.iter().map(|node| node.name.as_str()).collect::<Vec<_>>(), ["new_tool", "old_tool"]);
+    assert_eq!(registered[1].code, "true", "it is what it was");
+}
+
+#[tokio::test]
+async fn tests_of_a_tool_fit_a_schema_with_references() {
+    let endpoint = Endpoint::start(|_, number| match number {
+        0 => says(json!({"tests": [{"arguments": {"tree": {"left": 3}}, "expected": 1}]})),
+        _ => says(json!({"tests": [{"arguments": {"tree": {"left": {}}}, "expected": 1}]})),
+    })
+    .await;
+    let tree = json!({"type": "object", "properties": {"left": {"$ref": "#/$defs/tree"}}});
+    let arguments =
+        json!({"type": "object", "properties": {"tree": {"$ref": "#/$defs/tree"}}, "$defs": {"tree": tree}});
+    let world = World::new();
+    let swarm = world.swarm().with_model(endpoint.model());
+    let data = json!({"goal": "walk", "tool": {"name": "walk", "arguments": arguments}});
+    let end = world.run(&swarm, "write_tests", data).await;
+    assert_eq!(end.output["tests"][0]["arguments"], json!({"tree": {"left": {}}}), "{}", end.output);
+    assert_eq!(endpoint.requests().len(), 2, "the first one does not fit");
+}
+
+#[tokio::test]
+async fn a_tool_whose_code_is_elsewhere_is_not_made_up() {
+    let endpoint = Endpoint::start(|request, _| {
+        let prompt = prompt(request);
+        if !prompt.contains("Choose the one node type") {
+            return says("a text");
+        }
+        assert!(!prompt.contains("- elsewhere"), "{prompt}");
+        says(json!({"type": "write_text", "data": {"task": "find the weather"}}))
+    })
+    .await;
+    let world = World::new();
+    let swarm = world.swarm().with_model(endpoint.model());
+    let schema = json!({"type": "object", "properties": {"goal": {"type": "string"}}, "required": ["goal"]});
+    for (kind, language) in [("mcp_tool", ""), ("api_call", ""), ("function", "python"), ("llm", "Python"), ("", "")] {
+        world
+            .register(Node {
+                name: "elsewhere".into(),
+                kind: kind.into(),
+                language: language.into(),
+                arguments: schema.to_string(),
+                utterances: vec!["find the weather".into()],
+                ..Node::default()
+            })
+            .await;
+        let end = world.run(&swarm, "elsewhere", json!({"goal": "x"})).await;
+        let error = end.output["error"].as_str().unwrap_or_default();
+        assert!(error.contains("elsewhere can't be run here"), "{kind}: {}", end.output);
+        // The router has it, and it takes the goal as it is.
+        let end = swarm.run("find the weather").await.unwrap();
+        assert_eq!((end.output, end.nodes), (json!("a text"), 2), "{kind}");
+    }
+    world.register(Node { name: "prompt".into(), kind: "llm".into(), ..Node::default() }).await;
+    assert_eq!(world.run(&swarm, "prompt", json!({})).await.output, json!("a text"));
+}
+
+#[tokio::test]
+async fn a_script_with_an_effect_may_ask_first() {
+    let world = World::new();
+    let code = r#"echo x >> runs; case "$(cat)" in
+        *'"answer":"blue"'*) echo '{"answer": "painted"}';;
+        *) echo '{"question": "Which colour?"}';;
+    esac"#;
+    let scripts = json!({"paint": {"language": "sh", "description": "", "effect": true, "script": code}});
+    world.types.add_scripts(&scripts.to_string()).unwrap();
+    let swarm = world.swarm();
+    let run = swarm.create("a test", Blueprint::new("paint", json!({}))).await.unwrap();
+    let answer = async {
+        while world.backend.answer_question(&run, "0", "blue").await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let end = async { tokio::time::timeout(Duration::from_secs(20), swarm.resume(&run)).await };
+    let (end, ()) = tokio::join!(end, answer);
+    assert_eq!(end.unwrap().unwrap().output, json!("painted"));
+    let receipts = world.backend.events(&run).into_iter().filter(|event| event.kind() == Kind::Receipt);
+    assert_eq!(receipts.map(|event| event.output).collect::<Vec<_>>(), [r#"{"answer":"painted"}"#]);
+}
+
+#[tokio::test]
+async fn replies_that_are_cut_off_or_only_thoughts_are_asked_for_again() {
+    let cut = concat!(
+        "data: {\"choices\": [{\"delta\": {\"content\": \"half a\"}}]}\n\n",
+        "data: {\"choices\": [{\"delta\": {}, \"finish_reason\": \"length\"}]}\n\ndata: [DONE]\n\n"
+    );
+    let stream = "content-type: text/event-stream\r\n";
+    for thoughts in ["<think>What is wanted?</think>\n", "<think>What is"] {
+        let endpoint = Endpoint::start(move |_, number| match number {
+            0 => Reply::Raw(200, stream, cut),
+            1 => says(thoughts),
+            _ => says("<think>A text.</think> a whole text"),
+        })
+        .await;
+        let mut world = World::new();
+        world.settings.attempts_max = 3;
+        let swarm = world.swarm().with_model(endpoint.model());
+        let end = world.run(&swarm, "write_text", json!({"task": "hello"})).await;
+        assert_eq!(end.output, json!("a whole text"));
+        let errors = world.backend.events(&end.run).into_iter().filter(|event| event.kind() == Kind::NodeError);
+        let errors: Vec<String> = errors.map(|event| event.output).collect();
+        assert!(errors[0].contains("broke off") && errors[1].contains("said nothing"), "{errors:?}");
+        assert!(end.tokens > 220, "what was cut off has cost, too: {}", end.tokens);
+    }
+
+    let endpoint = Endpoint::start(move |_, number| match number {
+        0 => Reply::Raw(200, stream, cut),
+        _ => says(json!({"language": "sh", "code": "true"})),
+    })
+    .await;
+    let world = World::new();
+    let end = world.run(&world.swarm().with_model(endpoint.model()), "write_code", json!({"task": "nothing"})).await;
+    assert_eq!(end.output["code"], "true");
+    let requests = endpoint.requests();
+    let told = requests[1]["messages"][3]["content"].as_str().unwrap();
+    assert!(told.contains("broke off"), "{told}");
+}
+
+#[tokio::test]
 async fn scripts_are_nodes_and_their_output_is_data() {
     let world = World::new();
     let end = world.script("cat > input; echo '{\"answer\": '$(cat input)'}'").await;
@@ -441,6 +587,7 @@ async fn code_is_saved_in_the_folder_of_the_run_and_executed_there() {
         .types
         .add_function("both", "", json!({}), |step| async move {
             let file = step.exec_function("save_code", &json!({"path": "sub/word.txt", "code": "lantern"})).await?;
+            step.exec_function("save_code", &json!({"path": "other.txt", "code": "another"})).await?;
             let code = json!({"language": "sh", "code": "cat sub/word.txt; echo oops >&2; exit 4"});
             let ran = step.exec_function("execute_code", &code).await?;
             let refused = step.exec_function("save_code", &json!({"path": 3, "code": ""})).await.unwrap_err();
@@ -450,7 +597,9 @@ async fn code_is_saved_in_the_folder_of_the_run_and_executed_there() {
     let end = world.run(&world.swarm(), "both", json!({})).await;
     assert_eq!(end.output["ran"], json!({"stdout": "lantern", "stderr": "oops\n", "code": 4}), "{}", end.output);
     assert!(end.output["refused"].as_str().unwrap().contains("/path"));
-    assert!(Path::new(&world.dir).join(&end.run).join("sub/word.txt").exists());
+    for file in ["sub/word.txt", "other.txt"] {
+        assert!(Path::new(&world.dir).join(&end.run).join(file).exists(), "{file}");
+    }
 
     let web = world.run(&world.swarm(), "browse_web", json!({"url": "http://127.0.0.1:9/"})).await;
     assert!(web.output.to_string().contains("does not fetch pages"), "{}", web.output);

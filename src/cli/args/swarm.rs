@@ -101,6 +101,12 @@ pub(in crate::cli) struct WorkArgs {
     /// Let them use the network
     #[arg(long, requires = "allow_scripts")]
     pub allow_network: bool,
+    /// Command that runs scripts of a language, such as "python=uv run python" (repeatable)
+    #[arg(long = "interpreter", value_name = "LANG=CMD", value_parser = interpreter)]
+    pub interpreters: Vec<(String, Vec<String>)>,
+    /// Ask before each node is executed; each resume says again whether to
+    #[arg(long)]
+    pub approve: bool,
     /// Folder for files of runs
     #[arg(long, value_name = "DIR", default_value = "hivemem-runs")]
     pub work_dir: PathBuf,
@@ -116,6 +122,17 @@ pub(in crate::cli) struct WorkArgs {
     /// Longest model call
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "5m")]
     pub llm_timeout: Duration,
+}
+
+/// Reads `LANG=CMD`; the words of the command stand apart by spaces.
+fn interpreter(text: &str) -> Result<(String, Vec<String>), String> {
+    let (language, command) = text.split_once('=').unwrap_or_default();
+    let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
+    let language = language.trim().to_lowercase();
+    if language.is_empty() || words.is_empty() {
+        return Err("it has to be a language and a command, such as lua=lua5.4".to_owned());
+    }
+    Ok((language, words))
 }
 
 /// How a run stands.
@@ -141,5 +158,20 @@ impl Status {
             Self::Cancelled => RunStatus::Cancelled,
         };
         status as i32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interpreter_is_a_language_and_the_words_of_a_command() {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
+        assert_eq!(interpreter("Lua=lua5.4"), Ok(("lua".to_owned(), words(&["lua5.4"]))));
+        assert_eq!(interpreter("python=env A=1 python3"), Ok(("python".to_owned(), words(&["env", "A=1", "python3"]))));
+        for bad in ["", "lua", "lua=", "=lua", "lua= "] {
+            assert!(interpreter(bad).is_err(), "{bad:?}");
+        }
     }
 }

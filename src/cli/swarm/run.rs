@@ -69,14 +69,16 @@ async fn prepare(client: &Client, settings: Settings, work: WorkArgs) -> Result<
         let text = text.map_err(|cause| Failure::failed(format!("{shown} can't be read: {cause}")))?;
         types.add_scripts(&text).map_err(|cause| Failure::usage(format!("{shown}: {cause}")))?;
     }
-    let scripts = ScriptSettings {
+    let mut scripts = ScriptSettings {
         enabled: work.allow_scripts,
         network: work.allow_network,
         work_dir: work.work_dir,
         ..ScriptSettings::default()
     };
+    scripts.interpreters.extend(work.interpreters);
+    let settings = Settings { scripts, approve: work.approve, ..settings };
     let backend = Arc::new(ServerBackend::new(client.clone()));
-    let mut swarm = Swarm::new(backend).with_types(types).with_settings(Settings { scripts, ..settings });
+    let mut swarm = Swarm::new(backend).with_types(types).with_settings(settings);
     match &work.llm_url {
         Some(url) => {
             let model = OpenAi::new(url, &work.llm_model, &work.llm_key, work.llm_timeout);
@@ -90,9 +92,7 @@ async fn prepare(client: &Client, settings: Settings, work: WorkArgs) -> Result<
 
 async fn work_on(client: &Client, swarm: Swarm, run: &str, as_json: bool) -> Result<(), Failure> {
     let (asked, questions) = mpsc::unbounded_channel();
-    // Those that were asked in an earlier life of the run.
-    let request = ListQuestionsRequest { run: run.to_owned(), ..ListQuestionsRequest::default() };
-    for question in client.list_questions(request).await?.questions {
+    for question in asked_before(client, run).await? {
         let _ = asked.send(question);
     }
     let live = Arc::new(Live::new(run, asked));
@@ -101,6 +101,20 @@ async fn work_on(client: &Client, swarm: Swarm, run: &str, as_json: bool) -> Res
     prompt.abort();
     live.clear();
     report(&end.map_err(failure)?, as_json)
+}
+
+/// Questions of an earlier life of the run, oldest first.
+async fn asked_before(client: &Client, run: &str) -> Result<Vec<Question>, Failure> {
+    let (mut questions, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = ListQuestionsRequest { run: run.to_owned(), page_token, ..ListQuestionsRequest::default() };
+        let page = client.list_questions(request).await?;
+        questions.extend(page.questions);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return Ok(questions);
+        }
+    }
 }
 
 /// Asks at the prompt what nodes ask, one after the other; where nobody sits there, says how to answer.

@@ -52,6 +52,8 @@ pub struct HeldNode {
     pub data: String,
     /// JSON, or empty.
     pub output: String,
+    /// With what its last execution began: JSON, or empty.
+    pub context: String,
     /// Effects by name with their receipts.
     pub receipts: Vec<(String, String)>,
     /// What it asks or asked.

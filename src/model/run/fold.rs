@@ -54,6 +54,8 @@ pub struct NodeState {
     pub phase: NodePhase,
     /// Executions begun.
     pub attempts: u32,
+    /// Executions that failed since one ended well or asked.
+    pub failures: u32,
     /// Children spawned.
     pub children: u32,
     /// Those that are over.
@@ -66,6 +68,8 @@ pub struct NodeState {
     pub data_at: u64,
     /// Number of the event that holds its output; 0: there is none yet.
     pub output_at: u64,
+    /// Number of the event that says with which context its last execution began; 0: with none, or it is over.
+    pub context_at: u64,
 }
 
 /// What a node asked people last.
@@ -186,12 +190,14 @@ impl RunState {
             node_type: event.node_type.clone(),
             phase: NodePhase::Queued,
             attempts: 0,
+            failures: 0,
             children: 0,
             children_finished: 0,
             waits: false,
             queued_at: event.sequence,
             data_at: if event.data.is_empty() { 0 } else { event.sequence },
             output_at: 0,
+            context_at: 0,
         };
         self.nodes.insert(path.clone(), state);
         self.touched.insert(path.clone());
@@ -208,6 +214,7 @@ impl RunState {
         node.phase = NodePhase::Running;
         node.attempts = node.attempts.saturating_add(1);
         node.queued_at = 0;
+        node.context_at = if event.data.is_empty() { 0 } else { event.sequence };
         Ok(())
     }
 
@@ -217,6 +224,7 @@ impl RunState {
             return refuse(event, format!("is about a node that is {} and not running", node.phase.as_str()));
         }
         node.phase = NodePhase::Waiting;
+        node.failures = 0;
         node.waits = event.waits;
         if !event.output.is_empty() {
             node.output_at = event.sequence;
@@ -231,6 +239,7 @@ impl RunState {
         let node = self.live(event, path)?;
         if event.waits {
             node.phase = NodePhase::Queued;
+            node.failures = node.failures.saturating_add(1);
             node.queued_at = event.sequence;
             return Ok(());
         }
@@ -262,7 +271,7 @@ impl RunState {
     fn over(&mut self, event: &Event, path: &NodePath, phase: NodePhase) {
         if let Some(node) = self.nodes.get_mut(path) {
             node.phase = phase;
-            node.queued_at = 0;
+            (node.queued_at, node.context_at) = (0, 0);
             self.tally.nodes_finished += 1;
         }
         if let Some(asked) = self.questions.remove(path)
@@ -286,6 +295,7 @@ impl RunState {
             return refuse(event, format!("is about a node that is {} and not running", node.phase.as_str()));
         }
         node.phase = NodePhase::Asking;
+        node.failures = 0;
         let held = self.questions.get(path).filter(|held| !held.taken);
         // An execution that begins again asks the same again: what people said meanwhile counts.
         if held.is_some_and(|held| held.data == event.data) {

@@ -104,6 +104,35 @@ fn an_attempt_that_failed_is_queued_behind_the_others() {
 }
 
 #[test]
+fn failures_are_what_failed_since_it_went_well_and_kills_are_none() {
+    let mut history = History::default();
+    let failures = |history: &History| history.state.nodes[&path("0")].failures;
+    history.does(CreateNode, "0").does(RunNode, "0").does(RunNode, "0").waits(NodeError, "0");
+    history.does(RunNode, "0").waits(NodeError, "0").does(RunNode, "0");
+    assert_eq!((history.state.nodes[&path("0")].attempts, failures(&history)), (4, 2));
+    history.add(Event { data: "\"go on?\"".into(), ..history.next(Question, "0") });
+    assert_eq!(failures(&history), 0);
+    history.does(Answer, "0").waits(NodeError, "0").does(RunNode, "0").waits(NodeOutput, "0");
+    assert_eq!(failures(&history), 0);
+}
+
+#[test]
+fn the_context_is_that_of_the_last_execution_until_the_node_is_over() {
+    let mut history = History::default();
+    let at = |history: &History| history.state.nodes[&path("0")].context_at;
+    let begins = |history: &History| Event { data: "1".into(), ..history.next(RunNode, "0") };
+    history.does(CreateNode, "0");
+    history.add(begins(&history));
+    assert_eq!(at(&history), 2);
+    history.does(RunNode, "0");
+    assert_eq!(at(&history), 0);
+    history.add(begins(&history)).does(NodeOutput, "0");
+    assert_eq!(at(&history), 4);
+    history.does(DeleteNode, "0");
+    assert_eq!(at(&history), 0);
+}
+
+#[test]
 fn what_the_state_does_not_allow_is_refused_and_says_why() {
     let mut history = History::default();
     let (unknown, orphan) = (history.next(RunNode, "0"), history.next(CreateNode, "0.0"));

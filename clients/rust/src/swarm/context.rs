@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -16,8 +17,11 @@ use crate::proto::{GatherContextRequest, RememberRequest};
 /// Most bytes of a task that a context is gathered for: what a node has beyond that is material, and the server takes 32 KiB.
 const TASK_BYTES: usize = 8 * 1024;
 
+/// Most bytes that an event says about a context: the server takes 1 MiB, and most have some 20 KiB.
+const SAID_BYTES: usize = 512 * 1024;
+
 /// A context as it was put before a model.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Pack {
     /// Ready to be read by a model.
     pub text: String,
@@ -58,8 +62,8 @@ pub(super) async fn gather(scope: &Scope, path: &str, task: String, prefix: &[Ar
     Ok(Pack { text: reply.text, citations, tokens: reply.tokens })
 }
 
-/// Remembers what a node came to, once: an execution that a crash repeats and that comes to the same has the same key. What can't be remembered (a server that is gone for a moment) is
-/// said and does not undo the work.
+/// Remembers what a node came to, once: an execution that a crash repeats and that comes to the same has the same key. What can't be
+/// remembered (a server that is gone for a moment) is said and does not undo the work.
 pub(super) async fn remember(scope: &Scope, (path, node_type): (&str, &str), output: &Value) -> Option<String> {
     let text = as_text(output);
     if text.trim().is_empty() {
@@ -78,10 +82,23 @@ pub(super) async fn remember(scope: &Scope, (path, node_type): (&str, &str), out
     scope.backend.remember(request).await.err().map(|cause| format!("the output was not remembered: {cause}"))
 }
 
-/// What an event says about the context of an execution.
+/// What an event says about the context of an execution: all of it, so that it stands before the nodes below after a resume too.
 pub(super) fn said(pack: &Pack, prefix: &[Arc<Pack>]) -> String {
     let above: usize = prefix.iter().map(|pack| pack.citations.len()).sum();
-    json!({"citations": pack.citations, "tokens": pack.tokens, "held": above}).to_string()
+    let mut said = json!(pack);
+    said["held"] = json!(above);
+    for large in ["text", "citations"] {
+        if said.to_string().len() > SAID_BYTES {
+            said[large].take();
+        }
+    }
+    said.to_string()
+}
+
+/// The context that an event told of; `None` where there was none, or one too large for an event. Without its text it is none: the
+/// nodes below must not leave out what does not stand before them.
+pub(super) fn restored(said: &str) -> Option<Arc<Pack>> {
+    serde_json::from_str(said).ok().map(Arc::new)
 }
 
 /// A short idempotency key: a place in a deep tree would be too long for one.

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::context::{self, Pack};
 use super::kind::Known;
-use super::node::{NodeError, NodeResult, Outcome, Usage};
+use super::node::{NodeError, NodeResult, Outcome, Usage, fits};
 use super::step::{Step, lock};
 use super::tree::event;
 use crate::proto::RunEvent;
@@ -55,6 +55,11 @@ pub(super) async fn execute(mut step: Step) -> Done {
         Err(error) => Err(error),
     };
     let held = &step.held;
+    // Of effects whose node ran out of time; to write a receipt twice does no harm.
+    let unwritten = std::mem::take(&mut *lock(&held.unwritten));
+    if scope.journal.append(unwritten).await.is_err() {
+        return Done::failed(NodeError::again("the run has stopped"));
+    }
     Done {
         outcome,
         usage: *lock(&held.usage),
@@ -83,9 +88,10 @@ async fn prepare(step: &mut Step) -> Result<(Arc<Known>, Option<Arc<Pack>>), Nod
 async fn perform(step: &Arc<Step>) -> NodeResult {
     let scope = &step.scope;
     let outcome = scope.types.exec_function(step, &step.node_type, &step.data).await?;
+    let fits = |what: &str, value: &Value| fits(scope.settings.node_bytes_max, "node_bytes_max", what, value);
     match &outcome {
         Outcome::Finish(output) => {
-            fits(scope.settings.node_bytes_max, "the output", output)?;
+            fits("the output", output)?;
             if scope.settings.memory
                 && let Some(note) = context::remember(scope, (&step.path, &step.node_type), output).await
             {
@@ -94,10 +100,10 @@ async fn perform(step: &Arc<Step>) -> NodeResult {
         }
         Outcome::Spawn(spawn) => {
             scope.types.check_spawn(step, spawn).await?;
-            fits(scope.settings.node_bytes_max, "what is kept with the plan", &json!([spawn.keep, spawn.then]))?;
+            fits("what is kept with the plan", &json!([spawn.keep, spawn.then]))?;
             let mut bytes = 0;
             for child in &spawn.children {
-                bytes += fits(scope.settings.node_bytes_max, "a child's data", &child.data)?;
+                bytes += fits("a child's data", &child.data)?;
             }
             if bytes > SPAWN_BYTES_MAX {
                 let message = format!("the children's data has {bytes} bytes, the limit is {SPAWN_BYTES_MAX} together");
@@ -107,15 +113,9 @@ async fn perform(step: &Arc<Step>) -> NodeResult {
         Outcome::Ask(question) if question.text.trim().is_empty() => {
             return Err(NodeError::again("the question has no text"));
         }
-        Outcome::Ask(_) => {}
+        Outcome::Ask(question) => {
+            fits("the question", &json!(question))?;
+        }
     }
     Ok(outcome)
-}
-
-fn fits(most: usize, what: &str, value: &Value) -> Result<usize, NodeError> {
-    let bytes = value.to_string().len();
-    if bytes <= most {
-        return Ok(bytes);
-    }
-    Err(NodeError::again(format!("{what} has {bytes} bytes, the limit is {most} (node_bytes_max): put it into a file")))
 }

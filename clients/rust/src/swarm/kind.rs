@@ -7,10 +7,17 @@ use std::sync::{Arc, PoisonError, RwLock};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-use super::node::{Blueprint, NodeError, NodeResult, Outcome, Spawn};
+use super::backend::Backend;
+use super::llm::cut;
+use super::node::{Blueprint, NodeError, NodeResult, Outcome, Spawn, named};
 use super::script::ScriptKind;
+use super::settings::DEPTH_MAX;
 use super::step::Step;
+use crate::error::{ClientError, ErrorKind};
 use crate::proto;
+
+/// Most of one problem that is told: the library quotes the whole value.
+const PROBLEM_BYTES: usize = 300;
 
 /// A node type: predefined logic around at most one model call, or none.
 #[tonic::async_trait]
@@ -36,6 +43,8 @@ pub trait NodeType: Send + Sync + 'static {
             name: name.to_owned(),
             description: self.description().to_owned(),
             kind: "llm".to_owned(),
+            // Its logic is in this program, so that no other takes it for a prompt.
+            language: "rust".to_owned(),
             arguments: self.schema().to_string(),
             utterances,
             folder: "swarm".to_owned(),
@@ -105,13 +114,20 @@ where
 pub(super) struct Known {
     pub kind: Arc<dyn NodeType>,
     validator: Validator,
+    /// It was found in the catalogue, which may have another one by now.
+    catalogued: bool,
 }
 
 impl Known {
-    fn new(name: &str, kind: Arc<dyn NodeType>) -> Result<Self, NodeError> {
+    fn new(name: &str, kind: Arc<dyn NodeType>, catalogued: bool) -> Result<Self, NodeError> {
+        if !named(name) {
+            return Err(NodeError::fatal(format!(
+                "{name:.40?} can't name a node type: it is too long or no plain text"
+            )));
+        }
         let validator = jsonschema::validator_for(&kind.schema())
             .map_err(|cause| NodeError::fatal(format!("the schema of {name} can't be used: {cause}")))?;
-        Ok(Self { kind, validator })
+        Ok(Self { kind, validator, catalogued })
     }
 
     /// Checks `data` against the schema; says all that is wrong with it.
@@ -123,9 +139,12 @@ impl Known {
 
 /// What is wrong with `value`, the first few; empty: nothing.
 pub(super) fn problems(validator: &Validator, value: &Value) -> String {
-    let shown = validator.iter_errors(value).take(5).map(|error| match error.instance_path().to_string() {
-        path if path.is_empty() => error.to_string(),
-        path => format!("{path}: {error}"),
+    let shown = validator.iter_errors(value).take(5).map(|error| {
+        let text = match error.instance_path().to_string() {
+            path if path.is_empty() => error.to_string(),
+            path => format!("{path}: {error}"),
+        };
+        if text.len() > PROBLEM_BYTES { format!("{} …", cut(&text, PROBLEM_BYTES)) } else { text }
     });
     shown.collect::<Vec<_>>().join("; ")
 }
@@ -152,11 +171,17 @@ impl NodeTypes {
     /// Adds a node type, or replaces the one of that name.
     ///
     /// # Errors
-    /// For a schema that is none.
+    /// For a schema that is none, and for a name of more than 256 bytes or with control characters.
     pub fn add(&self, name: &str, kind: Arc<dyn NodeType>) -> Result<(), NodeError> {
-        let known = Arc::new(Known::new(name, kind)?);
-        self.known.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), known);
+        self.insert(name, Known::new(name, kind, false)?);
         Ok(())
+    }
+
+    fn insert(&self, name: &str, known: Known) -> Arc<Known> {
+        let known = Arc::new(known);
+        let mut all = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        all.insert(name.to_owned(), Arc::clone(&known));
+        known
     }
 
     /// Adds a function of this program.
@@ -184,9 +209,17 @@ impl NodeTypes {
         Ok(names)
     }
 
-    /// Forgets one, so that the catalogue is asked again.
+    /// Forgets one of the catalogue, so that it is asked again.
     pub(super) fn forget(&self, name: &str) {
-        self.known.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        let mut all = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if all.get(name).is_some_and(|known| known.catalogued) {
+            all.remove(name);
+        }
+    }
+
+    /// Whether it is registered here, whatever the catalogue says.
+    pub(super) fn is_own(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|known| !known.catalogued)
     }
 
     /// What the catalogue has to know of them, by name.
@@ -201,17 +234,33 @@ impl NodeTypes {
         self.known.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
-    /// The type of that name, from here or from the server's catalogue.
-    pub(super) async fn resolve(&self, step: &Step, name: &str) -> Result<Arc<Known>, NodeError> {
+    /// The type of that name, from here or from the server's catalogue; within, why there is none that can be run here.
+    ///
+    /// # Errors
+    /// Of a server that can't tell.
+    pub(super) async fn find(
+        &self,
+        backend: &dyn Backend,
+        name: &str,
+    ) -> Result<Result<Arc<Known>, NodeError>, ClientError> {
         if let Some(known) = self.get(name) {
-            return Ok(known);
+            return Ok(Ok(known));
         }
-        let found = step.backend().get_node(name).await.map_err(|cause| NodeError::again(cause.to_string()))?;
-        let Some(node) = found else {
-            return Err(NodeError::again(format!("there is no node type {name:?}")));
+        let made = match backend.get_node(name).await {
+            Ok(Some(node)) => ScriptKind::from_node(node).and_then(|kind| Known::new(name, Arc::new(kind), true)),
+            Ok(None) => Err(NodeError::again(format!("there is no node type {name:?}"))),
+            // What the server takes for no name at all names nothing.
+            Err(error) if error.kind() == ErrorKind::Invalid => {
+                Err(NodeError::again(format!("there is no node type {name:.200?}")))
+            }
+            Err(error) => return Err(error),
         };
-        self.add(name, Arc::new(ScriptKind::from_node(node)?))?;
-        self.get(name).ok_or_else(|| NodeError::fatal(format!("{name} is not registered")))
+        Ok(made.map(|known| self.insert(name, known)))
+    }
+
+    /// The type of that name, for a node that can't do without it.
+    pub(super) async fn resolve(&self, step: &Step, name: &str) -> Result<Arc<Known>, NodeError> {
+        self.find(step.backend(), name).await.map_err(|cause| NodeError::again(cause.to_string()))?
     }
 
     /// Runs the node type `name` over `data` at the place of `step`, its data checked first. Every execution of a node and every
@@ -238,8 +287,8 @@ impl NodeTypes {
             let most = settings.fan_out_max;
             return Err(NodeError::again(format!("{count} children, the limit is {most} (fan_out_max): group them")));
         }
-        if step.depth() + 1 > settings.depth_max {
-            let most = settings.depth_max;
+        let most = settings.depth_max.min(DEPTH_MAX);
+        if step.depth() + 1 > most {
             return Err(NodeError::fatal(format!("the tree is {most} deep already, which is the limit (depth_max)")));
         }
         for Blueprint { node_type, data } in spawn.children.iter().chain(&spawn.then) {

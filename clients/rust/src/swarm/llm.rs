@@ -55,6 +55,8 @@ pub struct Reply {
     pub text: String,
     /// What it cost, as far as it is known.
     pub usage: Usage,
+    /// It broke off at the endpoint's limit of length.
+    pub cut_off: bool,
 }
 
 /// Hears a reply while it is made.
@@ -75,20 +77,22 @@ pub trait Model: Send + Sync + 'static {
     ) -> Result<Reply, NodeError>;
 }
 
-/// What a call came to; it has cost something in either case.
-pub(super) struct Called<T> {
-    pub result: Result<T, NodeError>,
-    pub usage: Usage,
-}
+/// Hears what a reply has cost as soon as it is there: a call that is given up later has cost it all the same.
+pub(super) type OnSpent<'a> = &'a (dyn Fn(Usage) + Send + Sync);
 
 /// One text.
-pub(super) async fn text(model: &dyn Model, messages: Vec<Message>, on_text: OnText<'_>) -> Called<String> {
-    match model.complete(&messages, None, on_text).await {
-        Ok(reply) if reply.text.trim().is_empty() => {
-            Called { result: Err(NodeError::again("the model said nothing")), usage: reply.usage }
-        }
-        Ok(reply) => Called { result: Ok(without_thoughts(&reply.text).trim().to_owned()), usage: reply.usage },
-        Err(error) => Called { result: Err(error), usage: Usage::default() },
+pub(super) async fn text(
+    model: &dyn Model,
+    messages: Vec<Message>,
+    on_spent: OnSpent<'_>,
+    on_text: OnText<'_>,
+) -> Result<String, NodeError> {
+    let reply = model.complete(&messages, None, on_text).await?;
+    on_spent(reply.usage);
+    match without_thoughts(&reply.text).trim() {
+        _ if reply.cut_off => Err(NodeError::again("the model's reply broke off at the limit of its length")),
+        "" => Err(NodeError::again("the model said nothing")),
+        said => Ok(said.to_owned()),
     }
 }
 
@@ -98,27 +102,21 @@ pub(super) async fn structured(
     mut messages: Vec<Message>,
     schema: &Value,
     repairs: u32,
+    on_spent: OnSpent<'_>,
     on_text: OnText<'_>,
-) -> Called<Value> {
-    let mut usage = Usage::default();
-    let validator = match jsonschema::validator_for(schema) {
-        Ok(validator) => validator,
-        Err(cause) => {
-            return Called { result: Err(NodeError::fatal(format!("the schema can't be used: {cause}"))), usage };
-        }
-    };
+) -> Result<Value, NodeError> {
+    let validator = jsonschema::validator_for(schema)
+        .map_err(|cause| NodeError::fatal(format!("the schema can't be used: {cause}")))?;
     if let Some(last) = messages.last_mut() {
         last.content.push_str(&format!("\n\nReply with one JSON value of this schema and nothing else:\n{schema}"));
     }
     let mut problem = String::new();
     for _ in 0..=repairs {
-        let reply = match model.complete(&messages, Some(schema), on_text).await {
-            Ok(reply) => reply,
-            Err(error) => return Called { result: Err(error), usage },
-        };
-        usage += reply.usage;
+        let reply = model.complete(&messages, Some(schema), on_text).await?;
+        on_spent(reply.usage);
         match extract(&reply.text, &validator) {
-            Ok(value) => return Called { result: Ok(value), usage },
+            Ok(value) => return Ok(value),
+            Err(_) if reply.cut_off => problem = "it broke off at the limit of its length, be shorter".to_owned(),
             Err(found) => problem = found,
         }
         messages.push(Message::assistant(cut(&reply.text, QUOTED_BYTES)));
@@ -127,7 +125,7 @@ pub(super) async fn structured(
         )));
     }
     let message = format!("the model's replies can't be used, {} in a row; of the last one: {problem}", repairs + 1);
-    Called { result: Err(NodeError::again(message)), usage }
+    Err(NodeError::again(message))
 }
 
 /// The value in a reply: alone, in a fence, or after some talk. Of several the first one that fits.
@@ -166,9 +164,13 @@ pub(super) fn extract(text: &str, validator: &Validator) -> Result<Value, String
     }))
 }
 
-/// Models that think aloud do so first, in a tag.
+/// Models that think aloud do so first, in a tag. What never leaves it says nothing.
 fn without_thoughts(text: &str) -> &str {
-    text.rsplit_once("</think>").map_or(text, |(_, said)| said)
+    match text.rsplit_once("</think>") {
+        Some((_, said)) => said,
+        None if text.trim_start().starts_with("<think>") => "",
+        None => text,
+    }
 }
 
 /// The first bytes, at a character's boundary.

@@ -1,8 +1,8 @@
-//! A [`Backend`] in this process: as strict as the server about numbers, fences and phases, and gone with the process.
+//! A [`Backend`] in this process: as strict as the server about numbers, fences, phases and sizes, and gone with the process.
 //!
 //! For tests, and for runs that nobody needs to find again. It searches by shared words; it is no memory to rely on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 use tonic::{Code, Status};
 
 use super::backend::{Backend, Change, Result, RunSnapshot};
-use super::node::parent_of;
+use super::node::{Question, depth_of, named, parent_of};
+use super::settings::DEPTH_MAX;
 use crate::error::ClientError;
 use crate::proto::run_event::Kind;
 use crate::proto::{
@@ -18,6 +19,9 @@ use crate::proto::{
     RegisterNodesResponse, RememberRequest, RouteCandidate, RouteRequest, RouteResponse, Run, RunEvent, RunNode,
     RunReceipt, RunStatus,
 };
+
+/// Most bytes of an event, by the server's rule.
+const EVENT_BYTES_MAX: usize = 1024 * 1024;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -153,7 +157,35 @@ impl HeldRun {
         Err(refused(Code::Aborted, format!("the run is held by {} under a newer lease", self.run.holder)))
     }
 
+    /// All or none.
+    fn append_all(&mut self, events: Vec<RunEvent>) -> Result<()> {
+        let about = events.iter().flat_map(|event| [Some(event.node.as_str()), parent_of(&event.node)]);
+        let places: BTreeSet<Vec<u32>> = about.flatten().map(place).collect();
+        let nodes: Vec<_> = places.into_iter().map(|at| (self.nodes.get(&at).cloned(), at)).collect();
+        let (run, taken, queue, held) = (self.run.clone(), self.taken.clone(), self.queue.clone(), self.events.len());
+        let done = events.into_iter().try_for_each(|event| self.append(event));
+        if done.is_err() {
+            (self.run, self.taken, self.queue) = (run, taken, queue);
+            self.events.truncate(held);
+            for (node, at) in nodes {
+                match node {
+                    Some(node) => self.nodes.insert(at, node),
+                    None => self.nodes.remove(&at),
+                };
+            }
+        }
+        done
+    }
+
     fn append(&mut self, event: RunEvent) -> Result<()> {
+        if event.data.len() + event.output.len() > EVENT_BYTES_MAX || depth_of(&event.node) > DEPTH_MAX {
+            return invalid(&event, "is larger or deeper than the server takes");
+        }
+        for (name, needed) in [(&event.key, Kind::Receipt), (&event.node_type, Kind::CreateNode)] {
+            if !(named(name) || name.is_empty() && event.kind() != needed) {
+                return invalid(&event, "has a name that the server does not take");
+            }
+        }
         if let Some(held) = self.events.get((event.sequence as usize).wrapping_sub(1)) {
             let same = *held == event;
             return if same { Ok(()) } else { invalid(&event, "has another content than the one that is there") };
@@ -189,10 +221,12 @@ impl HeldRun {
             (Kind::RunNode, NodePhase::Queued | NodePhase::Running | NodePhase::Waiting) if open == 0 => {
                 node.set_phase(NodePhase::Running);
                 node.attempts += 1;
+                node.context.clone_from(&event.data);
                 self.queue.retain(|queued| *queued != event.node);
             }
             (Kind::NodeOutput, NodePhase::Running) => {
                 node.set_phase(NodePhase::Waiting);
+                node.failures = 0;
                 node.output.clone_from(&event.output);
                 if event.waits && open == 0 {
                     self.queue.push(event.node.clone());
@@ -200,6 +234,7 @@ impl HeldRun {
             }
             (Kind::NodeError, NodePhase::Running) if event.waits => {
                 node.set_phase(NodePhase::Queued);
+                node.failures += 1;
                 self.queue.push(event.node.clone());
             }
             (Kind::NodeError, NodePhase::Running) => {
@@ -209,9 +244,11 @@ impl HeldRun {
             (Kind::DeleteNode, NodePhase::Waiting) if open == 0 => self.over(event, &at, NodePhase::Finished),
             (Kind::Question, NodePhase::Running) => {
                 node.set_phase(NodePhase::Asking);
-                let same = node.question == event.data && self.taken.get(&event.node) == Some(&false);
+                node.failures = 0;
+                let asked: Question = serde_json::from_str(&event.data).unwrap_or_default();
+                let same = node.question == asked.text && self.taken.get(&event.node) == Some(&false);
                 if !same {
-                    (node.question, node.answered) = (event.data.clone(), false);
+                    (node.question, node.answered) = (asked.text, false);
                     self.taken.insert(event.node.clone(), false);
                     self.run.open_questions += 1;
                 }
@@ -261,6 +298,7 @@ impl HeldRun {
     fn over(&mut self, event: &RunEvent, at: &[u32], phase: NodePhase) {
         if let Some(node) = self.nodes.get_mut(at) {
             node.set_phase(phase);
+            node.context.clear();
         }
         self.run.nodes_finished += 1;
         let Some(parent) = parent_of(&event.node) else { return };
@@ -335,9 +373,7 @@ impl Backend for MemoryBackend {
         let held = state.held(run)?;
         held.check_fence(fence)?;
         if fault.is_none_or(|fault| fault.stored) {
-            for event in events {
-                held.append(event)?;
-            }
+            held.append_all(events)?;
         }
         fault.map_or(Ok(()), |fault| Err(refused(fault.code, "the fake was told to break here")))
     }

@@ -195,6 +195,23 @@ pub(super) fn depth_of(path: &str) -> usize {
     path.matches('.').count()
 }
 
+/// Most bytes of the name of a node type or an effect, by the server's rule.
+pub(super) const NAME_BYTES_MAX: usize = 256;
+
+/// Whether the server takes it for the name of a node type or an effect.
+pub(super) fn named(name: &str) -> bool {
+    !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.contains(char::is_control)
+}
+
+/// The bytes of `value` as it is written; `limit` names what it must not go over.
+pub(super) fn fits(most: usize, limit: &str, what: &str, value: &Value) -> Result<usize, NodeError> {
+    let bytes = value.to_string().len();
+    if bytes <= most {
+        return Ok(bytes);
+    }
+    Err(NodeError::again(format!("{what} has {bytes} bytes, the limit is {most} ({limit}): put it into a file")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -79,11 +79,13 @@ impl OpenAi {
                 reply.text.push_str(text);
                 on_text(text);
             }
+            reply.cut_off |= piece["choices"][0]["finish_reason"] == "length";
             if let Some(usage) = piece.get("usage").filter(|usage| usage.is_object()) {
                 reply.usage.prompt_tokens = usage["prompt_tokens"].as_u64().unwrap_or_default();
                 reply.usage.completion_tokens = usage["completion_tokens"].as_u64().unwrap_or_default();
             }
             if reply.text.len() > REPLY_BYTES_MAX {
+                reply.cut_off = true;
                 break;
             }
         }

@@ -94,7 +94,7 @@ impl Swarm {
         Self { types, ..self }
     }
 
-    /// Limits of new runs; what is resumed keeps its own, but for how scripts are run.
+    /// Limits of new runs; what is resumed keeps its own, but for how scripts are run and whether people approve.
     #[must_use]
     pub fn with_settings(self, settings: Settings) -> Self {
         Self { settings, ..self }
@@ -133,8 +133,9 @@ impl Swarm {
     /// Makes a run whose root is `root`, without working on it. Returns its id.
     ///
     /// # Errors
-    /// The server's.
+    /// The server's; [`SwarmError::Invalid`] for a limit beyond those of the server.
     pub async fn create(&self, goal: &str, root: Blueprint) -> Result<String> {
+        self.settings.check()?;
         let stored = json!(Stored { root, limits: self.settings.clone() });
         Ok(self.backend.create_run(goal, &stored.to_string(), "").await?.id)
     }
@@ -143,7 +144,8 @@ impl Swarm {
     ///
     /// # Errors
     /// [`SwarmError::LeaseLost`] if another process works on it or takes it over, [`SwarmError::Server`] if the server refuses
-    /// or is gone for too long. The run stays open then. A run that fails is no error.
+    /// or is gone for too long, [`SwarmError::Invalid`] if it has nodes that can't be executed here. The run stays open then. A
+    /// run that fails is no error.
     pub async fn resume(&self, run: &str) -> Result<RunEnd> {
         let ttl = Duration::from_millis(self.settings.lease_ms);
         let (fence, found) = self.backend.acquire_run(run, &self.holder, ttl).await?;
@@ -171,9 +173,12 @@ impl Swarm {
         let goal = snapshot.run.goal.clone();
         let (root, limits) = match stored {
             Some(stored) => (stored.root, stored.limits),
-            None => (Blueprint::new("route_goal", json!({"goal": goal})), self.settings.clone()),
+            None => {
+                self.settings.check()?;
+                (Blueprint::new("route_goal", json!({"goal": goal})), self.settings.clone())
+            }
         };
-        let settings = Settings { scripts: self.settings.scripts.clone(), ..limits };
+        let settings = Settings { scripts: self.settings.scripts.clone(), approve: self.settings.approve, ..limits };
         let scope = Scope {
             run: run.to_owned(),
             backend: Arc::clone(&self.backend),
@@ -185,13 +190,36 @@ impl Swarm {
             tokens: AtomicU64::new(snapshot.run.prompt_tokens + snapshot.run.completion_tokens),
         };
         let mut runner = Runner::new(Arc::new(scope), Tree::restore(snapshot), stop);
-        if runner.tree.created == 0 {
+        if let Some(end) = runner.tree.end().cloned() {
+            // The root was done, and the process gone before it could say that the run is.
+            let events = runner.tree.finish(end);
+            runner.write(events).await?;
+        } else if runner.tree.created == 0 {
             let events = runner.tree.plant(root);
             runner.write(events).await?;
-        } else if runner.tree.asking().next().is_some() {
-            runner.listen().await?;
+        } else {
+            self.know(run, &runner.tree).await?;
+            runner.take_up().await?;
         }
         Ok(runner)
+    }
+
+    /// Refuses a run with nodes that can't be executed here: each would fail, and the run with them.
+    async fn know(&self, run: &str, tree: &Tree) -> Result<()> {
+        let mut unknown = Vec::new();
+        for name in tree.types() {
+            if let Err(problem) = self.types.find(self.backend.as_ref(), name).await? {
+                unknown.push(format!("{name} ({problem})"));
+            }
+        }
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let what = "resume it with the node types that it was begun with (--script FILE)";
+        Err(SwarmError::Invalid(format!(
+            "run {run} has nodes that can't be executed here: {}; {what}",
+            unknown.join(", ")
+        )))
     }
 }
 
@@ -238,7 +266,7 @@ impl Runner {
 
     async fn run(mut self) -> Result<RunEnd> {
         while self.tree.end().is_none() {
-            self.start_due();
+            self.start_due().await?;
             self.scope.observer.live(self.tree.live());
             if self.tasks.is_empty() && self.pauses.is_empty() && self.tree.asking().next().is_none() {
                 return Err(SwarmError::Invalid("the run has nodes left and none of them can go on".to_owned()));
@@ -303,11 +331,18 @@ impl Runner {
         }
     }
 
-    /// Starts what the queue has, as far as there is room.
-    fn start_due(&mut self) {
+    /// Starts what the queue has, as far as there is room, or asks whether it may be.
+    async fn start_due(&mut self) -> Result<()> {
+        let mut asked = Vec::new();
         while self.tasks.len() < self.scope.settings.parallel.max(1)
             && let Some(path) = self.tree.next()
         {
+            if self.scope.settings.approve
+                && let Some(events) = self.tree.ask_approval(&path)
+            {
+                asked.extend(events);
+                continue;
+            }
             let above = self.tree.above(&path).into_iter().filter_map(|node| node.pack.clone());
             let above: Vec<Arc<Pack>> = super::context::prefix(above, self.scope.settings.prefix_tokens_max);
             let Some(node) = self.tree.get_mut(&path) else { continue };
@@ -321,6 +356,7 @@ impl Runner {
                 answer: node.answer.clone(),
                 children: node.results.clone(),
                 keep: node.keep.clone(),
+                function: String::new(),
                 packs: above,
                 scope: Arc::clone(&self.scope),
                 held: Arc::new(held),
@@ -328,6 +364,13 @@ impl Runner {
             let task = self.tasks.spawn(execute::execute(step));
             self.executing.insert(task.id(), path);
         }
+        if !asked.is_empty() && self.news.is_none() {
+            self.listen().await?;
+        }
+        for events in asked.chunks(APPEND_EVENTS) {
+            self.write(events.to_vec()).await?;
+        }
+        Ok(())
     }
 
     /// Takes up what an execution came to.
@@ -398,6 +441,23 @@ impl Runner {
         self.scope.journal.append(events).await.map_err(|_| self.scope.journal.fault())
     }
 
+    /// Goes on with what people are asked since an earlier life of the run.
+    async fn take_up(&mut self) -> Result<()> {
+        if self.tree.asking().next().is_none() {
+            return Ok(());
+        }
+        self.listen().await?;
+        if self.scope.settings.approve {
+            return Ok(());
+        }
+        // Nobody is to be asked any more; what was said already counts.
+        for path in self.tree.approving() {
+            let events = self.tree.answer(&path, "yes".to_owned());
+            self.write(events).await?;
+        }
+        Ok(())
+    }
+
     /// Listens for answers, and takes up those that were given before.
     async fn listen(&mut self) -> Result<()> {
         let until = Instant::now() + Duration::from_millis(self.scope.settings.patience_ms);
@@ -451,3 +511,7 @@ fn backoff(settings: &Settings, run: &str, path: &str, failures: u32) -> Duratio
 #[cfg(test)]
 #[path = "runtime_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "resume_tests.rs"]
+mod resume_tests;

@@ -13,19 +13,19 @@ use crate::swarm::{MemoryBackend, NodeResult, Question, Spawn, combine};
 /// What nodes did to the world, by place.
 type Effects = Arc<Mutex<Vec<String>>>;
 
-struct World {
-    backend: Arc<MemoryBackend>,
-    types: NodeTypes,
-    settings: Settings,
+pub(super) struct World {
+    pub backend: Arc<MemoryBackend>,
+    pub types: NodeTypes,
+    pub settings: Settings,
 }
 
 impl World {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let settings = Settings { backoff_ms: 1, patience_ms: 2_000, ..Settings::default() };
         Self { backend: Arc::default(), types: NodeTypes::empty(), settings }
     }
 
-    fn does<F, R>(&self, name: &str, function: F)
+    pub fn does<F, R>(&self, name: &str, function: F)
     where
         F: Fn(Arc<Step>) -> R + Send + Sync + 'static,
         R: Future<Output = NodeResult> + Send + 'static,
@@ -33,21 +33,21 @@ impl World {
         self.types.add_function(name, "for a test", json!({}), function).unwrap();
     }
 
-    fn swarm(&self) -> Swarm {
+    pub fn swarm(&self) -> Swarm {
         let backend: Arc<dyn Backend> = self.backend.clone();
         Swarm::new(backend).with_types(self.types.clone()).with_settings(self.settings.clone())
     }
 
-    async fn create(&self, node_type: &str) -> String {
+    pub async fn create(&self, node_type: &str) -> String {
         self.swarm().create("a test", Blueprint::new(node_type, json!({}))).await.unwrap()
     }
 
-    async fn run(&self, node_type: &str) -> RunEnd {
+    pub async fn run(&self, node_type: &str) -> RunEnd {
         let run = self.create(node_type).await;
         tokio::time::timeout(Duration::from_secs(30), self.swarm().resume(&run)).await.unwrap().unwrap()
     }
 
-    fn kinds(&self, run: &str, node: &str) -> Vec<Kind> {
+    pub fn kinds(&self, run: &str, node: &str) -> Vec<Kind> {
         self.backend.events(run).iter().filter(|event| event.node == node).map(RunEvent::kind).collect()
     }
 }
@@ -245,7 +245,7 @@ async fn a_holder_whose_lease_was_taken_stops_and_writes_nothing_more() {
 async fn spawning_without_end_stops_at_the_budget() {
     let mut world = World::new();
     world.settings.nodes_max = 50;
-    world.settings.depth_max = 1_000;
+    world.settings.depth_max = 63;
     world.does("endless", |_| async { Ok(Outcome::parallel(children("endless", 2))) });
     let end = world.run("endless").await;
     assert_eq!(end.status, RunStatus::Failed);

@@ -14,6 +14,9 @@ use crate::proto;
 pub(super) mod launch;
 mod sandbox;
 
+/// Languages of programs that register node types whose logic stays with them.
+const OTHER_PROGRAMS: [&str; 2] = ["python", "rust"];
+
 /// A node type whose logic is a script, or a prompt where the catalogue has no code.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct ScriptKind {
@@ -62,8 +65,21 @@ pub(super) fn parse(text: &str) -> Result<Vec<(String, ScriptKind)>, NodeError> 
 }
 
 impl ScriptKind {
-    /// A node of the server's catalogue. One with code is a tool; one without is a prompt.
+    /// A node of the server's catalogue. One with code is a tool; one without is a prompt if that is what it was registered as. The
+    /// code of all others is somewhere else, and a model must not make up what they would have said.
+    ///
+    /// # Errors
+    /// For one that can't be run here, and for a schema that is none.
     pub fn from_node(node: proto::Node) -> Result<Self, NodeError> {
+        let elsewhere = OTHER_PROGRAMS.contains(&node.language.to_lowercase().as_str());
+        if node.code.trim().is_empty() && (node.kind != "llm" || elsewhere) {
+            let (name, language) = (&node.name, &node.language);
+            let kind = if node.kind.is_empty() { "function" } else { &node.kind };
+            let whose = if elsewhere { format!(" of a program in {language}") } else { String::new() };
+            let message =
+                format!("{name} can't be run here: it is a {kind}{whose}, and the catalogue has no code of it");
+            return Err(NodeError::fatal(message));
+        }
         let arguments = match node.arguments.as_str() {
             "" => any_object(),
             text => serde_json::from_str(text)
@@ -95,8 +111,10 @@ impl ScriptKind {
             ran.json()
         };
         let output = if self.effect {
-            // The resumption of a node is another effect than its first execution.
-            step.effect(&format!("script {}", step.children.len()), |_| called).await?
+            // The resumption of a node is another effect than its first execution, and a script that asks has had none yet: with
+            // the answer it is run again.
+            let asks = |output: &Value| !self.tool && output.get("question").is_some();
+            step.effect_unless(asks, &format!("script {}", step.children.len()), |_| called).await?
         } else {
             called.await?
         };

@@ -5,6 +5,16 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::error::SwarmError;
+
+/// What the server takes of any run, and what fits into one append; a limit beyond would only stop the run when it is met.
+pub(super) const DEPTH_MAX: usize = 63;
+const NODES_MAX: u64 = 100_000;
+const FAN_OUT_MAX: usize = 700;
+
+/// Most bytes of a value that an event carries: the server takes 1 MiB, with what stands around it.
+pub(super) const VALUE_BYTES_MAX: usize = 960 * 1024;
+
 /// See the fields. Durations are in milliseconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -49,6 +59,9 @@ pub struct Settings {
     pub review: bool,
     /// Times something may be improved after a review or a failed test.
     pub rounds_max: u32,
+    /// Ask people before each execution; a repeat of one that failed is not asked for again. Whoever resumes a run decides again.
+    #[serde(skip)]
+    pub approve: bool,
     /// How scripts are run. Never taken from a stored run: whoever resumes it decides again.
     #[serde(skip)]
     pub scripts: ScriptSettings,
@@ -77,7 +90,26 @@ impl Default for Settings {
             repairs_max: 2,
             review: false,
             rounds_max: 2,
+            approve: false,
             scripts: ScriptSettings::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// Refuses what the server would not take when the run gets there.
+    pub(super) fn check(&self) -> Result<(), SwarmError> {
+        let wanted = [
+            ("depth_max", self.depth_max as u64, DEPTH_MAX as u64),
+            ("nodes_max", self.nodes_max, NODES_MAX),
+            ("fan_out_max", self.fan_out_max as u64, FAN_OUT_MAX as u64),
+            ("node_bytes_max", self.node_bytes_max as u64, VALUE_BYTES_MAX as u64),
+        ];
+        match wanted.iter().find(|(_, wanted, most)| wanted > most) {
+            None => Ok(()),
+            Some((name, wanted, most)) => {
+                Err(SwarmError::Invalid(format!("{name} is {wanted}, it can be {most} at most: choose less")))
+            }
         }
     }
 }

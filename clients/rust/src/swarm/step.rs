@@ -13,12 +13,16 @@ use super::context::{Pack, key};
 use super::journal::Journal;
 use super::kind::NodeTypes;
 use super::llm::{self, Message, Model};
-use super::node::{Child, NodeError, NodeResult, Outcome, Usage, depth_of};
+use super::node::{Child, NAME_BYTES_MAX, NodeError, NodeResult, Outcome, Usage, depth_of, fits, named};
 use super::observe::Observer;
-use super::settings::Settings;
+use super::settings::{Settings, VALUE_BYTES_MAX};
 use super::tree::event;
 use crate::proto::RunEvent;
 use crate::proto::run_event::Kind;
+
+/// Most notes of one execution, and most bytes of each.
+const NOTES_MAX: usize = 20;
+const NOTE_BYTES: usize = 500;
 
 /// What all executions of a run share.
 pub(super) struct Scope {
@@ -41,7 +45,7 @@ pub struct Step {
     pub node_type: String,
     /// What it works on; fits the type's schema.
     pub data: Arc<Value>,
-    /// From 1.
+    /// From 1. One that only asked for an approval counts.
     pub attempt: u32,
     /// What people said, if the node has asked.
     pub answer: Option<String>,
@@ -49,6 +53,8 @@ pub struct Step {
     pub children: Vec<Child>,
     /// What the node kept when it spawned them.
     pub keep: Value,
+    /// Before the names of effects: which function carries them out; empty for the node itself.
+    pub(super) function: String,
     /// Its context, those of the nodes above first.
     pub(super) packs: Vec<Arc<Pack>>,
     pub(super) scope: Arc<Scope>,
@@ -59,6 +65,8 @@ pub struct Step {
 #[derive(Default)]
 pub(super) struct Held {
     pub receipts: Mutex<BTreeMap<String, Value>>,
+    /// Events of receipts of which it is not known that they were written.
+    pub unwritten: Mutex<Vec<RunEvent>>,
     pub usage: Mutex<Usage>,
     pub notes: Mutex<Vec<String>>,
 }
@@ -68,9 +76,14 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Step {
-    /// The same place, for a function that is called from here.
+    /// The same place, for a function that is called from here. Its effects are told apart by what it is called with, so that they
+    /// are found again after a resume.
     pub(super) fn inner(&self, name: &str, data: Value) -> Self {
+        let mut sorted = data.clone();
+        sorted.sort_all_objects();
+        let called = key(&format!("{}{name} {sorted}", self.function));
         Self {
+            function: format!("{} {called} ", llm::cut(name, NAME_BYTES_MAX / 4)),
             path: self.path.clone(),
             node_type: name.to_owned(),
             data: Arc::new(data),
@@ -121,7 +134,10 @@ impl Step {
 
     /// Says something that people should find in the history.
     pub fn note(&self, text: impl Into<String>) {
-        lock(&self.held.notes).push(text.into());
+        let mut notes = lock(&self.held.notes);
+        if notes.len() < NOTES_MAX {
+            notes.push(llm::cut(&text.into(), NOTE_BYTES).to_owned());
+        }
     }
 
     /// The last child, if all of them went well.
@@ -152,24 +168,51 @@ impl Step {
     /// Carries out an effect once in the life of the run, crashes included: asks for its receipt before, writes it after. Between
     /// the two a crash repeats it, so it should come to the same when it is done twice; `key` (a stable idempotency key) helps.
     ///
+    /// Within a node `name` says which effect it is, within a function that a node calls also what the function was called with: the
+    /// same call twice is one effect.
+    ///
     /// # Errors
-    /// Those of the effect, and of a receipt that can't be written.
+    /// Those of the effect; for a name that can't be one; for a receipt that is too large or can't be written.
     pub async fn effect<F, R>(&self, name: &str, effect: F) -> Result<Value, NodeError>
     where
         F: FnOnce(String) -> R + Send,
         R: Future<Output = Result<Value, NodeError>> + Send,
     {
-        if let Some(receipt) = lock(&self.held.receipts).get(name) {
+        self.effect_unless(|_| false, name, effect).await
+    }
+
+    /// As [`Self::effect`], but what comes to something that is `no_receipt` is carried out again the next time.
+    pub(super) async fn effect_unless<F, R>(
+        &self,
+        no_receipt: impl Fn(&Value) -> bool + Send,
+        name: &str,
+        effect: F,
+    ) -> Result<Value, NodeError>
+    where
+        F: FnOnce(String) -> R + Send,
+        R: Future<Output = Result<Value, NodeError>> + Send,
+    {
+        let name = format!("{}{name}", self.function);
+        if !named(&name) {
+            return Err(NodeError::fatal(format!("{name:.40?} can't name an effect: it is too long or no plain text")));
+        }
+        if let Some(receipt) = lock(&self.held.receipts).get(&name).filter(|receipt| !no_receipt(receipt)) {
             return Ok(receipt.clone());
         }
         let receipt = effect(key(&format!("swarm/{}/{}/effect/{name}", self.scope.run, self.path))).await?;
-        let said = RunEvent { key: name.to_owned(), output: receipt.to_string(), ..event(Kind::Receipt, &self.path) };
-        self.scope
-            .journal
-            .append(vec![said])
-            .await
-            .map_err(|_| NodeError::again(format!("the receipt of {name} was not written")))?;
-        lock(&self.held.receipts).insert(name.to_owned(), receipt.clone());
+        if no_receipt(&receipt) {
+            return Ok(receipt);
+        }
+        // Once more it would do the same again.
+        fits(VALUE_BYTES_MAX, "one event", &format!("the receipt of {name}"), &receipt)
+            .map_err(|error| NodeError::fatal(error.message))?;
+        let said = RunEvent { key: name.clone(), output: receipt.to_string(), ..event(Kind::Receipt, &self.path) };
+        // Held before it is written: a node that runs out of time meanwhile must not do it again.
+        lock(&self.held.receipts).insert(name.clone(), receipt.clone());
+        lock(&self.held.unwritten).push(said.clone());
+        let written = self.scope.journal.append(vec![said]).await;
+        written.map_err(|_| NodeError::again(format!("the receipt of {name} was not written")))?;
+        lock(&self.held.unwritten).retain(|event| event.key != name);
         Ok(receipt)
     }
 
@@ -179,9 +222,7 @@ impl Step {
     /// Of the endpoint; a budget that is used up.
     pub async fn ask_text(&self, role: &str, task: &str) -> Result<String, NodeError> {
         let (model, messages) = self.prompt(role, task)?;
-        let called = llm::text(model, messages, &|text| self.scope.observer.text(&self.path, text)).await;
-        self.spend(called.usage);
-        called.result
+        llm::text(model, messages, &|usage| self.spend(usage), &|text| self.scope.observer.text(&self.path, text)).await
     }
 
     /// Asks the model for a value of `schema`, and again while the reply is none.
@@ -192,9 +233,7 @@ impl Step {
         let (model, messages) = self.prompt(role, task)?;
         let repairs = self.scope.settings.repairs_max;
         let said = |text: &str| self.scope.observer.text(&self.path, text);
-        let called = llm::structured(model, messages, schema, repairs, &said).await;
-        self.spend(called.usage);
-        called.result
+        llm::structured(model, messages, schema, repairs, &|usage| self.spend(usage), &said).await
     }
 
     /// What stands first stays the same from call to call, for endpoints with a prompt cache.

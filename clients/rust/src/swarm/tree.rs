@@ -3,17 +3,27 @@
 //! Every change is made here and comes back as the events that say it; nothing is sent from here. A node that is done leaves,
 //! and only its result stays with its parent until that is done too, so memory follows the nodes that live, not those that were.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::backend::RunSnapshot;
-use super::context::Pack;
-use super::node::{Blueprint, Child, NodeError, Outcome, Usage, parent_of};
+use super::context::{self, Pack};
+use super::llm::cut;
+use super::node::{Blueprint, Child, NodeError, Outcome, Question, Usage, parent_of};
 use crate::proto::run_event::Kind;
 use crate::proto::{NodePhase, RunEvent, RunNode, RunStatus};
+
+/// Most bytes of an error that are written: it is for people and models, and may quote anything.
+const ERROR_BYTES: usize = 8 * 1024;
+
+/// Most bytes of a node's data that people are shown when they approve it.
+const SHOWN_BYTES: usize = 2_000;
+
+/// What people say to let a node be executed.
+const YES: [&str; 6] = ["y", "yes", "ok", "okay", "approve", "approved"];
 
 /// A node that is not done.
 #[derive(Debug, Default)]
@@ -38,6 +48,10 @@ pub(super) struct Live {
     pub results: Vec<Child>,
     pub receipts: BTreeMap<String, Value>,
     pub asking: bool,
+    /// It asks whether it may be executed, nothing of its own.
+    approving: bool,
+    /// People said that it may, and it has not come to anything since.
+    approved: bool,
     pub answer: Option<String>,
     /// What it put before its model, for the nodes below.
     pub pack: Option<Arc<Pack>>,
@@ -152,6 +166,17 @@ impl Tree {
         self.queue.push_back(path);
     }
 
+    /// Names of the types of nodes that are not done and of steps that are planned, each once.
+    pub fn types(&self) -> BTreeSet<&str> {
+        let planned = self.nodes.values().flat_map(|node| &node.then).map(|step| step.node_type.as_str());
+        self.nodes.values().map(|node| node.node_type.as_str()).chain(planned).collect()
+    }
+
+    /// Nodes that wait for an approval.
+    pub fn approving(&self) -> Vec<String> {
+        self.nodes.iter().filter(|(_, node)| node.approving).map(|(path, _)| path.clone()).collect()
+    }
+
     /// Nodes that wait for people.
     pub fn asking(&self) -> impl Iterator<Item = &String> {
         self.nodes.iter().filter(|(_, node)| node.asking).map(|(path, _)| path)
@@ -201,6 +226,7 @@ impl Tree {
                 node.keep = spawn.keep.clone();
                 node.then = spawn.then.iter().cloned().collect();
                 node.waiting = true;
+                node.approved = false;
                 let waiting = json!(Waiting { from, base, then: spawn.then, keep: spawn.keep });
                 let said =
                     RunEvent { output: waiting.to_string(), waits: true, ..spent(Kind::NodeOutput, path, usage) };
@@ -219,30 +245,53 @@ impl Tree {
         }
     }
 
+    /// Asks people whether the node may be executed; `None` if they have said so. The execution begins with the question, in one
+    /// append, so that what they said before is never taken for an answer to it.
+    pub fn ask_approval(&mut self, path: &str) -> Option<[RunEvent; 2]> {
+        let node = self.nodes.get_mut(path).filter(|node| !node.approved)?;
+        (node.asking, node.approving) = (true, true);
+        node.attempts += 1;
+        let begins =
+            RunEvent { attempt: node.attempts, node_type: node.node_type.clone(), ..event(Kind::RunNode, path) };
+        let question = Question { text: approval(path, &node.node_type, &node.data), choices: Vec::new() };
+        Some([begins, RunEvent { data: json!(question).to_string(), ..event(Kind::Question, path) }])
+    }
+
     /// An execution failed. With `again` the node stays, and the caller puts it into the queue after a while.
     pub fn fail(&mut self, path: &str, error: &NodeError, again: bool, usage: Usage) -> Vec<RunEvent> {
         let attempt = self.nodes.get(path).map_or(0, |node| node.attempts);
+        let message = cut(&error.message, ERROR_BYTES).to_owned();
         let said = RunEvent {
-            output: json!({"error": error.message}).to_string(),
+            output: json!({"error": message}).to_string(),
             waits: again,
             attempt,
             ..spent(Kind::NodeError, path, usage)
         };
         let mut events = vec![said];
         if !again {
-            self.leave(path, Err(error.message.clone()), &mut events);
+            self.leave(path, Err(message), &mut events);
         }
         events
     }
 
-    /// People answered: the node is executed again, with what they said.
+    /// People answered: the node is executed again, with what they said, or has failed with it if they do not let it.
     pub fn answer(&mut self, path: &str, answer: String) -> Vec<RunEvent> {
         let Some(node) = self.nodes.get_mut(path).filter(|node| node.asking) else { return Vec::new() };
         node.asking = false;
-        let said = RunEvent { data: json!(answer).to_string(), ..event(Kind::Answer, path) };
-        node.answer = Some(answer);
+        let mut events = vec![RunEvent { data: json!(answer).to_string(), ..event(Kind::Answer, path) }];
+        let approval = std::mem::take(&mut node.approving);
+        if approval && !YES.contains(&answer.trim().to_lowercase().as_str()) {
+            let error = NodeError::fatal(format!("not approved: {}", answer.trim()));
+            events.extend(self.fail(path, &error, false, Usage::default()));
+            return events;
+        }
+        // Who has just told a node how to go on wants it to.
+        node.approved = true;
+        if !approval {
+            node.answer = Some(answer);
+        }
         self.queue.push_back(path.to_owned());
-        vec![said]
+        events
     }
 
     /// The run ends here, whatever is left.
@@ -307,13 +356,13 @@ impl Live {
         let used = node.children.saturating_sub(waiting.base) as usize;
         let waits = phase == NodePhase::Waiting && node.children_finished < node.children;
         let then = if waits { waiting.then.into_iter().skip(used).collect() } else { VecDeque::new() };
-        // An execution that a crash cut short was no failure.
-        let begun = node.attempts.saturating_sub(u32::from(phase == NodePhase::Running));
+        let data = Arc::new(json_or_null(&node.data));
+        let approval = node.question == approval(&node.node, &node.node_type, &data);
         Self {
             node_type: node.node_type,
-            data: Arc::new(json_or_null(&node.data)),
+            data,
             attempts: node.attempts,
-            failures: if node.children == 0 && !node.answered { begun } else { 0 },
+            failures: node.failures,
             children: node.children,
             done: node.children_finished,
             waiting: waits,
@@ -323,10 +372,20 @@ impl Live {
             results: Vec::new(),
             receipts: node.receipts.into_iter().map(|held| (held.key, json_or_null(&held.receipt))).collect(),
             asking: phase == NodePhase::Asking,
-            answer: node.answered.then_some(node.answer),
-            pack: None,
+            approving: phase == NodePhase::Asking && approval,
+            approved: node.answered && matches!(phase, NodePhase::Queued | NodePhase::Running),
+            answer: (node.answered && !approval).then_some(node.answer),
+            pack: context::restored(&node.context),
         }
     }
+}
+
+/// What people are asked before a node is executed. A resume knows it by its words, so they follow from the node alone.
+fn approval(path: &str, node_type: &str, data: &Value) -> String {
+    let data = data.to_string();
+    let shown = cut(&data, SHOWN_BYTES);
+    let more = if shown.len() < data.len() { " …" } else { "" };
+    format!("May node {path} be executed: {node_type} {shown}{more}? Say yes, or why not.")
 }
 
 /// An event of `kind` about `node` with nothing else in it; the journal numbers it.

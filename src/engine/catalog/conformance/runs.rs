@@ -203,7 +203,11 @@ async fn states<C: Catalog + Runs>(catalog: &C) {
     let gone = Event { sequence: 3, ..page.events[0].clone() };
     assert_eq!(writer.try_append(vec![gone]).await.unwrap_err().kind(), Kind::Conflict);
     writer.append(&[(RunNode, "0.0")]).await;
-    assert_eq!(catalog.compact_run(&writer.namespace, writer.run).await.unwrap().events, 4);
+    writer.append(&[(RunNode, "0.1")]).await;
+    assert_eq!(catalog.compact_run(&writer.namespace, writer.run).await.unwrap().events, 5);
+    let held = writer.state().await.0;
+    assert_eq!((held[1].context.as_str(), held[2].context.as_str()), (r#"{"at":20}"#, r#"{"at":21}"#), "still there");
+    assert!(held[11].context.is_empty(), "nobody goes on with a node that is over");
 }
 
 async fn questions<C: Catalog + Runs>(catalog: &C) {
@@ -388,6 +392,7 @@ pub async fn play<C: Catalog + Runs>(catalog: &C, serial: u64, steps: Vec<Step>)
     for held in held {
         let text = |at: u64| texts.get(&at).cloned().unwrap_or_default();
         assert_eq!((held.data, held.output), (text(held.state.data_at).0, text(held.state.output_at).1));
+        assert_eq!(held.context, text(held.state.context_at).0);
         assert_eq!(held.question.map(|question| question.asked), model.questions.get(&held.node).cloned());
         let receipt = model.receipts.get(&(held.node, "save".to_owned())).map(|at| ("save".to_owned(), text(*at).1));
         assert_eq!(held.receipts, receipt.into_iter().collect::<Vec<_>>());

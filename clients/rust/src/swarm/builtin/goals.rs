@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{said, texts};
 use crate::proto::{RecordOutcomeRequest, RouteRequest, RouteResponse};
-use crate::swarm::kind::NodeType;
+use crate::swarm::kind::{Known, NodeType};
 use crate::swarm::node::{Blueprint, NodeError, NodeResult, Outcome, Spawn};
 use crate::swarm::step::{Step, as_text};
 
@@ -44,6 +44,7 @@ impl NodeType for RouteGoal {
         if route.decision == "route"
             && let [chosen] = route.set.as_slice()
             && let Some(data) = plain_data(&route, chosen, step.text("goal"))
+            && runnable(step, chosen).await?.is_some()
         {
             return Ok(delegate(chosen, data));
         }
@@ -77,6 +78,12 @@ fn delegate(name: &str, data: Value) -> Outcome {
     Outcome::child(name, data)
 }
 
+/// The type of that name, if it can be run here: the catalogue also has tools whose code is somewhere else.
+async fn runnable(step: &Step, name: &str) -> Result<Option<Arc<Known>>, NodeError> {
+    let found = step.scope.types.find(step.backend(), name).await;
+    found.map(Result::ok).map_err(|cause| NodeError::again(cause.to_string()))
+}
+
 /// The data of a type that wants one text, which is then the goal; `None` if it wants more.
 fn plain_data(route: &RouteResponse, name: &str, goal: &str) -> Option<Value> {
     let candidate = route.candidates.iter().find(|candidate| candidate.name == name)?;
@@ -89,22 +96,24 @@ fn plain_data(route: &RouteResponse, name: &str, goal: &str) -> Option<Value> {
     takes_goal.then(|| json!({field: goal}))
 }
 
-/// Has the model choose among `names` (and what is always there, unless there is just one) and fill in the data.
+/// Has the model choose among those of `names` that can be run here (and what is always there, unless there is just one) and fill
+/// in the data.
 async fn choose(step: &Arc<Step>, route: &RouteResponse, names: &[&str], hint: &str) -> NodeResult {
-    let one = names.len() == 1;
-    let offered: Vec<&str> = match one {
-        true => names.to_vec(),
-        false => {
-            let more = ALWAYS.iter().copied().filter(|name| !names.contains(name));
-            names.iter().copied().chain(more).collect()
-        }
-    };
+    let mut offered = Vec::new();
     let mut task = format!("Goal: {}{hint}\n\nNode types to choose from:\n", step.text("goal"));
-    for name in &offered {
-        let known = step.scope.types.resolve(step, name).await?;
-        let summary = route.candidates.iter().find(|candidate| candidate.name == *name);
+    let more = ALWAYS.iter().filter(|name| !names.contains(name));
+    for (at, name) in names.iter().chain(more).copied().enumerate() {
+        if at == names.len() && offered.len() == 1 {
+            break;
+        }
+        let Some(known) = runnable(step, name).await? else { continue };
+        let summary = route.candidates.iter().find(|candidate| candidate.name == name);
         let summary = summary.map_or(known.kind.description(), |candidate| candidate.summary.as_str());
         task.push_str(&format!("- {name}: {summary} Data: {}\n", known.kind.schema()));
+        offered.push(name);
+    }
+    if offered.is_empty() {
+        return Err(NodeError::fatal("there is no node type to choose from: this swarm knows none of its own"));
     }
     let schema = json!({
         "type": "object",

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{said, texts};
 use crate::proto::Node;
 use crate::swarm::kind::NodeType;
+use crate::swarm::llm::cut;
 use crate::swarm::node::{NodeError, NodeResult, Outcome};
 use crate::swarm::script::launch;
 use crate::swarm::step::Step;
@@ -36,6 +37,9 @@ fn tool_schema() -> Value {
     })
 }
 
+/// Metadata of a tool: the run that made it and may replace it.
+const MADE_BY: &str = "run";
+
 const TOOL_ROLE: &str = "Write a tool: a small program that reads its arguments as one JSON object on stdin and prints its result as \
      one JSON value on stdout, nothing else. `arguments` is the JSON Schema of that object. It is general enough to be used again.";
 
@@ -64,8 +68,7 @@ impl NodeType for CreateTool {
             language => language.to_owned(),
         };
         let task = format!("The tool is for goals like this one: {}\nLanguage: {language}", step.text("goal"));
-        let tool = step.ask_json(TOOL_ROLE, &task, &tool_schema()).await?;
-        usable(&tool)?;
+        let tool = design(step, TOOL_ROLE, &task).await?;
         let data = json!({"goal": step.text("goal"), "tool": described(&tool)});
         Ok(Outcome::keeping("write_tests", data, json!({"tool": tool, "round": 0})))
     }
@@ -88,20 +91,37 @@ impl NodeType for CreateTool {
         let task =
             format!("Goal: {}\n\nTool:\n{}\n\nFailed tests:\n{}", step.text("goal"), keep["tool"], json!(failed));
         let role = format!("{TOOL_ROLE}\nThe tool below fails tests: write it anew so that it passes. Keep its name.");
-        let tool = step.ask_json(&role, &task, &tool_schema()).await?;
-        usable(&tool)?;
+        let tool = design(step, &role, &task).await?;
         let data = json!({"tool": tool, "tests": keep["tests"]});
         (keep["tool"], keep["round"]) = (tool, json!(round));
         Ok(Outcome::keeping("run_tests", data, keep))
     }
 }
 
-/// A schema that is none would only show when the tool is used.
-fn usable(tool: &Value) -> Result<(), NodeError> {
-    match jsonschema::validator_for(&tool["arguments"]) {
-        Ok(_) => Ok(()),
-        Err(cause) => Err(NodeError::again(format!("the tool's arguments are no JSON Schema: {cause}"))),
+/// A tool that can be saved; what is wrong with one is told, as often as replies are repaired.
+async fn design(step: &Arc<Step>, role: &str, task: &str) -> Result<Value, NodeError> {
+    let mut told = String::new();
+    for _ in 0..=step.settings().repairs_max {
+        let tool = step.ask_json(role, &format!("{task}{told}"), &tool_schema()).await?;
+        match usable(step, &tool).await? {
+            None => return Ok(tool),
+            Some(problem) => told = format!("\n\nThe last tool can't be used: {problem}"),
+        }
     }
+    Err(NodeError::again(format!("no usable tool was written.{told}")))
+}
+
+/// Why a tool can't be saved. A schema that is none would only show when the tool is used, and a name that something else has
+/// would replace that for everyone.
+async fn usable(step: &Step, tool: &Value) -> Result<Option<String>, NodeError> {
+    if let Err(cause) = jsonschema::validator_for(&tool["arguments"]) {
+        return Ok(Some(format!("its arguments are no JSON Schema: {}", cut(&cause.to_string(), 300))));
+    }
+    let name = tool["name"].as_str().unwrap_or_default();
+    let held = step.backend().get_node(name).await.map_err(|cause| NodeError::again(cause.to_string()))?;
+    let foreign = held.is_some_and(|held| held.metadata.get(MADE_BY).is_none_or(|run| run != step.run()));
+    let taken = foreign || step.scope.types.is_own(name);
+    Ok(taken.then(|| format!("the name {name} is taken by another node type, choose one that nothing has yet")))
 }
 
 /// What the author of tests sees: what it promises, not how it is done.
@@ -113,6 +133,10 @@ fn described(tool: &Value) -> Value {
 
 async fn save(step: &Arc<Step>) -> NodeResult {
     let (tool, tests) = (&step.keep["tool"], &step.keep["tests"]);
+    // Somebody may have taken the name while it was tested.
+    if let Some(problem) = usable(step, tool).await? {
+        return Err(NodeError::fatal(format!("the tool was not registered: {problem}")));
+    }
     let text = |field: &str| tool[field].as_str().unwrap_or_default().to_owned();
     let strings =
         |value: &Value| value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
@@ -129,6 +153,7 @@ async fn save(step: &Arc<Step>) -> NodeResult {
         test_cases: tests.as_array().into_iter().flatten().map(Value::to_string).collect(),
         utterances,
         folder: "swarm/tools".to_owned(),
+        metadata: [(MADE_BY.to_owned(), step.run().to_owned())].into(),
         ..Node::default()
     };
     let receipt = step
@@ -161,9 +186,11 @@ impl NodeType for WriteTests {
     }
 
     async fn execute(&self, step: &Arc<Step>) -> NodeResult {
+        let mut arguments = step.data["tool"]["arguments"].clone();
+        rebase(&mut arguments, "#/properties/tests/items/properties/arguments");
         let case = json!({
             "type": "object",
-            "properties": {"arguments": step.data["tool"]["arguments"], "expected": {}},
+            "properties": {"arguments": arguments, "expected": {}},
             "required": ["arguments", "expected"],
         });
         let schema = json!({
@@ -174,6 +201,26 @@ impl NodeType for WriteTests {
         let role = "Write three to eight test cases of the tool, edge cases among them: arguments, and the exact JSON value that it \
                     has to print for them.";
         Ok(Outcome::Finish(step.ask_json(role, &step.data["tool"].to_string(), &schema).await?))
+    }
+}
+
+/// Lets references within a schema, which count from its root, be found where it stands at `place` of another.
+fn rebase(schema: &mut Value, place: &str) {
+    match schema {
+        // Its references count from here wherever it stands.
+        Value::Object(fields) if fields.contains_key("$id") => {}
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value {
+                    Value::String(to) if name == "$ref" && (to == "#" || to.starts_with("#/")) => {
+                        *to = format!("{place}{}", &to[1..]);
+                    }
+                    other => rebase(other, place),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| rebase(item, place)),
+        _ => {}
     }
 }
 

@@ -23,11 +23,12 @@ const TEXTS: Insert = Insert { head: "INSERT INTO run_texts (key, data, output) 
 
 const NODES: Insert = Insert {
     head: "INSERT INTO run_nodes (run, node, node_type, phase, attempts, children, children_finished, waits, queued_at, \
-           data_at, output_at) VALUES",
-    columns: 11,
+           data_at, output_at, failures, context_at) VALUES",
+    columns: 13,
     tail: "ON CONFLICT (run, node) DO UPDATE SET phase = excluded.phase, attempts = excluded.attempts, \
            children = excluded.children, children_finished = excluded.children_finished, waits = excluded.waits, \
-           queued_at = excluded.queued_at, data_at = excluded.data_at, output_at = excluded.output_at",
+           queued_at = excluded.queued_at, data_at = excluded.data_at, output_at = excluded.output_at, \
+           failures = excluded.failures, context_at = excluded.context_at",
 };
 
 const RECEIPTS: Insert = Insert {
@@ -137,7 +138,9 @@ async fn store_state(connection: &mut SqliteConnection, run: i64, state: &RunSta
             args.add(node.waits)?;
             args.add_unsigned(node.queued_at)?;
             args.add_unsigned(node.data_at)?;
-            args.add_unsigned(node.output_at)
+            args.add_unsigned(node.output_at)?;
+            args.add(node.failures)?;
+            args.add_unsigned(node.context_at)
         })
         .await?;
     let receipts = state.receipts_touched.iter().filter_map(|key| Some((key, *state.receipts.get(key)?)));

@@ -28,12 +28,12 @@ macro_rules! event_columns {
 macro_rules! node_columns {
     () => {
         "n.node, n.node_type, n.phase, n.attempts, n.children, n.children_finished, n.waits, n.queued_at, n.data_at, \
-         n.output_at"
+         n.output_at, n.failures, n.context_at"
     };
 }
 
 /// How many columns that is.
-const NODE_COLUMNS: usize = 10;
+const NODE_COLUMNS: usize = 12;
 
 fn event(row: &SqliteRow, base: i64) -> Result<Event> {
     let status = match row.at::<&str>(7)? {
@@ -68,6 +68,8 @@ fn node(row: &SqliteRow) -> Result<(NodePath, NodeState)> {
         queued_at: row.unsigned(7)?,
         data_at: row.unsigned(8)?,
         output_at: row.unsigned(9)?,
+        failures: row.small(10)?,
+        context_at: row.unsigned(11)?,
     };
     Ok((places::place(row.at(0)?)?, state))
 }
@@ -179,12 +181,13 @@ async fn held(
     after: Option<&NodePath>,
     bytes_max: usize,
 ) -> Result<(Vec<HeldNode>, bool)> {
-    // Data and output are looked up by number; where there is none the number is 0, and no event has that.
+    // Data, output and context are looked up by number; where there is none the number is 0, and no event has that.
     let query: Bound<'_> = sqlx::query(concat!(
         "SELECT ",
         node_columns!(),
-        ", coalesce(d.data, ''), coalesce(o.output, '') FROM run_nodes AS n \
+        ", coalesce(d.data, ''), coalesce(o.output, ''), coalesce(c.data, '') FROM run_nodes AS n \
          LEFT JOIN run_texts AS d ON d.key = ?2 + n.data_at LEFT JOIN run_texts AS o ON o.key = ?2 + n.output_at \
+         LEFT JOIN run_texts AS c ON c.key = ?2 + n.context_at \
          WHERE n.run = ?1 AND n.node > ?3 ORDER BY n.node"
     ))
     .bind(stored.key)
@@ -197,9 +200,10 @@ async fn held(
             return Ok(false);
         }
         let (node, state) = node(row)?;
-        let (data, output): (String, String) = (row.at(NODE_COLUMNS)?, row.at(NODE_COLUMNS + 1)?);
-        bytes += data.len() + output.len() + NODE_BYTES;
-        held.push(HeldNode { node, state, data, output, receipts: Vec::new(), question: None });
+        let text = |at: usize| row.at::<String>(NODE_COLUMNS + at);
+        let (data, output, context) = (text(0)?, text(1)?, text(2)?);
+        bytes += data.len() + output.len() + context.len() + NODE_BYTES;
+        held.push(HeldNode { node, state, data, output, context, receipts: Vec::new(), question: None });
         Ok(true)
     })
     .await?;

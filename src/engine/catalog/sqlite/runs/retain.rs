@@ -52,6 +52,7 @@ pub(super) async fn compact(connection: &mut SqliteConnection, stored: &Stored) 
         .doing("compact a history")?;
     let unneeded = "key BETWEEN ?1 AND ?2 AND key NOT IN (SELECT ?1 + data_at FROM run_nodes WHERE run = ?3 \
                     UNION ALL SELECT ?1 + output_at FROM run_nodes WHERE run = ?3 \
+                    UNION ALL SELECT ?1 + context_at FROM run_nodes WHERE run = ?3 \
                     UNION ALL SELECT ?1 + at FROM run_receipts WHERE run = ?3)";
     let sum =
         format!("SELECT coalesce(sum(octet_length(data) + octet_length(output)), 0) FROM run_texts WHERE {unneeded}");
