@@ -403,6 +403,8 @@ class FakeMemory(ingest_pb2_grpc.IngestServicer, retrieval_pb2_grpc.RetrievalSer
         return retrieval_pb2.SearchResponse(hits=[retrieval_pb2.Hit(text="x" * 1024 * 1024)] * (request.k or 1))
 
     def GatherContext(self, request: Any, context: Any) -> Any:
+        if len(request.task.encode()) > 32 * 1024:
+            context.abort(Code.INVALID_ARGUMENT, "the task is over 32 KiB")
         self.contexts.append(request)
         fresh = [f"doc:{word}@0#L1-1" for word in request.task.split()[:3]]
         fresh = [citation for citation in fresh if citation not in request.held]

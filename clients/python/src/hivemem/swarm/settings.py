@@ -10,17 +10,23 @@ from typing import Any
 
 from hivemem.swarm.node import Blueprint
 
+_DEPTH_MAX = 63
+# Deepest node that the server takes; the root is 0.
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Names and units are those of the Rust client, so that either resumes a run of the other."""
+    """Names and units are those of the Rust client, so that either resumes a run of the other.
+
+    Raises ValueError for a `depth_max` over 63.
+    """
 
     parallel: int = 8
     """Executions at the same time."""
     nodes_max: int = 1_000
     """Nodes of the run, over its whole life."""
     depth_max: int = 12
-    """Deepest node; the root is 0. The server has a limit of 63."""
+    """Deepest node; the root is 0. At most 63, which is the server's limit."""
     fan_out_max: int = 64
     """Children that one outcome may spawn, steps of a plan included."""
     attempts_max: int = 3
@@ -50,11 +56,19 @@ class Settings:
     repairs_max: int = 2
     """Times a model is asked again when its reply can't be used."""
 
+    def __post_init__(self) -> None:
+        """Checks what the server would refuse only once the run is there."""
+        if self.depth_max > _DEPTH_MAX:
+            raise ValueError(f"depth_max is {self.depth_max}, the server's limit is {_DEPTH_MAX}: group the steps of your plans")
+
     @classmethod
     def of(cls, held: Mapping[str, Any]) -> Settings:
-        """Those that are kept with a run. What this runtime has no use for is left out."""
+        """Those that are kept with a run. What this runtime has no use for is left out, a depth over the limit is cut to it."""
         known = {field.name for field in dataclasses.fields(cls)}
-        return cls(**{name: value for name, value in held.items() if name in known})
+        kept = {name: value for name, value in held.items() if name in known}
+        if "depth_max" in kept:
+            kept["depth_max"] = min(kept["depth_max"], _DEPTH_MAX)
+        return cls(**kept)
 
 
 @dataclass(frozen=True, slots=True)
