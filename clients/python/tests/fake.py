@@ -179,6 +179,7 @@ class FakeSwarm(swarm_pb2_grpc.SwarmServicer):
     @staticmethod
     def _node(run: FakeRun, path: str) -> pb.RunNode:
         held, asked = run.fold.nodes[path], run.fold.questions.get(path)
+        question = asked.message(run.id, path) if asked else pb.Question()
         receipts = [pb.RunReceipt(key=key, receipt=text) for (node, key), text in run.fold.receipts.items() if node == path]
         return pb.RunNode(
             node=path,
@@ -190,9 +191,9 @@ class FakeSwarm(swarm_pb2_grpc.SwarmServicer):
             children=held.children,
             children_finished=held.children_finished,
             receipts=receipts,
-            question=asked.data if asked else "",
-            answer=(asked.answer or "") if asked else "",
-            answered=asked is not None and asked.answer is not None,
+            question=question.text,
+            answer=question.answer,
+            answered=question.answered,
         )
 
     def ReadEvents(self, request: Any, context: Any) -> Any:

@@ -234,15 +234,18 @@ async def test_an_answer_to_an_earlier_question_is_none_to_the_next() -> None:
         tree.begin("0", None)
         tree.settle("0", question, Usage())
 
+    def answers(question: Ask, answer: str, asked_at: int) -> list[EventKind]:
+        return [event.kind for event in tree.answer("0", answer, question.text, (asked_at, asked_at + 1))]
+
     asks(first)
-    assert tree.answer("0", "a", first, (1, 2))
+    assert answers(first, "a", 1) == [EventKind.ANSWER]
     asks(second)
-    assert tree.answer("0", "a", first, (1, 2)) == []
-    assert tree.answer("0", "yes", second, (3, 4))
+    assert answers(first, "a", 1) == []
+    assert answers(second, "yes", 3) == [EventKind.ANSWER]
     asks(second)
-    assert tree.answer("0", "yes", second, (3, 4)) == [], "asked again in the same words"
+    assert answers(second, "yes", 3) == [], "asked again in the same words"
     assert tree.nodes["0"].asking
-    assert [event.kind for event in tree.answer("0", "no", second, (5, 6))] == [EventKind.ANSWER]
+    assert answers(second, "no", 5) == [EventKind.ANSWER]
     assert tree.nodes["0"].answer == "no"
 
 

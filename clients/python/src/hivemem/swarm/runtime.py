@@ -24,7 +24,6 @@ from hivemem.swarm.journal import Journal, LeaseLost, passes
 from hivemem.swarm.limits import check, check_budget, told
 from hivemem.swarm.llm import Model
 from hivemem.swarm.node import (
-    Ask,
     Blueprint,
     Finish,
     NodeError,
@@ -38,7 +37,7 @@ from hivemem.swarm.node import (
 from hivemem.swarm.past import recall, said_of
 from hivemem.swarm.settings import Settings, Stored
 from hivemem.swarm.step import Scope, Step, as_text, cut, stable_key
-from hivemem.swarm.tree import End, Live, Tree, question_of
+from hivemem.swarm.tree import End, Live, Tree
 from hivemem.types import ContextPack, Lease, Node, NodePhase, Registered, Run, RunEvent, RunStatus
 
 _WATCH_PAUSE_S = 1.0
@@ -232,7 +231,7 @@ class _Coordinator:
             self._cancel()
         for path in self._tree.asking():
             answer, question = self._tree.nodes[path].answer, self._tree.nodes[path].question
-            if answer is not None and question is not None:
+            if answer is not None:
                 self._put(partial(self._tree.answer, path, answer, question))
 
     # The inbox.
@@ -439,8 +438,8 @@ class _Coordinator:
                     await self._missed_answers()
                     async for change in changes:
                         if (said := change.answered) is not None:
-                            asked, at = Ask(said.text, said.choices), (said.asked_at, said.answered_at)
-                            self._put(partial(self._tree.answer, said.node, said.answer, asked, at if all(at) else None))
+                            at = (said.asked_at, said.answered_at)
+                            self._put(partial(self._tree.answer, said.node, said.answer, said.text, at if all(at) else None))
                         elif change.cancel_requested:
                             self._cancel()
                         elif not self._tree.asking():
@@ -456,9 +455,8 @@ class _Coordinator:
         waiting = {question.node async for question in self._client.iter_questions(self._run.id)}
         if any(path not in waiting for path in self._tree.asking()):
             for node in (await self._client.read_state(self._run.id)).nodes:
-                asked = question_of(node.question)
-                if node.phase is NodePhase.ASKING and node.answered and asked is not None:
-                    self._put(partial(self._tree.answer, node.node, node.answer, asked))
+                if node.phase is NodePhase.ASKING and node.answered:
+                    self._put(partial(self._tree.answer, node.node, node.answer, node.question))
 
 
 def _raise(error: BaseException) -> list[RunEvent]:

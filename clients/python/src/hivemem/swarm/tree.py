@@ -53,8 +53,8 @@ class Live:
     receipts: dict[str, Any] = field(default_factory=dict)
     """Of effects by name."""
     asking: bool = False
-    question: Ask | None = None
-    """What it asked last."""
+    question: str = ""
+    """What it asked last, in words."""
     answer: str | None = None
     answered_at: tuple[Any, Any] | None = None
     """When the question of the last answer was asked, and when answered."""
@@ -156,7 +156,7 @@ class Tree:
             return [said, _event(EventKind.DELETE_NODE, path), *self._leave(path, outcome.output, None)]
         if isinstance(outcome, Ask):
             question = encode({"text": outcome.text, "choices": list(outcome.choices)})
-            node.asking, node.answer, node.question = True, None, question_of(question)
+            node.asking, node.answer, node.question = True, None, outcome.text
             return [_spent(EventKind.QUESTION, path, usage, data=question)]
         return self._spawn(path, node, outcome, usage)
 
@@ -187,7 +187,7 @@ class Tree:
         self.nodes[path].receipts[key] = receipt
         return [_event(EventKind.RECEIPT, path, key=key, output=encode(receipt))]
 
-    def answer(self, path: str, answer: str, question: Ask, at: tuple[Any, Any] | None = None) -> list[RunEvent]:
+    def answer(self, path: str, answer: str, question: str, at: tuple[Any, Any] | None = None) -> list[RunEvent]:
         """People answered `question`: the node is executed again, with what they said.
 
         It may ask another one by now; then this is none of its answers. `at` tells two of one text apart: when it was asked and
@@ -264,22 +264,9 @@ def _restored(node: RunNode) -> Live:
         keep=waiting.get("keep"),
         receipts={held.key: decode(held.receipt) for held in node.receipts},
         asking=node.phase is NodePhase.ASKING,
-        question=question_of(node.question),
+        question=node.question,
         answer=node.answer if node.answered else None,
     )
-
-
-def question_of(data: str) -> Ask | None:
-    """The question in an event's data as the server reads it; None if there is none."""
-    said = decode(data)
-    if isinstance(said, str):
-        return Ask(said)
-    fields = said if isinstance(said, dict) else {}
-    text = fields.get("text", fields.get("question"))
-    if not isinstance(text, str):
-        return Ask(data) if data else None
-    choices = fields.get("choices")
-    return Ask(text, tuple(choice for choice in choices if isinstance(choice, str)) if isinstance(choices, list) else ())
 
 
 def _end_of(output: Any, error: str | None) -> End:
