@@ -491,9 +491,12 @@ async def test_runs_are_listed_watched_compacted_and_deleted(client: AsyncClient
     state = await client.read_state(end.run)
     assert [node.node for node in state.nodes] == ["0", "0.0", "0.1", "0.2"]
     assert state.queue == ()
-    assert (await client.compact_run(end.run)).events_removed >= 0
+    removed = (await client.compact_run(end.run)).events_removed
+    left = await history(client, end.run)
+    assert 0 < removed == len(kinds) - len(left), "all but the last append"
+    assert left[-1].kind is EventKind.END_RUN
     assert (await client.read_state(end.run)).nodes == state.nodes
-    assert await client.delete_run(end.run) >= 0
+    assert await client.delete_run(end.run) == len(kinds), "those that were compacted away count"
     with pytest.raises(hivemem.NotFound):
         await client.get_run(end.run)
 
