@@ -54,7 +54,7 @@ async def test_a_reply_that_does_not_fit_is_quoted_back_and_mended(endpoint: End
 
 
 async def test_a_busy_endpoint_is_asked_again_when_it_says(endpoint: Endpoint) -> None:
-    endpoint.replies = [(429, "slow down", {"retry-after": "0.2"}), (503, "", {}), "done"]
+    endpoint.replies = [(429, "slow down", {"retry-after": "0.2"}), (503, "", {}), (529, "overloaded", {}), "done"]
     started = time.monotonic()
     async with model_at(endpoint) as model:
         assert (await model.complete(HELLO)).text == "done"

@@ -297,6 +297,20 @@ async def test_functions_are_called_by_name_with_arguments_that_are_checked(fake
     assert "spawn it" in end.output[3]
 
 
+async def test_a_function_has_the_context_of_its_node_and_keeps_its_own(fake: Fake, fake_client: AsyncClient) -> None:
+    @node_type("looks_up")
+    async def looks_up(step: Step) -> Any:
+        await step.gather_context("lease renewal")
+        return list(step.citations)
+
+    @node_type("caller", context=True)
+    async def caller(step: Step) -> Any:
+        return [await step.exec_function("looks_up", {}), list(step.citations)]
+
+    end = await swarm_of(fake_client, looks_up, caller).run("x", Blueprint("caller", {"task": "docs"}))
+    assert end.output == [["doc:docs@0#L1-1", "doc:lease@0#L1-1", "doc:renewal@0#L1-1"], ["doc:docs@0#L1-1"]]
+
+
 async def test_a_run_is_cancelled_from_outside_and_ends_in_time(client: AsyncClient) -> None:
     started = asyncio.Event()
 

@@ -103,9 +103,11 @@ async def test_an_error_says_as_much_as_an_event_takes(fake_client: AsyncClient,
     assert len(said.encode()) < 9_000
 
 
-def test_a_tree_that_the_server_would_refuse_is_refused_before_there_is_a_run() -> None:
-    with pytest.raises(ValueError, match="depth_max is 64, the server's limit is 63"):
-        Settings(depth_max=64)
+def test_limits_that_the_server_would_refuse_are_refused_before_there_is_a_run() -> None:
+    for name, most in (("depth_max", 63), ("nodes_max", 100_000), ("fan_out_max", 700), ("node_bytes_max", 983_040)):
+        assert getattr(Settings(**{name: most}), name) == most
+        with pytest.raises(ValueError, match=f"{name} is {most + 1}, it can be {most} at most"):
+            Settings(**{name: most + 1})
     # One that was made elsewhere goes on under the server's limit, and is not taken for a run without a root.
     held = Stored.from_json('{"root": {"type": "leaf"}, "limits": {"depth_max": 100, "seed": 1}}', Settings())
     assert (held.root, held.limits.depth_max) == (Blueprint("leaf"), 63)

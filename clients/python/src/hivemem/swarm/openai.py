@@ -17,8 +17,8 @@ from hivemem.swarm.node import NodeError, NodeFailed, Usage
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-# What may be another time: too many requests, an endpoint that is busy or starting.
-_PASSING = {408, 409, 425, 429, 500, 502, 503, 504}
+# What may be another time: too many requests. So may all of 5xx but 501: an endpoint that is busy or starting.
+_PASSING = {408, 409, 425, 429}
 
 # How endpoints refuse what they do not know, such as `response_format`.
 _NOT_UNDERSTOOD = {400, 404, 415, 422, 501}
@@ -80,7 +80,7 @@ class OpenAi:
             except _Refused as refused:
                 if refused.status in _NOT_UNDERSTOOD and not was_plain:
                     return await self._without_extras(messages, schema, on_text)
-                if refused.status not in _PASSING:
+                if not refused.passes:
                     raise NodeFailed(f"{self._model}: {refused}") from None
                 if attempt == self._attempts:
                     raise NodeError(f"{self._model}: {refused}") from None
@@ -98,7 +98,7 @@ class OpenAi:
         except _Refused as refused:
             # It refused the request for another reason: the next one may use everything again.
             self._plain = False
-            kind = NodeError if refused.status in _PASSING else NodeFailed
+            kind = NodeError if refused.passes else NodeFailed
             raise kind(f"{self._model}: {refused}") from None
         except httpx.HTTPError as error:
             self._plain = False
@@ -161,6 +161,7 @@ class _Refused(Exception):
     def __init__(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
         super().__init__(f"the endpoint answers {status}: {body.decode(errors='replace')}")
         self.status = status
+        self.passes = status in _PASSING or (status >= 500 and status not in _NOT_UNDERSTOOD)
         try:
             self.retry_after_s = min(float(headers.get("retry-after", "0")), _PAUSE_S_MAX)
         except ValueError:

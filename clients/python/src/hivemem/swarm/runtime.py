@@ -131,16 +131,15 @@ class Swarm:
         try:
             state = await self.client.read_state(run)
             tree = Tree.restore(state)
-            self._know(run, tree, stored.root)
-            await recall(self.client, state, tree, self.types, memory=stored.limits.memory)
+            if tree.end is None:
+                self._know(run, tree, stored.root)
+                await recall(self.client, state, tree, self.types, memory=stored.limits.memory)
             return await _Coordinator(self, lease.run, stored.limits, journal, tree).drive(stored.root)
         finally:
             await journal.release()
 
     def _know(self, run: str, tree: Tree, root: Blueprint | None) -> None:
         """Raises ValueError if some node that is to be executed is of a type that is not there: it would only fail."""
-        if tree.end is not None:
-            return
         named = tree.types() if tree.created or root is None else {root.type}
         if unknown := sorted(named - self.types.keys()):
             shown = ", ".join(repr(cut(name, 80)) for name in unknown[:_TYPES_SHOWN]) + (" …" if unknown[_TYPES_SHOWN:] else "")

@@ -10,15 +10,17 @@ from typing import Any
 
 from hivemem.swarm.node import Blueprint
 
-_DEPTH_MAX = 63
-# Deepest node that the server takes; the root is 0.
+_MOST = {"depth_max": 63, "nodes_max": 100_000, "fan_out_max": 700, "node_bytes_max": 960 * 1024}
+# What the server takes of any run, and what fits into one append; a limit beyond would only stop the run when it is met. As the
+# Rust client has it.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Names and units are those of the Rust client, so that either resumes a run of the other.
 
-    Raises ValueError for a `depth_max` over 63.
+    Raises ValueError for a limit over what the server takes: 63 for `depth_max`, 100,000 for `nodes_max`, 700 for `fan_out_max`,
+    960 KiB for `node_bytes_max`.
     """
 
     parallel: int = 8
@@ -26,7 +28,7 @@ class Settings:
     nodes_max: int = 1_000
     """Nodes of the run, over its whole life."""
     depth_max: int = 12
-    """Deepest node; the root is 0. At most 63, which is the server's limit."""
+    """Deepest node; the root is 0."""
     fan_out_max: int = 64
     """Children that one outcome may spawn, steps of a plan included."""
     attempts_max: int = 3
@@ -46,7 +48,7 @@ class Settings:
     patience_ms: int = 60_000
     """How long a server that does not answer is waited for."""
     node_bytes_max: int = 256 * 1024
-    """Most bytes of a node's output or data, as JSON."""
+    """Most bytes of a node's output, data or question, as JSON."""
     memory: bool = True
     """Gather a context before each model call and remember each output."""
     context_tokens: int = 4_000
@@ -58,17 +60,16 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Checks what the server would refuse only once the run is there."""
-        if self.depth_max > _DEPTH_MAX:
-            raise ValueError(f"depth_max is {self.depth_max}, the server's limit is {_DEPTH_MAX}: group the steps of your plans")
+        for name, most in _MOST.items():
+            if (wanted := getattr(self, name)) > most:
+                raise ValueError(f"{name} is {wanted}, it can be {most} at most: choose less")
 
     @classmethod
     def of(cls, held: Mapping[str, Any]) -> Settings:
-        """Those that are kept with a run. What this runtime has no use for is left out, a depth over the limit is cut to it."""
+        """Those that are kept with a run. What this runtime has no use for is left out; a limit is at most what it can be."""
         known = {field.name for field in dataclasses.fields(cls)}
         kept = {name: value for name, value in held.items() if name in known}
-        if "depth_max" in kept:
-            kept["depth_max"] = min(kept["depth_max"], _DEPTH_MAX)
-        return cls(**kept)
+        return cls(**{name: min(value, _MOST[name]) if name in _MOST else value for name, value in kept.items()})
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,8 +179,8 @@ class Step:
     async def exec_function(self, name: str, arguments: Any) -> Any:
         """Calls a function: a node type that finishes at once. Its arguments are checked against its schema.
 
-        The receipts of its effects hold for calls of this function with these arguments, and for no others: the same call twice
-        is one effect.
+        It has the same context before its model, and what it gathers itself stays with it. The receipts of its effects hold for
+        calls of this function with these arguments, and for no others: the same call twice is one effect.
 
         Raises NodeFailed for an unknown one, for wrong arguments, and for one that would spawn or ask.
         """
@@ -188,7 +188,9 @@ class Step:
         if kind is None:
             raise NodeFailed(f"there is no node type {name!r}")
         kind.check(arguments)
-        inner = replace(self, type=name, data=arguments, answer=None, children=(), keep=None, call=self._call_of(name, arguments))
+        call = self._call_of(name, arguments)
+        packs = [*self.packs]
+        inner = replace(self, type=name, data=arguments, answer=None, children=(), keep=None, packs=packs, call=call)
         outcome = outcome_of(await kind.execute(inner))
         if not isinstance(outcome, Finish):
             raise NodeFailed(f"{name} does not finish at once: spawn it instead of calling it")
