@@ -29,7 +29,8 @@ from hivemem.types import EventKind, NodePhase
 WAIT_S = 30.0
 """Longest wait: the lease of a command that is killed holds for 15 s."""
 
-QUESTION = "ask me which colour to take"
+# One of the goals that `ask_user_for_help` is said to be for, so that it is routed there.
+QUESTION = "ask me which one to take"
 
 # The same node types in both languages. `wait` hangs as long as there is a file named as its data says.
 SCRIPTS = {
@@ -125,7 +126,7 @@ def ended(child: subprocess.Popen[str], status: int = 0) -> str:
 def both(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     needs(server.address, lambda client: client.list_runs())
     with serving() as endpoint:
-        # Whatever the router thinks of it, it comes down to a question.
+        # Where the router leaves it to the model.
         endpoint.replies = [json.dumps({"type": "ask_user_for_help", "data": {"question": QUESTION}})]
         made = Both(server.address, f"languages-{time.time_ns()}", tmp_path_factory.mktemp("languages"), endpoint)
         with hivemem.Client(made.address, namespace=made.namespace) as client:
