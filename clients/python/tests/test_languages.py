@@ -33,7 +33,7 @@ WAIT_S = 30.0
 QUESTION = "ask me which one to take"
 
 # The same node types in both languages. `wait` hangs as long as there is a file named as its data says.
-SCRIPTS = {
+SCRIPTS: dict[str, Any] = {
     "steps": {
         "language": "python",
         "description": "Works on the steps of a plan.",
