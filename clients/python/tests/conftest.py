@@ -129,6 +129,12 @@ def fake() -> Iterator[Fake]:
 
 
 @pytest.fixture
+async def fake_client(fake: Fake) -> AsyncIterator[hivemem.AsyncClient]:
+    async with hivemem.AsyncClient(fake.address, retry=hivemem.Retry(attempts=1)) as made:
+        yield made
+
+
+@pytest.fixture
 def endpoint() -> Iterator[Endpoint]:
     """A scripted model."""
     with serving() as scripted:

@@ -179,6 +179,7 @@ class FakeSwarm(swarm_pb2_grpc.SwarmServicer):
     @staticmethod
     def _node(run: FakeRun, path: str) -> pb.RunNode:
         held, asked = run.fold.nodes[path], run.fold.questions.get(path)
+        question = asked.message(run.id, path) if asked else pb.Question()
         receipts = [pb.RunReceipt(key=key, receipt=text) for (node, key), text in run.fold.receipts.items() if node == path]
         return pb.RunNode(
             node=path,
@@ -190,9 +191,9 @@ class FakeSwarm(swarm_pb2_grpc.SwarmServicer):
             children=held.children,
             children_finished=held.children_finished,
             receipts=receipts,
-            question=asked.data if asked else "",
-            answer=(asked.answer or "") if asked else "",
-            answered=asked is not None and asked.answer is not None,
+            question=question.text,
+            answer=question.answer,
+            answered=question.answered,
         )
 
     def ReadEvents(self, request: Any, context: Any) -> Any:
@@ -403,6 +404,8 @@ class FakeMemory(ingest_pb2_grpc.IngestServicer, retrieval_pb2_grpc.RetrievalSer
         return retrieval_pb2.SearchResponse(hits=[retrieval_pb2.Hit(text="x" * 1024 * 1024)] * (request.k or 1))
 
     def GatherContext(self, request: Any, context: Any) -> Any:
+        if len(request.task.encode()) > 32 * 1024:
+            context.abort(Code.INVALID_ARGUMENT, "the task is over 32 KiB")
         self.contexts.append(request)
         fresh = [f"doc:{word}@0#L1-1" for word in request.task.split()[:3]]
         fresh = [citation for citation in fresh if citation not in request.held]

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from hivemem._proto import swarm_pb2 as pb
 
 Kind = pb.RunEvent
+EVENT_BYTES_MAX = 1024 * 1024
+KEY_BYTES_MAX = 256
 OVER = (pb.NODE_PHASE_FINISHED, pb.NODE_PHASE_FAILED)
 
 
@@ -62,6 +64,8 @@ class Fold:
             raise Refused(f"event {event.sequence} comes after the end of the run")
         if event.sequence != len(self.events) + 1:
             raise Refused(f"event {event.sequence} leaves a gap: the next number is {len(self.events) + 1}")
+        if len(event.data.encode()) + len(event.output.encode()) > EVENT_BYTES_MAX or len(event.key.encode()) > KEY_BYTES_MAX:
+            raise Refused(f"event {event.sequence} is over a limit")
         for text in (event.data, event.output):
             if text:
                 json.loads(text)

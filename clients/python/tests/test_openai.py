@@ -54,7 +54,7 @@ async def test_a_reply_that_does_not_fit_is_quoted_back_and_mended(endpoint: End
 
 
 async def test_a_busy_endpoint_is_asked_again_when_it_says(endpoint: Endpoint) -> None:
-    endpoint.replies = [(429, "slow down", {"retry-after": "0.2"}), (503, "", {}), "done"]
+    endpoint.replies = [(429, "slow down", {"retry-after": "0.2"}), (503, "", {}), (529, "overloaded", {}), "done"]
     started = time.monotonic()
     async with model_at(endpoint) as model:
         assert (await model.complete(HELLO)).text == "done"
@@ -135,3 +135,38 @@ def test_a_value_is_found_in_whatever_stands_around_it(said: str) -> None:
 def test_what_can_not_be_used_is_named(said: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         extract(said, jsonschema.Draft202012Validator(SCHEMA))
+
+
+async def test_an_endpoint_that_does_not_count_tokens_still_says_texts(endpoint: Endpoint) -> None:
+    endpoint.replies = [(400, "unknown field stream_options", {}), "good morning", "good evening", (422, "no such model", {})]
+    async with model_at(endpoint) as model:
+        assert await text(model, HELLO, Usage(), None) == "good morning"
+        assert await text(model, HELLO, Usage(), None) == "good evening"
+        with pytest.raises(NodeFailed, match="422"):
+            await model.complete(HELLO)
+    assert ["stream_options" in asked for asked in endpoint.asked] == [True, False, False, False]
+
+
+async def test_a_reply_that_breaks_off_at_a_limit_is_an_error_and_costs(endpoint: Endpoint) -> None:
+    cut = "".join(
+        f"data: {event}\n\n"
+        for event in (
+            '{"choices": [{"delta": {"content": "{\\"a\\": 1} and"}, "finish_reason": null}]}',
+            '{"choices": [{"delta": {}, "finish_reason": "length"}]}',
+            '{"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 3}}',
+            "[DONE]",
+        )
+    )
+    endpoint.replies = [(200, cut, {})]
+    usage = Usage()
+    async with model_at(endpoint) as model:
+        for ask in (text(model, HELLO, usage, None), value_of(model, usage)):
+            with pytest.raises(NodeError, match=r"breaks off after 12 characters") as broken:
+                await ask
+            assert broken.value.retry
+        assert len(endpoint.asked) == 2
+        assert usage.total == 20
+        endless = '{"choices": [{"delta": {"content": "' + "y" * (1024 * 1024 + 1) + '"}}]}'
+        endpoint.replies = [(200, f"data: {endless}\n\n", {})]
+        with pytest.raises(NodeError, match="breaks off"):
+            await text(model, HELLO, usage, None)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from conftest import needs
 from fake import Fake
+from swarms import Scripted, fan, first_question, history, leaf, leaves, swarm_of
 
 import hivemem
 from hivemem import AsyncClient, Retry, RunEvent, RunStatus
@@ -20,35 +21,15 @@ from hivemem.swarm import (
     NodeError,
     NodeFailed,
     NodeType,
-    Reply,
     Settings,
     Spawn,
     Step,
-    Swarm,
-    Usage,
     ask,
     node_type,
     parallel,
     plan,
 )
 from hivemem.types import EventKind
-
-QUICK = Settings(backoff_ms=1, lease_ms=3_000, patience_ms=200)
-
-
-class Scripted:
-    """A model that says what it is told to, and remembers what it was asked."""
-
-    def __init__(self, *replies: str) -> None:
-        self.replies = list(replies)
-        self.asked: list[Sequence[Any]] = []
-
-    async def complete(self, messages: Any, *, schema: Any = None, on_text: Any = None) -> Reply:
-        self.asked.append(list(messages))
-        text = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
-        if on_text is not None:
-            on_text(text)
-        return Reply(text, Usage(10, 2))
 
 
 @pytest.fixture
@@ -57,45 +38,6 @@ async def client(any_server: str) -> AsyncIterator[AsyncClient]:
     async with AsyncClient(any_server, namespace=f"swarm-{time.time_ns()}", retry=Retry(attempts=2, first_s=0.01)) as made:
         await made.remember("The lease is renewed at a third of its length.")
         yield made
-
-
-@pytest.fixture
-async def fake_client(fake: Fake) -> AsyncIterator[AsyncClient]:
-    async with AsyncClient(fake.address, retry=Retry(attempts=1)) as made:
-        yield made
-
-
-@node_type("leaf", schema={"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}})
-async def leaf(step: Step) -> Any:
-    """Doubles a number."""
-    return step.data["n"] * 2
-
-
-def leaves(*numbers: int) -> list[Blueprint]:
-    return [Blueprint("leaf", {"n": number}) for number in numbers]
-
-
-@node_type("fan")
-async def fan(step: Step) -> Any:
-    return parallel(*leaves(*range(step.data)), keep={"asked": step.data})
-
-
-@fan.resume
-async def _(step: Step) -> Any:
-    return {"sum": sum(child.output for child in step.children), **step.keep}
-
-
-@node_type("steps")
-async def steps(step: Step) -> Any:
-    return plan(*leaves(*step.data))
-
-
-def swarm_of(client: AsyncClient, *types: NodeType, settings: Settings = QUICK, **options: Any) -> Swarm:
-    return Swarm(client, types or (leaf, fan, steps), settings=settings, **options)
-
-
-async def history(client: AsyncClient, run: str) -> list[RunEvent]:
-    return [event async for event in client.iter_events(run)]
 
 
 async def test_children_run_side_by_side_and_their_parent_resumes(client: AsyncClient) -> None:
@@ -198,7 +140,7 @@ async def test_a_failed_execution_is_tried_again_and_gives_up_in_time(client: As
 @pytest.mark.parametrize(
     ("blueprint", "says"),
     [
-        (Blueprint("nobody"), "no node type 'nobody'"),
+        (Blueprint("stray"), "a 'nobody': there is no node type"),
         (Blueprint("leaf", {"n": "x"}), "n: 'x' is not of type 'integer'"),
         (Blueprint("returns"), "no JSON value"),
         (Blueprint("fan", 65), "the limit is 64"),
@@ -207,6 +149,9 @@ async def test_a_failed_execution_is_tried_again_and_gives_up_in_time(client: As
         (Blueprint("deeper"), "deeper than 3"),
         (Blueprint("nothing"), "spawns nothing"),
         (Blueprint("mute"), "asks nothing"),
+        (Blueprint("asks", ["x", 300_000]), "what it asks has 300002 bytes"),
+        (Blueprint("asks", ["x", 100_000, *"abcdefgh"]), "what it asks has 900018 bytes"),
+        (Blueprint("asks", ["x", 1, None]), "no text"),
     ],
 )
 async def test_what_can_not_be_is_an_error_of_its_node(fake_client: AsyncClient, blueprint: Blueprint, says: str) -> None:
@@ -230,7 +175,16 @@ async def test_what_can_not_be_is_an_error_of_its_node(fake_client: AsyncClient,
     async def mute(step: Step) -> Any:
         return ask(" ")
 
-    types = (leaf, fan, returns, large, deeper, nothing, mute)
+    @node_type("stray")
+    async def stray(step: Step) -> Any:
+        return parallel(Blueprint("nobody"))
+
+    @node_type("asks")
+    async def asks(step: Step) -> Any:
+        letter, times, *choices = step.data
+        return ask(letter * times, [choice and choice * times for choice in choices])
+
+    types = (leaf, fan, returns, large, deeper, nothing, mute, stray, asks)
     swarm = swarm_of(fake_client, *types, settings=Settings(nodes_max=50, depth_max=3, backoff_ms=1))
     end = await swarm.run("x", blueprint)
     assert end.status is RunStatus.FAILED
@@ -256,14 +210,6 @@ async def test_a_node_asks_and_goes_on_with_the_answer(client: AsyncClient) -> N
     end = await asyncio.wait_for(running, 10)
     assert end.output == "blue it is"
     assert [event.kind for event in await history(client, end.run)].count(EventKind.ANSWER) == 1
-
-
-async def first_question(client: AsyncClient) -> Any:
-    for _ in range(500):
-        async for question in client.iter_questions():
-            return question
-        await asyncio.sleep(0.01)
-    pytest.fail("nobody asks")
 
 
 async def test_an_answer_that_came_while_nobody_worked_on_the_run_is_taken_up(client: AsyncClient) -> None:
@@ -313,7 +259,7 @@ async def test_contexts_go_before_the_model_and_leave_out_what_stands_there_alre
     assert second.count("doc:lease") == 1
     assert "# doc:words@0#L1-1" in second
     begun = [event.data for event in events if event.kind is EventKind.RUN_NODE]
-    assert begun[1] == '{"citations":["doc:words@0#L1-1"],"tokens":4,"held":3}'
+    assert begun[1] == '{"text":"# doc:words@0#L1-1","citations":["doc:words@0#L1-1"],"tokens":4,"held":3}'
     assert (end.usage.prompt_tokens, run.prompt_tokens, run.completion_tokens) == (20, 20, 4)
     assert heard == [("0", "a plan"), ("0.0", "an answer")]
     remembered = {request.node: request for request in fake.memory.remembered}
@@ -349,6 +295,20 @@ async def test_functions_are_called_by_name_with_arguments_that_are_checked(fake
     assert "'n' is a required property" in end.output[1]
     assert "nobody" in end.output[2]
     assert "spawn it" in end.output[3]
+
+
+async def test_a_function_has_the_context_of_its_node_and_keeps_its_own(fake: Fake, fake_client: AsyncClient) -> None:
+    @node_type("looks_up")
+    async def looks_up(step: Step) -> Any:
+        await step.gather_context("lease renewal")
+        return list(step.citations)
+
+    @node_type("caller", context=True)
+    async def caller(step: Step) -> Any:
+        return [await step.exec_function("looks_up", {}), list(step.citations)]
+
+    end = await swarm_of(fake_client, looks_up, caller).run("x", Blueprint("caller", {"task": "docs"}))
+    assert end.output == [["doc:docs@0#L1-1", "doc:lease@0#L1-1", "doc:renewal@0#L1-1"], ["doc:docs@0#L1-1"]]
 
 
 async def test_a_run_is_cancelled_from_outside_and_ends_in_time(client: AsyncClient) -> None:
@@ -545,9 +505,12 @@ async def test_runs_are_listed_watched_compacted_and_deleted(client: AsyncClient
     state = await client.read_state(end.run)
     assert [node.node for node in state.nodes] == ["0", "0.0", "0.1", "0.2"]
     assert state.queue == ()
-    assert (await client.compact_run(end.run)).events_removed >= 0
+    removed = (await client.compact_run(end.run)).events_removed
+    left = await history(client, end.run)
+    assert 0 < removed == len(kinds) - len(left), "all but the last append"
+    assert left[-1].kind is EventKind.END_RUN
     assert (await client.read_state(end.run)).nodes == state.nodes
-    assert await client.delete_run(end.run) >= 0
+    assert await client.delete_run(end.run) == len(kinds), "those that were compacted away count"
     with pytest.raises(hivemem.NotFound):
         await client.get_run(end.run)
 

@@ -41,6 +41,8 @@ class Reply:
     text: str
     usage: Usage = field(default_factory=Usage)
     """What it cost, as far as it is known."""
+    cut: bool = False
+    """It breaks off: a limit of its length was reached."""
 
 
 OnText = Callable[[str], None]
@@ -62,6 +64,7 @@ async def text(model: Model, messages: Sequence[Message], usage: Usage, on_text:
     """One text; what it costs is added to `usage`."""
     reply = await model.complete(messages, on_text=on_text)
     usage.add(reply.usage)
+    _whole(reply)
     said = _without_thoughts(reply.text).strip()
     if not said:
         raise NodeError("the model said nothing")
@@ -90,6 +93,7 @@ async def structured(
     for _ in range(repairs + 1):
         reply = await model.complete(said, schema=schema, on_text=on_text)
         usage.add(reply.usage)
+        _whole(reply)
         try:
             return extract(reply.text, validator)
         except ValueError as error:
@@ -98,6 +102,12 @@ async def structured(
         said.append({"role": "assistant", "content": reply.text[:_QUOTED_CHARS]})
         said.append({"role": "user", "content": again})
     raise NodeError(f"the model's replies can't be used, {repairs + 1} in a row; of the last one: {problem}")
+
+
+def _whole(reply: Reply) -> None:
+    """Raises NodeError for a reply that breaks off: what is there may look whole and is not."""
+    if reply.cut:
+        raise NodeError(f"the model's reply breaks off after {len(reply.text)} characters: it reached the limit of its length")
 
 
 def extract(text: str, validator: Validator) -> Any:

@@ -17,8 +17,8 @@ from hivemem.swarm.node import NodeError, NodeFailed, Usage
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-# What may be another time: too many requests, an endpoint that is busy or starting.
-_PASSING = {408, 409, 425, 429, 500, 502, 503, 504}
+# What may be another time: too many requests. So may all of 5xx but 501: an endpoint that is busy or starting.
+_PASSING = {408, 409, 425, 429}
 
 # How endpoints refuse what they do not know, such as `response_format`.
 _NOT_UNDERSTOOD = {400, 404, 415, 422, 501}
@@ -26,7 +26,7 @@ _NOT_UNDERSTOOD = {400, 404, 415, 422, 501}
 _PAUSE_S_MAX = 60.0
 
 _REPLY_CHARS_MAX = 1024 * 1024
-# Longest reply that is read: a model that loops is stopped here.
+# Longest reply that is read: a model that loops is stopped here, and the reply counts as cut.
 
 
 class OpenAi:
@@ -51,7 +51,7 @@ class OpenAi:
         self._timeout_s = timeout_s
         self._attempts = attempts
         self._first_pause_s = first_pause_s
-        # The endpoint refused `response_format`: the schema is only told.
+        # The endpoint refused `response_format` or `stream_options`: neither is sent, and the schema is only told.
         self._plain = False
         self._http = httpx.AsyncClient(
             base_url=base_url.rstrip("/") + "/", headers=headers, timeout=httpx.Timeout(timeout_s, connect=10.0)
@@ -69,6 +69,7 @@ class OpenAi:
     async def _tried(self, messages: Sequence[Message], schema: Mapping[str, Any] | None, on_text: OnText | None) -> Reply:
         pause_s = self._first_pause_s
         for attempt in range(1, self._attempts + 1):
+            was_plain = self._plain
             try:
                 return await self._call(self._request(messages, schema), on_text)
             except httpx.HTTPError as error:
@@ -77,9 +78,9 @@ class OpenAi:
                 if attempt == self._attempts:
                     raise NodeError(problem) from error
             except _Refused as refused:
-                if refused.status in _NOT_UNDERSTOOD and schema is not None and not self._plain:
+                if refused.status in _NOT_UNDERSTOOD and not was_plain:
                     return await self._without_extras(messages, schema, on_text)
-                if refused.status not in _PASSING:
+                if not refused.passes:
                     raise NodeFailed(f"{self._model}: {refused}") from None
                 if attempt == self._attempts:
                     raise NodeError(f"{self._model}: {refused}") from None
@@ -88,14 +89,16 @@ class OpenAi:
             pause_s = min(pause_s * 2, _PAUSE_S_MAX)
         raise NodeError(f"{self._model} was not asked: no attempt is allowed")
 
-    async def _without_extras(self, messages: Sequence[Message], schema: Mapping[str, Any], on_text: OnText | None) -> Reply:
+    async def _without_extras(
+        self, messages: Sequence[Message], schema: Mapping[str, Any] | None, on_text: OnText | None
+    ) -> Reply:
         self._plain = True
         try:
             return await self._call(self._request(messages, schema), on_text)
         except _Refused as refused:
             # It refused the request for another reason: the next one may use everything again.
             self._plain = False
-            kind = NodeError if refused.status in _PASSING else NodeFailed
+            kind = NodeError if refused.passes else NodeFailed
             raise kind(f"{self._model}: {refused}") from None
         except httpx.HTTPError as error:
             self._plain = False
@@ -114,13 +117,15 @@ class OpenAi:
         usage = Usage()
         pieces: list[str] = []
         length = 0
+        cut = False
         async with self._http.stream("POST", "chat/completions", json=request) as response:
             if response.status_code != 200:
                 raise _Refused(response.status_code, (await response.aread())[:500], response.headers)
             async for line in response.aiter_lines():
                 if not line.startswith("data:") or line.strip() == "data: [DONE]":
                     continue
-                piece, said = _read(line)
+                piece, said, ends = _read(line)
+                cut = cut or ends == "length"
                 if piece:
                     pieces.append(piece)
                     length += len(piece)
@@ -128,13 +133,14 @@ class OpenAi:
                         on_text(piece)
                 usage = said or usage
                 if length > _REPLY_CHARS_MAX:
+                    cut = True
                     break
         text = "".join(pieces)
         if usage.total == 0:
             # An endpoint that does not count: four bytes are about a token.
             asked = json.dumps(request["messages"], ensure_ascii=False)
             usage = Usage(len(asked.encode()) // 4, len(text.encode()) // 4)
-        return Reply(text, usage)
+        return Reply(text, usage, cut)
 
     async def close(self) -> None:
         """Ends the connections."""
@@ -155,21 +161,24 @@ class _Refused(Exception):
     def __init__(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
         super().__init__(f"the endpoint answers {status}: {body.decode(errors='replace')}")
         self.status = status
+        self.passes = status in _PASSING or (status >= 500 and status not in _NOT_UNDERSTOOD)
         try:
             self.retry_after_s = min(float(headers.get("retry-after", "0")), _PAUSE_S_MAX)
         except ValueError:
             self.retry_after_s = 0.0
 
 
-def _read(line: str) -> tuple[str, Usage | None]:
-    """The text and the usage that an event of the stream says."""
+def _read(line: str) -> tuple[str, Usage | None, str]:
+    """The text, the usage and the reason for the end that an event of the stream says; each may be none."""
     try:
         event = json.loads(line.removeprefix("data:"))
         if event.get("error"):
             raise NodeError(f"the endpoint broke off: {event['error']}")
-        piece = "".join(choice["delta"].get("content") or "" for choice in event.get("choices") or ())
+        choices = event.get("choices") or ()
+        piece = "".join(choice["delta"].get("content") or "" for choice in choices)
+        ends = "".join(choice.get("finish_reason") or "" for choice in choices)
         said = event.get("usage")
         usage = Usage(said.get("prompt_tokens") or 0, said.get("completion_tokens") or 0) if said else None
     except (ValueError, LookupError, AttributeError, TypeError) as error:
         raise NodeError(f"the endpoint says what is no chat completion: {line[:200]!r}") from error
-    return piece, usage
+    return piece, usage, ends

@@ -21,31 +21,30 @@ from typing import Any
 from hivemem.aio import AsyncClient
 from hivemem.errors import Conflict, HivememError, NotFound
 from hivemem.swarm.journal import Journal, LeaseLost, passes
+from hivemem.swarm.limits import check, check_budget, told
 from hivemem.swarm.llm import Model
 from hivemem.swarm.node import (
-    Ask,
     Blueprint,
     Finish,
     NodeError,
     NodeFailed,
     NodeType,
     Outcome,
-    Spawn,
     Usage,
     combine,
-    depth_of,
     outcome_of,
 )
+from hivemem.swarm.past import recall, said_of
 from hivemem.swarm.settings import Settings, Stored
-from hivemem.swarm.step import Scope, Step, as_text, stable_key
-from hivemem.swarm.tree import End, Live, Tree, encode
-from hivemem.types import ContextPack, Lease, Node, Registered, Run, RunEvent, RunStatus
+from hivemem.swarm.step import Scope, Step, as_text, cut, stable_key
+from hivemem.swarm.tree import End, Live, Tree
+from hivemem.types import ContextPack, Lease, Node, NodePhase, Registered, Run, RunEvent, RunStatus
 
 _WATCH_PAUSE_S = 1.0
 # After a watch that broke off.
 
-_OUTCOME_BYTES_MAX = 768 * 1024
-# Steps of a plan and what is kept are one event, for which the server's limit is 1 MiB.
+_TYPES_SHOWN = 10
+# Of the unknown ones in an error.
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +100,11 @@ class Swarm:
     async def run(self, goal: str, root: Blueprint, *, idempotency_key: str | None = None) -> RunEnd:
         """Makes a run, works on it until it ends, and says what it came to. A run that fails is no exception.
 
-        Cancelling this leaves the run open: `resume` goes on with it. Raises LeaseLost if another process took it, and
-        what the server says once its patience is over.
+        Cancelling this leaves the run open: `resume` goes on with it. Raises LeaseLost if another process took it, what the
+        server says once its patience is over, and ValueError, before there is a run, for a root of an unknown type.
         """
+        if root.type not in self.types:
+            raise ValueError(f"there is no node type {root.type!r}: give it to the swarm")
         return await self.resume(await self.create(goal, root, idempotency_key=idempotency_key))
 
     async def create(self, goal: str, root: Blueprint, *, idempotency_key: str | None = None) -> str:
@@ -116,7 +117,8 @@ class Swarm:
         """Works on a run until it ends, under the limits that it was made with.
 
         It is one that was created, or one whose process is gone; one that has ended is not touched. Raises LeaseLost while
-        another process holds it, NotFound, ValueError for a run that another program made and gave no root, and as `run`.
+        another process holds it, NotFound, and as `run`; ValueError for a run that another program made and gave no root, and
+        for one with nodes of types that this swarm does not have (it names them, and nothing of the run is changed).
         """
         held = await self.client.get_run(run)
         if held.status is not RunStatus.OPEN:
@@ -127,10 +129,24 @@ class Swarm:
         patience_s = stored.limits.patience_ms / 1000
         journal = Journal(self.client, run, fence=lease.fence, last=lease.run.last_sequence, patience_s=patience_s)
         try:
-            tree = Tree.restore(await self.client.read_state(run))
+            state = await self.client.read_state(run)
+            tree = Tree.restore(state)
+            if tree.end is None:
+                self._know(run, tree, stored.root)
+                await recall(self.client, state, tree, self.types, memory=stored.limits.memory)
             return await _Coordinator(self, lease.run, stored.limits, journal, tree).drive(stored.root)
         finally:
             await journal.release()
+
+    def _know(self, run: str, tree: Tree, root: Blueprint | None) -> None:
+        """Raises ValueError if some node that is to be executed is of a type that is not there: it would only fail."""
+        named = tree.types() if tree.created or root is None else {root.type}
+        if unknown := sorted(named - self.types.keys()):
+            shown = ", ".join(repr(cut(name, 80)) for name in unknown[:_TYPES_SHOWN]) + (" …" if unknown[_TYPES_SHOWN:] else "")
+            raise ValueError(
+                f"run {run} has nodes of types that this swarm does not have: {shown}. It was left as it is: resume it with a "
+                "swarm that has them, or with the program that began it (`hivemem swarm resume` has the built-in ones)"
+            )
 
     async def _acquire(self, run: str, settings: Settings) -> Lease:
         try:
@@ -186,7 +202,7 @@ class _Coordinator:
                 error = f"the run took longer than {self._settings.run_timeout_ms} ms"
                 end = partial(self._stop, RunStatus.FAILED, {"error": error})
                 deadline = asyncio.get_running_loop().call_later(self._settings.run_timeout_ms / 1000, end)
-            while self._tree.end is None or not self._inbox.empty():
+            while not self._tree.ended:
                 self._start_executions()
                 await self._write(await self._next_changes())
         finally:
@@ -196,7 +212,9 @@ class _Coordinator:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        return RunEnd(self._run.id, self._tree.end.status, self._tree.end.output, self._tree.created, self._usage)
+        over = self._tree.end
+        assert over is not None
+        return RunEnd(self._run.id, over.status, over.output, self._tree.created, self._usage)
 
     def _enter(self, root: Blueprint | None) -> None:
         """What has to be written before anything is executed."""
@@ -211,8 +229,9 @@ class _Coordinator:
         if self._run.cancel_requested:
             self._cancel()
         for path in self._tree.asking():
-            if (answer := self._tree.nodes[path].answer) is not None:
-                self._put(partial(self._tree.answer, path, answer))
+            answer, question = self._tree.nodes[path].answer, self._tree.nodes[path].question
+            if answer is not None:
+                self._put(partial(self._tree.answer, path, answer, question))
 
     # The inbox.
 
@@ -235,7 +254,8 @@ class _Coordinator:
         said: list[list[RunEvent]] = []
         done: list[_Change] = []
         for change in changes:
-            if said and self._tree.end is not None:
+            # Nothing may come after the end; whoever waits for it to be written is cancelled.
+            if self._tree.ended:
                 break
             if events := change.apply():
                 said.append(events)
@@ -315,7 +335,7 @@ class _Coordinator:
         if kind.context and function is not None and self._settings.memory:
             above = len(step.citations)
             node.pack = await self._context(step)
-            said = {"citations": list(node.pack.citations), "tokens": node.pack.tokens, "held": above} if node.pack else None
+            said = said_of(node.pack, above) if node.pack else None
         await self._put_and_wait(partial(self._tree.begin, step.path, said))
         if function is None:
             outcome: Outcome = combine(step.children)
@@ -325,38 +345,17 @@ class _Coordinator:
                 outcome = outcome_of(await asyncio.wait_for(function(step), most_ms / 1000))
             except asyncio.TimeoutError:
                 raise NodeError(f"the node took longer than {most_ms} ms (node_timeout_ms)") from None
-        self._check(step.path, outcome)
+        check(step.path, outcome, self._settings, self._swarm.types)
         if isinstance(outcome, Finish) and kind.remember and self._settings.memory:
             notes += await self._remember(step, outcome.output)
         return outcome
 
-    def _check(self, path: str, outcome: Outcome) -> None:
-        """Raises NodeFailed for an outcome that can't be: no JSON, or over a limit of the run."""
-        settings = self._settings
-        values: list[Any] = [outcome.output] if isinstance(outcome, Finish) else []
-        if isinstance(outcome, Spawn):
-            spawned = (*outcome.children, *outcome.then)
-            values = [outcome.keep, *(blueprint.data for blueprint in spawned)]
-            if not spawned:
-                raise NodeFailed("it spawns nothing: return an output instead")
-            if len(spawned) > settings.fan_out_max:
-                raise NodeFailed(f"it spawns {len(spawned)} children, the limit is {settings.fan_out_max}")
-            if depth_of(path) + 1 > settings.depth_max:
-                raise NodeFailed(f"its children would be deeper than {settings.depth_max}")
-            if self._tree.created + self._tree.planned + len(spawned) > settings.nodes_max:
-                raise NodeFailed(f"with its children the run would have more than {settings.nodes_max} nodes")
-        elif isinstance(outcome, Ask) and not outcome.text.strip():
-            raise NodeFailed("it asks nothing")
-        try:
-            sizes = [len(encode(value).encode()) for value in values]
-        except (TypeError, ValueError) as error:
-            raise NodeFailed(f"what it returned is no JSON value: {error}") from error
-        # All of it goes into one append.
-        if max(sizes, default=0) > settings.node_bytes_max or sum(sizes) > _OUTCOME_BYTES_MAX:
-            most = f"{settings.node_bytes_max} for one value, {_OUTCOME_BYTES_MAX} for all"
-            raise NodeFailed(f"what it returned has {sum(sizes)} bytes; the limit is {most}")
-
     def _settle(self, path: str, outcome: Outcome, usage: Usage, notes: list[str]) -> list[RunEvent]:
+        try:
+            # Here and not where the function ended: others that end at the same time have taken theirs by now.
+            check_budget(self._tree, outcome, self._settings)
+        except NodeFailed as error:
+            return self._fail(path, error, usage)
         self._executing.discard(path)
         self._usage.add(usage)
         return self._tree.settle(path, outcome, usage, notes)
@@ -367,7 +366,7 @@ class _Coordinator:
         failures = self._tree.nodes[path].failures
         retry = not isinstance(error, NodeError) or error.retry
         again = retry and failures + 1 < self._settings.attempts_max
-        events = self._tree.fail(path, _said(error), again=again, usage=usage)
+        events = self._tree.fail(path, told(error), again=again, usage=usage)
         if again:
             longest_ms = min(self._settings.backoff_ms * 2**failures, self._settings.backoff_ms_max)
             self._delayed += 1
@@ -437,8 +436,9 @@ class _Coordinator:
                 async with self._client.watch_run(self._run.id, from_sequence=self._journal.last + 1) as changes:
                     await self._missed_answers()
                     async for change in changes:
-                        if change.answered is not None:
-                            self._put(partial(self._tree.answer, change.answered.node, change.answered.answer))
+                        if (said := change.answered) is not None:
+                            at = (said.asked_at, said.answered_at)
+                            self._put(partial(self._tree.answer, said.node, said.answer, said.text, at if all(at) else None))
                         elif change.cancel_requested:
                             self._cancel()
                         elif not self._tree.asking():
@@ -454,17 +454,12 @@ class _Coordinator:
         waiting = {question.node async for question in self._client.iter_questions(self._run.id)}
         if any(path not in waiting for path in self._tree.asking()):
             for node in (await self._client.read_state(self._run.id)).nodes:
-                if node.answered:
-                    self._put(partial(self._tree.answer, node.node, node.answer))
+                if node.phase is NodePhase.ASKING and node.answered:
+                    self._put(partial(self._tree.answer, node.node, node.answer, node.question))
 
 
 def _raise(error: BaseException) -> list[RunEvent]:
     raise error
-
-
-def _said(error: Exception) -> str:
-    text = str(error) or "no reason given"
-    return text if isinstance(error, (NodeError, HivememError)) else f"{type(error).__name__}: {text}"
 
 
 def _described(kind: NodeType) -> Node:

@@ -10,17 +10,25 @@ from typing import Any
 
 from hivemem.swarm.node import Blueprint
 
+_MOST = {"depth_max": 63, "nodes_max": 100_000, "fan_out_max": 700, "node_bytes_max": 960 * 1024}
+# What the server takes of any run, and what fits into one append; a limit beyond would only stop the run when it is met. As the
+# Rust client has it.
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Names and units are those of the Rust client, so that either resumes a run of the other."""
+    """Names and units are those of the Rust client, so that either resumes a run of the other.
+
+    Raises ValueError for a limit over what the server takes: 63 for `depth_max`, 100,000 for `nodes_max`, 700 for `fan_out_max`,
+    960 KiB for `node_bytes_max`.
+    """
 
     parallel: int = 8
     """Executions at the same time."""
     nodes_max: int = 1_000
     """Nodes of the run, over its whole life."""
     depth_max: int = 12
-    """Deepest node; the root is 0. The server has a limit of 63."""
+    """Deepest node; the root is 0."""
     fan_out_max: int = 64
     """Children that one outcome may spawn, steps of a plan included."""
     attempts_max: int = 3
@@ -40,7 +48,7 @@ class Settings:
     patience_ms: int = 60_000
     """How long a server that does not answer is waited for."""
     node_bytes_max: int = 256 * 1024
-    """Most bytes of a node's output or data, as JSON."""
+    """Most bytes of a node's output, data or question, as JSON."""
     memory: bool = True
     """Gather a context before each model call and remember each output."""
     context_tokens: int = 4_000
@@ -50,11 +58,18 @@ class Settings:
     repairs_max: int = 2
     """Times a model is asked again when its reply can't be used."""
 
+    def __post_init__(self) -> None:
+        """Checks what the server would refuse only once the run is there."""
+        for name, most in _MOST.items():
+            if (wanted := getattr(self, name)) > most:
+                raise ValueError(f"{name} is {wanted}, it can be {most} at most: choose less")
+
     @classmethod
     def of(cls, held: Mapping[str, Any]) -> Settings:
-        """Those that are kept with a run. What this runtime has no use for is left out."""
+        """Those that are kept with a run. What this runtime has no use for is left out; a limit is at most what it can be."""
         known = {field.name for field in dataclasses.fields(cls)}
-        return cls(**{name: value for name, value in held.items() if name in known})
+        kept = {name: value for name, value in held.items() if name in known}
+        return cls(**{name: min(value, _MOST[name]) if name in _MOST else value for name, value in kept.items()})
 
 
 @dataclass(frozen=True, slots=True)

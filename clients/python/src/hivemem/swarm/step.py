@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
+from unicodedata import category
 
 from hivemem.aio import AsyncClient
 from hivemem.swarm import llm
@@ -16,6 +17,13 @@ from hivemem.swarm.settings import Settings
 from hivemem.types import ContextPack
 
 T = TypeVar("T")
+
+_TASK_BYTES_MAX = 8 * 1024
+# Of a task that a context is gathered for: what a node has beyond that is material, and the server takes 32 KiB.
+
+_KEY_BYTES_MAX = 256
+_RECEIPT_BYTES_MAX = 960 * 1024
+# Of a receipt and its key in one event: the server's limits are 256 bytes for a key and 1 MiB for an event.
 
 
 class Receipts(Protocol):
@@ -55,7 +63,7 @@ class Step:
     attempt: int
     """From 1."""
     answer: str | None
-    """What people said, if the node has asked."""
+    """What people said, if the node has asked. It stays, when the children are done as well, until the node asks again."""
     children: tuple[Child, ...]
     """All children so far, in order; they are done."""
     keep: Any
@@ -67,6 +75,8 @@ class Step:
     """Receipts of effects by name; those that are written come in by themselves."""
     usage: Usage = field(default_factory=Usage)
     """Tokens of its model calls so far."""
+    call: str = field(default="", repr=False)
+    """Before the names of effects: which call of a function carries them out; empty for the node itself."""
 
     @property
     def run(self) -> str:
@@ -114,9 +124,12 @@ class Step:
         return last.output
 
     async def gather_context(self, task: str, *, budget_tokens: int | None = None) -> ContextPack:
-        """Gathers more context, without what is there already; later model calls have it before them too."""
+        """Gathers more context, without what is there already; later model calls have it before them too.
+
+        Of a task that is longer than 8 KiB the beginning counts.
+        """
         found = await self.client.gather_context(
-            task,
+            cut(task, _TASK_BYTES_MAX),
             budget_tokens=self.settings.context_tokens if budget_tokens is None else budget_tokens,
             run=self.run,
             node=self.path,
@@ -166,32 +179,56 @@ class Step:
     async def exec_function(self, name: str, arguments: Any) -> Any:
         """Calls a function: a node type that finishes at once. Its arguments are checked against its schema.
 
+        It has the same context before its model, and what it gathers itself stays with it. The receipts of its effects hold for
+        calls of this function with these arguments, and for no others: the same call twice is one effect.
+
         Raises NodeFailed for an unknown one, for wrong arguments, and for one that would spawn or ask.
         """
         kind = self.scope.types.get(name)
         if kind is None:
             raise NodeFailed(f"there is no node type {name!r}")
         kind.check(arguments)
-        inner = replace(self, type=name, data=arguments, answer=None, children=(), keep=None)
+        call = self._call_of(name, arguments)
+        packs = [*self.packs]
+        inner = replace(self, type=name, data=arguments, answer=None, children=(), keep=None, packs=packs, call=call)
         outcome = outcome_of(await kind.execute(inner))
         if not isinstance(outcome, Finish):
             raise NodeFailed(f"{name} does not finish at once: spawn it instead of calling it")
         return outcome.output
 
+    def _call_of(self, name: str, arguments: Any) -> str:
+        """Names a call by what is called and with what, so that it has the same name after a resume. As the Rust client does."""
+        try:
+            said = json.dumps(arguments, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
+            return f"{cut(name, _KEY_BYTES_MAX // 4)} {stable_key(f'{self.call}{name} {said}')} "
+        except (TypeError, ValueError) as error:
+            raise NodeFailed(f"the arguments of {name} are no JSON value: {error}") from error
+
     async def effect(self, name: str, carry_out: Callable[[str], Awaitable[Any]]) -> Any:
         """Carries something out once in the life of the run, crashes included, and returns its receipt (a JSON value).
 
         `name` names it under the node. Asks for its receipt before, writes it after. Between the two a crash repeats it, so
-        it should come to the same when it is done twice; the stable idempotency key that `carry_out` is given helps.
+        it should come to the same when it is done twice; the stable idempotency key that `carry_out` is given helps. In a
+        function that is called, it names it under the call.
+
+        Raises NodeFailed for a name over 256 bytes (that of the call counted in) or with control characters, and for a receipt
+        over 960 KiB; NodeError for one that is no JSON value.
         """
-        if name in self.held:
-            return self.held[name]
-        receipt = await carry_out(stable_key(f"swarm/{self.run}/{self.path}/effect/{name}"))
+        key = self.call + name
+        if key in self.held:
+            return self.held[key]
+        control = any(category(letter) in ("Cc", "Cs") for letter in key)
+        if not name or control or len(key.encode()) > _KEY_BYTES_MAX:
+            most = _KEY_BYTES_MAX - len(self.call.encode())
+            raise NodeFailed(f"{cut(name, 80)!r} can't name an effect: give it 1 to {most} bytes without control characters")
+        receipt = await carry_out(stable_key(f"swarm/{self.run}/{self.path}/effect/{key}"))
         try:
-            json.dumps(receipt, allow_nan=False)
+            size = len(json.dumps(receipt, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode())
         except (TypeError, ValueError) as error:
             raise NodeError(f"the receipt of {name} is no JSON value: {error}") from error
-        await self.scope.receipts.write_receipt(self.path, name, receipt)
+        if size > _RECEIPT_BYTES_MAX:
+            raise NodeFailed(f"the receipt of {name} has {size} bytes, the limit is {_RECEIPT_BYTES_MAX}: keep it elsewhere")
+        await self.scope.receipts.write_receipt(self.path, key, receipt)
         return receipt
 
 
@@ -213,6 +250,11 @@ def as_text(value: Any) -> str:
     if isinstance(value, Mapping) and len(value) == 1:
         return as_text(next(iter(value.values())))
     return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def cut(text: str, bytes_max: int) -> str:
+    """The first bytes of a text, at a character's boundary. What UTF-8 has no bytes for becomes a question mark."""
+    return text.encode(errors="replace")[:bytes_max].decode(errors="ignore")
 
 
 def stable_key(name: str) -> str:

@@ -53,7 +53,11 @@ class Live:
     receipts: dict[str, Any] = field(default_factory=dict)
     """Of effects by name."""
     asking: bool = False
+    question: str = ""
+    """What it asked last, in words."""
     answer: str | None = None
+    answered_at: tuple[Any, Any] | None = None
+    """When the question of the last answer was asked, and when answered."""
     pack: ContextPack | None = None
     """What it put before its model, for the nodes below."""
 
@@ -76,10 +80,16 @@ class Tree:
         self.created = 0
         """Nodes over the life of the run."""
         self.end: End | None = None
+        """How the run ended, once that is known."""
+        self.ended = False
+        """The event that says so was made: none may follow."""
 
     @classmethod
     def restore(cls, state: RunState) -> Tree:
-        """The tree of a run as its state says it is. Nodes that were being executed come before the others in the queue."""
+        """The tree of a run as its state says it is. Nodes that were being executed come before the others in the queue.
+
+        What a state does not hold, contexts and failures, is up to `past`.
+        """
         tree = cls()
         tree.created = max(state.run.nodes, len(state.nodes))
         over = [node for node in state.nodes if node.phase in (NodePhase.FINISHED, NodePhase.FAILED)]
@@ -116,6 +126,11 @@ class Tree:
         """Steps of plans that are still to be spawned."""
         return sum(len(node.then) for node in self.nodes.values())
 
+    def types(self) -> set[str]:
+        """Node types that are still to be executed, steps of plans included."""
+        steps = {step.type for node in self.nodes.values() for step in node.then}
+        return steps | {node.type for node in self.nodes.values()}
+
     def asking(self) -> list[str]:
         """Nodes that wait for people."""
         return [path for path, node in self.nodes.items() if node.asking]
@@ -140,15 +155,15 @@ class Tree:
             said = _spent(EventKind.NODE_OUTPUT, path, usage, output=encode(outcome.output), data=data)
             return [said, _event(EventKind.DELETE_NODE, path), *self._leave(path, outcome.output, None)]
         if isinstance(outcome, Ask):
-            node.asking, node.answer = True, None
             question = encode({"text": outcome.text, "choices": list(outcome.choices)})
+            node.asking, node.answer, node.question = True, None, outcome.text
             return [_spent(EventKind.QUESTION, path, usage, data=question)]
         return self._spawn(path, node, outcome, usage)
 
     def _spawn(self, path: str, node: Live, outcome: Spawn, usage: Usage) -> list[RunEvent]:
         node.resumes = False
         node.from_ = node.children
-        node.keep, node.then, node.waiting, node.answer = outcome.keep, deque(outcome.then), True, None
+        node.keep, node.then, node.waiting = outcome.keep, deque(outcome.then), True
         waiting = {
             "from": node.from_,
             "base": node.from_ + len(outcome.children),
@@ -172,18 +187,22 @@ class Tree:
         self.nodes[path].receipts[key] = receipt
         return [_event(EventKind.RECEIPT, path, key=key, output=encode(receipt))]
 
-    def answer(self, path: str, answer: str) -> list[RunEvent]:
-        """People answered: the node is executed again, with what they said."""
+    def answer(self, path: str, answer: str, question: str, at: tuple[Any, Any] | None = None) -> list[RunEvent]:
+        """People answered `question`: the node is executed again, with what they said.
+
+        It may ask another one by now; then this is none of its answers. `at` tells two of one text apart: when it was asked and
+        when answered, by the server's clock, None if unknown.
+        """
         node = self.nodes.get(path)
-        if node is None or not node.asking:
+        if node is None or not node.asking or node.question != question or (at is not None and node.answered_at == at):
             return []
-        node.asking, node.answer = False, answer
+        node.asking, node.answer, node.answered_at = False, answer, at
         self.queue.append(path)
         return [_event(EventKind.ANSWER, path, data=encode(answer))]
 
     def finish(self, end: End) -> list[RunEvent]:
         """The run ends here, whatever is left."""
-        self.end = end
+        self.end, self.ended = end, True
         return [_event(EventKind.END_RUN, "", status=end.status, output=encode(end.output))]
 
     def _create(self, path: str, blueprint: Blueprint) -> RunEvent:
@@ -232,13 +251,10 @@ def _restored(node: RunNode) -> Live:
     # last step failed, has no plan any more.
     used = max(node.children - waiting["base"], 0)
     steps = waiting["then"][used:] if waits else []
-    # An execution that a crash cut short was no failure.
-    begun = node.attempts - (node.phase is NodePhase.RUNNING)
     return Live(
         type=node.node_type,
         data=decode(node.data),
         attempts=node.attempts,
-        failures=begun if node.children == 0 and not node.answered else 0,
         children=node.children,
         done=node.children_finished,
         waiting=waits,
@@ -248,6 +264,7 @@ def _restored(node: RunNode) -> Live:
         keep=waiting.get("keep"),
         receipts={held.key: decode(held.receipt) for held in node.receipts},
         asking=node.phase is NodePhase.ASKING,
+        question=node.question,
         answer=node.answer if node.answered else None,
     )
 
