@@ -188,6 +188,8 @@ class FakeSwarm(swarm_pb2_grpc.SwarmServicer):
             output=held.output,
             phase=held.phase,
             attempts=held.attempts,
+            failures=held.failures,
+            context=held.context,
             children=held.children,
             children_finished=held.children_finished,
             receipts=receipts,

@@ -27,6 +27,8 @@ class Held:
     phase: int = pb.NODE_PHASE_QUEUED
     output: str = ""
     attempts: int = 0
+    failures: int = 0
+    context: str = ""
     children: int = 0
     children_finished: int = 0
     waits: bool = False
@@ -110,14 +112,14 @@ class Fold:
         held = self._live(event)
         if held.phase == pb.NODE_PHASE_WAITING and held.children_finished < held.children:
             raise Refused(f"{event.node} has children that are not done")
-        held.phase, held.queued_at = pb.NODE_PHASE_RUNNING, 0
+        held.phase, held.queued_at, held.context = pb.NODE_PHASE_RUNNING, 0, event.data
         held.attempts += 1
 
     def _node_output(self, event: pb.RunEvent) -> None:
         held = self._live(event)
         if held.phase != pb.NODE_PHASE_RUNNING:
             raise Refused(f"{event.node} is not running")
-        held.phase, held.waits = pb.NODE_PHASE_WAITING, event.waits
+        held.phase, held.waits, held.failures = pb.NODE_PHASE_WAITING, event.waits, 0
         held.output = event.output or held.output
         if held.waits and held.children_finished == held.children:
             held.queued_at = event.sequence
@@ -126,6 +128,7 @@ class Fold:
         held = self._live(event)
         if event.waits:
             held.phase, held.queued_at = pb.NODE_PHASE_QUEUED, event.sequence
+            held.failures += 1
             return
         held.output = event.output or held.output
         self._over(event, held, pb.NODE_PHASE_FAILED)
@@ -138,7 +141,7 @@ class Fold:
         self._over(event, held, pb.NODE_PHASE_FINISHED)
 
     def _over(self, event: pb.RunEvent, held: Held, phase: int) -> None:
-        held.phase, held.queued_at = phase, 0
+        held.phase, held.queued_at, held.context = phase, 0, ""
         self.questions.pop(event.node, None)
         parent = self.nodes.get(event.node.rpartition(".")[0])
         if parent is not None:
@@ -148,7 +151,7 @@ class Fold:
 
     def _question(self, event: pb.RunEvent) -> None:
         held = self._running(event)
-        held.phase = pb.NODE_PHASE_ASKING
+        held.phase, held.failures = pb.NODE_PHASE_ASKING, 0
         asked = self.questions.get(event.node)
         if asked is None or asked.taken or asked.data != event.data:
             self.questions[event.node] = Asked(event.data)

@@ -268,7 +268,7 @@ class ReadStateRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., run: _Optional[str] = ...) -> None: ...
 
 class RunNode(_message.Message):
-    __slots__ = ("node", "node_type", "data", "output", "phase", "attempts", "children", "children_finished", "receipts", "question", "answer", "answered")
+    __slots__ = ("node", "node_type", "data", "output", "phase", "attempts", "children", "children_finished", "receipts", "question", "answer", "answered", "failures", "context")
     NODE_FIELD_NUMBER: _ClassVar[int]
     NODE_TYPE_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
@@ -281,6 +281,8 @@ class RunNode(_message.Message):
     QUESTION_FIELD_NUMBER: _ClassVar[int]
     ANSWER_FIELD_NUMBER: _ClassVar[int]
     ANSWERED_FIELD_NUMBER: _ClassVar[int]
+    FAILURES_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
     node: str
     node_type: str
     data: str
@@ -293,7 +295,9 @@ class RunNode(_message.Message):
     question: str
     answer: str
     answered: bool
-    def __init__(self, node: _Optional[str] = ..., node_type: _Optional[str] = ..., data: _Optional[str] = ..., output: _Optional[str] = ..., phase: _Optional[_Union[NodePhase, str]] = ..., attempts: _Optional[int] = ..., children: _Optional[int] = ..., children_finished: _Optional[int] = ..., receipts: _Optional[_Iterable[_Union[RunReceipt, _Mapping]]] = ..., question: _Optional[str] = ..., answer: _Optional[str] = ..., answered: bool = ...) -> None: ...
+    failures: int
+    context: str
+    def __init__(self, node: _Optional[str] = ..., node_type: _Optional[str] = ..., data: _Optional[str] = ..., output: _Optional[str] = ..., phase: _Optional[_Union[NodePhase, str]] = ..., attempts: _Optional[int] = ..., children: _Optional[int] = ..., children_finished: _Optional[int] = ..., receipts: _Optional[_Iterable[_Union[RunReceipt, _Mapping]]] = ..., question: _Optional[str] = ..., answer: _Optional[str] = ..., answered: bool = ..., failures: _Optional[int] = ..., context: _Optional[str] = ...) -> None: ...
 
 class RunReceipt(_message.Message):
     __slots__ = ("key", "receipt")

@@ -20,6 +20,7 @@ from typing import Any
 
 from hivemem.aio import AsyncClient
 from hivemem.errors import Conflict, HivememError, NotFound
+from hivemem.swarm.context import said_of
 from hivemem.swarm.journal import Journal, LeaseLost, passes
 from hivemem.swarm.limits import check, check_budget, told
 from hivemem.swarm.llm import Model
@@ -34,7 +35,6 @@ from hivemem.swarm.node import (
     combine,
     outcome_of,
 )
-from hivemem.swarm.past import recall, said_of
 from hivemem.swarm.settings import Settings, Stored
 from hivemem.swarm.step import Scope, Step, as_text, cut, stable_key
 from hivemem.swarm.tree import End, Live, Tree
@@ -129,11 +129,9 @@ class Swarm:
         patience_s = stored.limits.patience_ms / 1000
         journal = Journal(self.client, run, fence=lease.fence, last=lease.run.last_sequence, patience_s=patience_s)
         try:
-            state = await self.client.read_state(run)
-            tree = Tree.restore(state)
+            tree = Tree.restore(await self.client.read_state(run))
             if tree.end is None:
                 self._know(run, tree, stored.root)
-                await recall(self.client, state, tree, self.types, memory=stored.limits.memory)
             return await _Coordinator(self, lease.run, stored.limits, journal, tree).drive(stored.root)
         finally:
             await journal.release()

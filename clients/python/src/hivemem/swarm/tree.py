@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from hivemem.swarm.context import restored
 from hivemem.swarm.node import Ask, Blueprint, Child, Finish, Outcome, Spawn, Usage
 from hivemem.types import ContextPack, EventKind, NodePhase, RunEvent, RunNode, RunState, RunStatus
 
@@ -86,10 +87,7 @@ class Tree:
 
     @classmethod
     def restore(cls, state: RunState) -> Tree:
-        """The tree of a run as its state says it is. Nodes that were being executed come before the others in the queue.
-
-        What a state does not hold, contexts and failures, is up to `past`.
-        """
+        """The tree of a run as its state says it is. Nodes that were being executed come before the others in the queue."""
         tree = cls()
         tree.created = max(state.run.nodes, len(state.nodes))
         over = [node for node in state.nodes if node.phase in (NodePhase.FINISHED, NodePhase.FAILED)]
@@ -255,6 +253,7 @@ def _restored(node: RunNode) -> Live:
         type=node.node_type,
         data=decode(node.data),
         attempts=node.attempts,
+        failures=node.failures,
         children=node.children,
         done=node.children_finished,
         waiting=waits,
@@ -266,6 +265,7 @@ def _restored(node: RunNode) -> Live:
         asking=node.phase is NodePhase.ASKING,
         question=node.question,
         answer=node.answer if node.answered else None,
+        pack=restored(node.context),
     )
 
 

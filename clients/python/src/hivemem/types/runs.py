@@ -155,6 +155,10 @@ class RunNode:
     question: str
     answer: str
     answered: bool
+    failures: int
+    """Executions that failed since one ended well or asked."""
+    context: str
+    """Of a node that is not over: `data` of the event with which its last execution began."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
