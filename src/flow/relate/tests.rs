@@ -17,7 +17,8 @@ fn grant(namespace: &str) -> Grant {
 
 async fn put(engines: &Engines, projector: &Projector, namespace: &str, documents: &[(String, String)]) {
     let (sink, _progress) = tokio::sync::mpsc::channel(1);
-    let mut put = Put::begin(engines, projector, &grant(namespace), "").await.unwrap();
+    let grant = grant(namespace);
+    let mut put = Put::begin(engines, projector, &grant, "").await.unwrap();
     let input = |(uri, text): &(String, String)| InputDocument {
         uri: uri.clone(),
         content: text.as_bytes().to_vec(),

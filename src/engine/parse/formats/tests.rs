@@ -9,7 +9,7 @@ use super::page::page;
 use super::*;
 use crate::base::limits::{TABLE_COLUMNS_MAX, TABLE_ROWS_SAMPLED};
 use crate::base::tokens::TokenCounter;
-use crate::engine::parse::{ChunkSizes, Parsed, media, parse};
+use crate::engine::parse::{self, ChunkSizes, Parsed, media};
 
 /// A word is a token.
 struct Words;
@@ -29,7 +29,8 @@ const LEDGER: &[u8] = include_bytes!("fixtures/ledger.pdf");
 
 fn read(path: &str, bytes: &[u8]) -> Result<Parsed, Skip> {
     let media = media::detect(path, bytes)?;
-    parse(path, bytes, &media, ChunkSizes { tokens_max: 60, header_tokens_max: 24 }, &Words)
+    let sizes = ChunkSizes { tokens_max: 60, header_tokens_max: 24 };
+    parse::arrange(path, parse::read(bytes, &media)?, &media, sizes, &Words)
 }
 
 fn text(path: &str, bytes: &[u8]) -> String {
