@@ -16,12 +16,7 @@ use crate::engine::parse::media;
 ///
 /// # Errors
 /// Those of the store and the catalogue.
-pub async fn preview(
-    engines: &Engines,
-    grant: &Grant,
-    request: &Request,
-    progress: &ProgressSink,
-) -> Result<Report> {
+pub async fn preview(engines: &Engines, grant: &Grant, request: &Request, progress: &ProgressSink) -> Result<Report> {
     let (store, uri) = open(engines, request).await?;
     let listing = list(engines, request, &store, &uri, progress).await?;
     let source = SourceId::derive(grant.namespace().as_str(), &uri);

@@ -146,7 +146,10 @@ impl DataObject {
 
 /// The last part of an address, the one that people call it by.
 pub fn name_of(uri: &str) -> &str {
-    let path = uri.split(['?', '#']).next().unwrap_or(uri).trim_end_matches('/');
+    // What stands after the mark is a place within a page of the web, and the thing itself elsewhere: a table, a file of a repository.
+    let (address, within) = uri.split_once('#').unwrap_or((uri, ""));
+    let is_whole = within.is_empty() || StoreKind::of_uri(uri) == StoreKind::Http;
+    let path = if is_whole { address.split('?').next().unwrap_or(address) } else { within }.trim_end_matches('/');
     path.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or(uri)
 }
 
@@ -266,6 +269,8 @@ mod tests {
             ("https://h/a/x.csv?v=1#top", "http", "x.csv"),
             ("site:https://h/docs/", "http", "docs"),
             ("git+https://h/o/r", "git", "r"),
+            ("git+https://h/o/r#docs/guide.md", "git", "guide.md"),
+            ("sqlite:///d/shop.db#orders", "sql", "orders"),
             ("postgres://db/shop/orders", "sql", "orders"),
             ("memory:77", "inline", "memory:77"),
         ] {

@@ -172,8 +172,8 @@ async fn tables_and_files_of_repositories_are_fetched_like_any_object() {
 async fn folders_and_prefixes_are_there_until_they_are_gone() {
     servers::tls();
     let buckets = tempfile::tempdir().unwrap();
-    std::fs::create_dir_all(buckets.path().join("b/p")).unwrap();
-    std::fs::write(buckets.path().join("b/p/x"), "x").unwrap();
+    std::fs::create_dir_all(buckets.path().join("lake/p")).unwrap();
+    std::fs::write(buckets.path().join("lake/p/x"), "x").unwrap();
     let address = servers::s3(buckets.path()).await;
     let credentials = Credentials::new(vec![servers::s3_credential(address, servers::KEYS.1)]);
     let line = Line::new(Handle::current(), Duration::from_secs(20));
@@ -182,8 +182,8 @@ async fn folders_and_prefixes_are_there_until_they_are_gone() {
     let folder = view.dir.path().canonicalize().unwrap().join("docs");
     std::fs::create_dir(&folder).unwrap();
     let local = format!("file://{}", folder.display());
-    let there = [local.clone(), format!("{local}/"), "s3://b/p/".into(), "s3://b/p".into(), "s3://b/".into()];
-    let gone = ["s3://b/none/", "s3://b/none", "file:///none/at/all/"];
+    let there = [local.clone(), format!("{local}/"), "s3://lake/p/".into(), "s3://lake/".into()];
+    let gone = ["s3://lake/none/", "s3://lake/none", "file:///none/at/all/"];
     let all = there.iter().map(String::as_str).chain(gone);
     view.register(all.map(|uri| of_kind(uri, DataKind::Prefix)).collect()).await;
     for uri in &there {
@@ -201,8 +201,8 @@ async fn folders_and_prefixes_are_there_until_they_are_gone() {
     assert!(!view.verify(&local, false).await.exists);
     // What no store can tell is not called gone.
     let view = on(Shelf::default()).await;
-    view.register(vec![of_kind("s3://b/p/", DataKind::Prefix)]).await;
-    assert_eq!(view.verify("s3://b/p/", false).await.verdict, "unknown");
+    view.register(vec![of_kind("s3://lake/p/", DataKind::Prefix)]).await;
+    assert_eq!(view.verify("s3://lake/p/", false).await.verdict, "unknown");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -378,7 +378,8 @@ async fn a_preview_spares_what_a_sync_spares() {
     shelf.objects.lock().unwrap().retain(|uri, _| uri.ends_with("c.md"));
     shelf.unreadable.lock().unwrap().push("a".to_owned());
     let request = ingest::Request { source: "s3://b/k/".to_owned(), ..ingest::Request::default() };
-    let preview = preview::preview(&view.engines, &view.grant, &request).await.unwrap();
+    let (sink, _progress) = tokio::sync::mpsc::channel(1);
+    let preview = preview::preview(&view.engines, &view.grant, &request, &sink).await.unwrap();
     assert_eq!((preview.outcome.removed, preview.outcome.unchanged), (1, 1), "what can't be read stays");
     assert_eq!(view.ingest("s3://b/k/").await.unwrap().outcome.removed, 1);
 }

@@ -213,22 +213,6 @@ async fn without_a_gate_or_for_the_same_model_nothing_is_measured() {
     server.projector.finish().await.unwrap();
 }
 
-#[tokio::test]
-async fn what_was_embedded_for_a_model_that_was_given_up_is_dropped() {
-    let ground = begun(GOOD).await;
-    let (given_up, key) = (model(7).model().key(), crate::base::EmbedKey::of("some words"));
-    ground.cache_vectors(&given_up, vec![(key, vec![1.0; 7])]).await.unwrap();
-    let record = format!(r#"{{"generation": 2, "model": "{given_up}", "source": "7"}}"#);
-    ground.set_checkpoint("vector.next", crate::base::Lsn(0), &record).await.unwrap();
-    // As long as it is wanted it stays.
-    let held = async || ground.cached_vectors(&given_up, &[key]).await.unwrap().len();
-    assert_eq!(held().await, 1);
-    let server = Started::new(&ground, GOOD, None).await;
-    assert_eq!((held().await, ground.checkpoint("vector.next").await.unwrap()), (0, None));
-    assert_eq!((server.answers(), server.hits().await), (GOOD, 2));
-    server.projector.finish().await.unwrap();
-}
-
 #[test]
 fn a_document_counts_by_its_best_chunk_wherever_it_comes() {
     let mut best = Vec::new();

@@ -38,7 +38,7 @@ pub(super) async fn retire(
         ids.sort();
         let (outcome, _) = engines.catalog.remove(namespace, &Selector::Documents(ids)).await?;
         report.outcome.removed += outcome.removed;
-        let uris = gone.into_keys().filter(|uri| !below(uri)).collect();
+        let uris = gone.into_keys().filter(|uri| !spared(uri)).collect();
         tables::unregister(engines, namespace, uris).await?;
     }
     Ok(())

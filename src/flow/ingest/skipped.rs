@@ -20,7 +20,11 @@ pub(in crate::flow) struct Known<'a> {
 
 impl<'a> Known<'a> {
     /// Reads it.
-    pub(in crate::flow) async fn read(engines: &'a Engines, namespace: &'a Namespace, source: SourceId) -> Result<Self> {
+    pub(in crate::flow) async fn read(
+        engines: &'a Engines,
+        namespace: &'a Namespace,
+        source: SourceId,
+    ) -> Result<Self> {
         let known = engines.catalog.skipped(namespace, source).await?;
         let by_uri = known.into_iter().map(|skipped| (skipped.uri.clone(), skipped)).collect();
         Ok(Self { engines, namespace, source, by_uri })
@@ -30,7 +34,10 @@ impl<'a> Known<'a> {
     /// others.
     pub(in crate::flow) fn reason(&mut self, object: &Object, recipe: &str) -> Option<String> {
         let known = self.by_uri.get(&object.uri)?;
-        trusted(object, &Version::of_skipped(known), recipe).then(|| self.by_uri.remove(&object.uri)).flatten().map(|known| known.reason)
+        trusted(object, &Version::of_skipped(known), recipe)
+            .then(|| self.by_uri.remove(&object.uri))
+            .flatten()
+            .map(|known| known.reason)
     }
 
     /// Takes back what was noted of the others: they changed or are gone. Where only a part of the source was listed, of those

@@ -108,13 +108,6 @@ async fn open_spaces(
         tracing::warn!("{why}");
         catalog.drop_checkpoint(kind.next()).await?;
     }
-    if let Some(given_up) =
-        begun.as_ref().filter(|record| record.model != wanted && record.model != model.model().key())
-    {
-        tracing::info!(model = given_up.model, "its building was begun and is given up");
-        catalog.drop_vectors(&given_up.model).await?;
-        catalog.drop_checkpoint(kind.next()).await?;
-    }
     let begun = begun.filter(|record| record.generation > generation && record.model == wanted);
     let next = match begun.filter(|_| refused.is_none()) {
         Some(record) => Some(record.generation),

@@ -95,7 +95,7 @@ pub(super) async fn what_was_skipped_is_noted_until_it_is_over(catalog: &dyn Cat
     let again = Skipped { modified_at: None, mark: None, ..skipped("a.js", "generated") };
     note(std::slice::from_ref(&again), &[place.uri("a.js"), place.uri("nowhere")]).await;
     assert_eq!(known().await, [again, all[1].clone(), all[2].clone()]);
-    let other = Place::make(catalog, "skipped elsewhere").await;
+    let other = Place::make(catalog, "skipped-elsewhere").await;
     assert!(catalog.skipped(&other.namespace, place.source).await.unwrap().is_empty());
     catalog.note_skipped(&other.namespace, place.source, &all, &[]).await.unwrap();
 

@@ -93,11 +93,11 @@ pub(super) async fn note_skipped(
 pub(super) async fn forget(connection: &mut SqliteConnection, owner: i64, selector: &Selector) -> Result<()> {
     let of_namespace = "DELETE FROM skipped WHERE source IN (SELECT key FROM sources WHERE namespace = ?1)";
     let query = match selector {
-        Selector::Source(source) => sqlx::query(
-            "DELETE FROM skipped WHERE source = (SELECT key FROM sources WHERE namespace = ?1 AND id = ?2)",
-        )
-        .bind(owner)
-        .bind(source.as_bytes().to_vec()),
+        Selector::Source(source) => {
+            sqlx::query("DELETE FROM skipped WHERE source = (SELECT key FROM sources WHERE namespace = ?1 AND id = ?2)")
+                .bind(owner)
+                .bind(source.as_bytes().to_vec())
+        }
         Selector::Uri(uri) => {
             sqlx::query(sqlx::AssertSqlSafe(format!("{of_namespace} AND uri = ?2"))).bind(owner).bind(uri)
         }

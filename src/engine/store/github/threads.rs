@@ -153,6 +153,7 @@ impl Thread {
             title: Some(format!("{} (#{})", self.title.trim(), self.number)),
             tags,
             metadata: metadata.map(|(name, value)| (name.to_owned(), value)).collect(),
+            ..About::default()
         }
     }
 }

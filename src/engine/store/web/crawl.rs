@@ -12,8 +12,8 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 use url::Url;
 
-use super::super::{Found, LeftOut};
 use super::super::fetch::Wanted;
+use super::super::{Found, LeftOut};
 use super::address::{Patterns, Scope, is_page, normal};
 use super::shelf::Entry;
 use super::sitemap::{self, SITEMAP_BYTES_MAX};

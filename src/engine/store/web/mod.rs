@@ -95,7 +95,12 @@ impl WebStore {
         // Nobody is bothered by a server on the same machine.
         let least = if is_loopback(start) { Duration::ZERO } else { self.delay_min };
         let usual = if is_loopback(start) { Duration::ZERO } else { CRAWL_DELAY_DEFAULT };
-        Ok(Bounds { depth, pages_max: pages as usize, delay: asked.delay.unwrap_or(usual).max(least), found: options.found.clone() })
+        Ok(Bounds {
+            depth,
+            pages_max: pages as usize,
+            delay: asked.delay.unwrap_or(usual).max(least),
+            found: options.found.clone(),
+        })
     }
 
     fn crawl(&self, start: &Url, options: &ListOptions) -> Result<Listing> {
