@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use fastembed::TextEmbedding;
+use hivemem::base::ContentHash;
 use hivemem::engine::lexical::analyzer;
 use hivemem::engine::vector::edge::beam;
 use qdrant_edge::{EdgeShard, QuantizationSearchParams, SearchParams, SearchRequest};
@@ -30,7 +31,7 @@ impl Bare {
     pub fn open(dir: &Path, model: &Model) -> Self {
         let copy = dir.with_extension("vectors");
         let _ = std::fs::remove_dir_all(&copy);
-        let from = only_folder(&dir.join("vector/1"));
+        let from = shard_of_bench(&dir.join("vector/1"));
         let copied = std::process::Command::new("cp").arg("-r").args([&from, &copy]).status().expect("cp");
         assert!(copied.success(), "{} cannot be copied", from.display());
         let index = Index::open_in_dir(dir.join("lexical/1")).expect("a lexical index");
@@ -103,10 +104,11 @@ impl Bare {
     }
 }
 
-/// The one shard: each namespace has its own, and the bench has one namespace.
-fn only_folder(directory: &Path) -> PathBuf {
-    let entries = std::fs::read_dir(directory).expect("a vector index").map(|entry| entry.expect("an entry").path());
-    let folders: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
-    let [folder] = &folders[..] else { panic!("one namespace in {}: {folders:?}", directory.display()) };
-    folder.clone()
+/// The shard of the bench's namespace, beside that of the server's own documentation. Named by the namespace's hash, as the index
+/// does it.
+fn shard_of_bench(directory: &Path) -> PathBuf {
+    let name = ContentHash::of(super::NAMESPACE.as_bytes()).to_string();
+    let folder = directory.join(&name[..32]);
+    assert!(folder.is_dir(), "{} is not in the vector index", folder.display());
+    folder
 }
