@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -22,11 +21,12 @@ use crate::base::{ContentHash, DocumentId, Lsn, SourceId};
 use crate::engine::catalog::{DocumentState, Selector, Skipped, WriteOutcome};
 use crate::engine::parse::formats::{self, PAGES_WITHOUT_TEXT};
 use crate::engine::parse::{ChunkSizes, media};
-use crate::engine::store::{Found, ListOptions, Listing, Object, Partners, Store};
+use crate::engine::store::{ListOptions, Object, Partners, Store};
 use crate::model::{DataObject, DocumentKind, DocumentWrite, Namespace, Trust};
 
 mod gone;
 mod history;
+pub(super) mod listing;
 mod report;
 pub(super) mod skipped;
 mod tables;
@@ -34,11 +34,9 @@ pub(super) mod version;
 
 pub(super) use gone::is_spared;
 use gone::{only_absent, retire};
+use listing::{list, open};
 pub use report::{Issue, Issues, Phase, Progress, Report};
 use version::{Version, trusted};
-
-/// How often it is told what a listing has found.
-const LISTING_TOLD_EVERY: Duration = Duration::from_millis(250);
 
 /// What to sync.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -83,22 +81,6 @@ pub async fn ingest(
         wait_for_vectors(projector, &mut report, progress, (before.embedded, before.cached)).await?;
     }
     Ok(report)
-}
-
-/// The store that a source is read from, and the source's canonical URI.
-pub(super) async fn open(engines: &Engines, request: &Request) -> Result<(Arc<dyn Store>, String)> {
-    let (store, address, credential) = (Arc::clone(&engines.store), request.source.clone(), request.credential.clone());
-    let opened = engines.far.run(move || {
-        // First what the address stands for: that decides whose credentials are meant.
-        let address = store.meant(&address)?;
-        let store = match credential {
-            Some(name) => store.under(&address, &name)?,
-            None => store,
-        };
-        let uri = store.resolve(&address)?;
-        Ok((store, uri))
-    });
-    opened.await
 }
 
 /// One sync, up to the acknowledgement.
@@ -168,35 +150,6 @@ async fn sync(
     report.outcome.lsn = engines.catalog.head().await?;
     projector.wait_lexical(report.outcome.lsn).await?;
     Ok(report)
-}
-
-/// Lists what a request asks for, telling how much was found.
-pub(super) async fn list(
-    engines: &Engines,
-    request: &Request,
-    store: &Arc<dyn Store>,
-    uri: &str,
-    progress: &ProgressSink,
-) -> Result<Listing> {
-    let store = Arc::clone(store);
-    // A count of its own: a request may be made again.
-    let options = ListOptions { found: Found::default(), ..request.options.clone() };
-    let (uri, at, found) = (uri.to_owned(), request.at.clone(), options.found.clone());
-    let listing = engines.far.run(move || match at {
-        Some(uris) => store.list_at(&uri, &options, &uris),
-        None => store.list(&uri, &options),
-    });
-    tokio::pin!(listing);
-    let mut ticks = tokio::time::interval(LISTING_TOLD_EVERY);
-    loop {
-        tokio::select! {
-            listed = &mut listing => return listed,
-            _ = ticks.tick() => {
-                let files_total = found.count();
-                let _ = progress.try_send(Progress { files_total, ..Progress::of(Phase::Listing) });
-            }
-        }
-    }
 }
 
 /// Waits until the vectors of everything in `report` are searchable, telling how many are made.

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use super::Engines;
 use super::access::Grant;
+use super::ingest::listing::{list, open};
 use super::ingest::skipped::Known;
 use super::ingest::version::{Version, trusted};
-use super::ingest::{ProgressSink, Report, Request, is_spared, list, open};
+use super::ingest::{ProgressSink, Report, Request, is_spared};
 use crate::base::SourceId;
 use crate::base::error::Result;
 use crate::engine::catalog::DocumentState;
@@ -59,62 +60,4 @@ pub async fn preview(engines: &Engines, grant: &Grant, request: &Request, progre
         report.outcome.removed = gone.count() as u64;
     }
     Ok(report)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::base::error::{Error, Kind};
-    use crate::engine::store::stores::Stores;
-    use crate::engine::store::{ListOptions, Listing, Object, Stat, Store};
-    use crate::flow::testing::{Tree, engines};
-
-    /// Pages that show repositories, which are shown to who has a credential.
-    struct Forge {
-        is_web: bool,
-        named: bool,
-    }
-
-    impl Store for Forge {
-        fn meant(&self, address: &str) -> Result<String> {
-            Ok(address.replace("https://forge/", "repo://"))
-        }
-        fn resolve(&self, address: &str) -> Result<String> {
-            if self.named { Ok(address.to_owned()) } else { Err(Error::new(Kind::Denied, "it asks for a login")) }
-        }
-        fn list(&self, _: &str, _: &ListOptions) -> Result<Listing> {
-            Ok(Listing::default())
-        }
-        fn list_at(&self, _: &str, _: &ListOptions, _: &BTreeSet<String>) -> Result<Listing> {
-            Ok(Listing::default())
-        }
-        fn read(&self, object: &Object, _: u64) -> Result<Vec<u8>> {
-            Err(Error::not_found(&object.uri))
-        }
-        fn stat(&self, _: &str) -> Result<Option<Stat>> {
-            Ok(None)
-        }
-        fn under(&self, _: &str, credential: &str) -> Result<Arc<dyn Store>> {
-            if self.is_web {
-                return Err(Error::invalid("credential", format!("there is no http credential {credential:?}")));
-            }
-            Ok(Arc::new(Self { named: true, ..*self }))
-        }
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_page_that_shows_a_repository_is_opened_with_the_credential_of_the_repository() {
-        let store = |is_web| Arc::new(Forge { is_web, named: false });
-        let stores = Stores::new(Arc::new(Tree::default()));
-        let stores = stores.with(&["https://"], store(true)).with(&["repo://"], store(false));
-        let engines = Engines { store: Arc::new(stores), ..engines().await };
-        let source = "https://forge/o/r".to_owned();
-        let mut request = Request { source, credential: Some("corp".to_owned()), ..Request::default() };
-        assert_eq!(open(&engines, &request).await.map(|(_, uri)| uri).unwrap(), "repo://o/r");
-        request.credential = None;
-        assert_eq!(open(&engines, &request).await.map(|(_, uri)| uri).unwrap_err().kind(), Kind::Denied);
-    }
 }
