@@ -122,7 +122,7 @@ impl Client {
         done(self.data.clone().verify_data(Request::new(request)).await)
     }
 
-    /// Finds objects by name, description, schema and tags. What isn't ingested comes with a plan.
+    /// Finds objects by name, description, schema and tags, ingested documents by name and path. What isn't ingested comes with a plan.
     ///
     /// # Errors
     /// The server's, such as an empty query.

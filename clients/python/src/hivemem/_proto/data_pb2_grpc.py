@@ -136,7 +136,7 @@ class DataViewServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def SearchData(self, request, context):
-        """Finds objects by name, description, schema and tags. What isn't ingested comes with a plan and its cost.
+        """Finds objects by name, description, schema and tags, ingested documents by name and path. What isn't ingested comes with a plan and its cost.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -154,7 +154,7 @@ def verify_data(namespace: str, uri: str, *, read: bool = False) -> Unary[DataVe
 def search_data(
     namespace: str, query: str, *, filter: DataFilter | None = None, k: int | None = None
 ) -> Unary[tuple[DataHit, ...]]:
-    """Finds objects by name, description, schema and tags: `k` of them, 1 to 100 (None: 10).
+    """Finds objects by name, description, schema and tags, ingested documents by name and path: `k` of them, 1 to 100 (None: 10).
 
     What isn't ingested comes with a plan and its cost. Raises InvalidArgument for an empty query.
     """
