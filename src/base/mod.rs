@@ -10,6 +10,7 @@ pub mod files;
 pub mod ids;
 pub mod keyed;
 pub mod limits;
+pub mod memory;
 pub mod tokens;
 
 pub use clock::{Clock, Timestamp};

@@ -13,6 +13,7 @@ use super::wire::Assembly;
 use super::{ServeOptions, http};
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::limits::REQUESTS_IN_FLIGHT_MAX;
+use crate::base::memory;
 use crate::flow::own_docs;
 use crate::rpc;
 
@@ -34,7 +35,10 @@ pub async fn serve(options: ServeOptions) -> Result<()> {
     println!("listening on http://{address}");
     let _ = std::io::stdout().flush();
     tracing::info!(%address, data_dir = %config.data_dir.display(), "serving");
-    run(listener, assembly, stopped()).await
+    let tidy = tokio::spawn(memory::give_back());
+    let served = run(listener, assembly, stopped()).await;
+    tidy.abort();
+    served
 }
 
 async fn listen(address: &str) -> Result<TcpListener> {

@@ -48,6 +48,11 @@ fn unescaped(path: &str) -> Option<String> {
     Some(plain)
 }
 
+/// Whether the last parts of a path are `end`.
+fn is_end(path: &str, end: &str) -> bool {
+    path.strip_suffix(end).is_some_and(|before| before.is_empty() || before.ends_with('/'))
+}
+
 /// Separates the parts of a definition's path in its address.
 const INSIDE: &str = "::";
 
@@ -131,10 +136,8 @@ impl Graph {
 
     /// The node of an exact address.
     pub fn find(&self, address: &str) -> Option<NodeId> {
-        if let Some(slot) =
-            self.documents.iter().position(|held| held.as_ref().is_some_and(|held| &*held.uri == address))
-        {
-            return self.held(slot as u32).map(|held| NodeId::of(held.node));
+        if let Some(held) = self.held_at(address) {
+            return Some(NodeId::of(held.node));
         }
         if let Some((kind, name)) = address.split_once(':')
             && let Some(kind) = NodeKind::parse(kind)
@@ -144,7 +147,7 @@ impl Graph {
             return Some(NodeId::of(*thing));
         }
         if let Some((uri, path)) = address.rsplit_once('#')
-            && let Some(held) = self.documents.iter().flatten().find(|held| &*held.uri == uri)
+            && let Some(held) = self.held_at(uri)
         {
             let (plain, _) = path.split_once('~').unwrap_or((path, ""));
             let name = self.names.find(plain.rsplit(INSIDE).next()?)?;
@@ -195,11 +198,10 @@ impl Graph {
             found.extend(fitting.into_iter().map(NodeId::of));
         }
         let path = text.trim_start_matches("./").trim_end_matches('/');
-        let files = self.documents.iter().flatten().filter(|held| {
-            !held.path.is_empty()
-                && held.path.ends_with(path)
-                && (held.path.len() == path.len() || held.path[..held.path.len() - path.len()].ends_with('/'))
-        });
+        let file = self.names.find(path.rsplit('/').next().unwrap_or(path));
+        let called = file.and_then(|file| self.stems.get(&file)).into_iter().flatten();
+        let files =
+            called.filter_map(|slot| self.held(*slot)).filter(|held| !held.path.is_empty() && is_end(&held.path, path));
         let mut files: Vec<(usize, &str, NodeIndex<u32>)> =
             files.map(|held| (held.path.len(), &*held.uri, held.node)).collect();
         files.sort_unstable();
@@ -208,7 +210,7 @@ impl Graph {
             .folders
             .iter()
             .map(|((_, folder), node)| (self.names.text(*folder), *node))
-            .filter(|(folder, _)| *folder == path || folder.ends_with(&format!("/{path}")))
+            .filter(|(folder, _)| is_end(folder, path))
             .collect();
         folders.sort_unstable();
         found.extend(folders.into_iter().map(|(_, node)| NodeId::of(node)));
@@ -225,6 +227,10 @@ impl Graph {
         let more = found.len() > limit;
         found.truncate(limit);
         (found, more)
+    }
+
+    fn held_at(&self, uri: &str) -> Option<&Held> {
+        self.held(*self.by_uri.get(uri)?)
     }
 
     /// Whether the parts before a definition's own path name its module.

@@ -193,6 +193,7 @@ pub struct Graph {
     documents: Vec<Option<Held>>,
     free: Vec<Slot>,
     by_id: FxHashMap<DocumentId, Slot>,
+    by_uri: FxHashMap<Arc<str>, Slot>,
     folders: FxHashMap<(SourceId, NameId), NodeIndex<u32>>,
     /// Addresses of sources, for folders whose documents do not tell.
     sources: FxHashMap<SourceId, String>,

@@ -1,5 +1,7 @@
 //! Putting documents into the graph and taking them out.
 
+use std::sync::Arc;
+
 use petgraph::Direction;
 use petgraph::stable_graph::NodeIndex;
 use petgraph::visit::EdgeRef;
@@ -61,6 +63,7 @@ impl Graph {
             let Some(slot) = self.by_id.remove(id) else { continue };
             let Some(held) = self.documents.get_mut(slot as usize).and_then(Option::take) else { continue };
             touched.names.extend(held.imports.iter().map(|(local, _)| *local));
+            self.by_uri.remove(&held.uri);
             self.forget_references(slot, &held);
             self.forget_stems(slot, &held.path, &mut touched);
             self.forget_terms(&held);
@@ -93,6 +96,7 @@ impl Graph {
         let before = self.documents.get_mut(slot as usize).and_then(Option::take);
         let mut things = Vec::new();
         if let Some(before) = &before {
+            self.by_uri.remove(&before.uri);
             touched.names.extend(before.imports.iter().map(|(local, _)| *local));
             self.forget_references(slot, before);
             self.forget_stems(slot, &before.path, touched);
@@ -125,6 +129,7 @@ impl Graph {
             used: Vec::with_capacity(document.facts.references.len()),
             imports: Vec::new(),
         };
+        self.by_uri.insert(Arc::clone(&held.uri), slot);
         self.place_passages(&mut held, slot, before.as_ref());
         self.place_definitions(&mut held, slot, &document, before.as_ref(), touched);
         self.note_references(&mut held, slot, &document);

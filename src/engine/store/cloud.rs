@@ -195,8 +195,13 @@ fn stat_of(meta: &ObjectMeta) -> Stat {
     Stat {
         bytes: meta.size,
         modified_at: Some(Timestamp(meta.last_modified.timestamp_micros())),
-        mark: meta.e_tag.clone().filter(|mark| !mark.starts_with("W/")),
+        mark: meta.e_tag.clone().filter(|mark| !mark.starts_with("W/")).map(quoted),
     }
+}
+
+/// An etag as headers have it: Azure's listings leave its quotes out.
+fn quoted(etag: String) -> String {
+    if etag.starts_with('"') { etag } else { format!("\"{etag}\"") }
 }
 
 /// What went wrong with the object at `uri`.

@@ -7,6 +7,7 @@ use axum::extract::Request;
 use axum::http::Response;
 use tokio::runtime::Handle;
 
+use super::super::credentials::Secret;
 use super::super::testing::{http, s3, s3_credential, tls};
 use super::*;
 use crate::base::blocking::Door;
@@ -243,4 +244,57 @@ async fn odd_keys_are_reported_and_the_rest_is_listed_and_marks_of_folders_are_n
     assert!(listing.left_out.iter().all(|left| left.failed));
     assert_eq!((narrow.objects.len(), narrow.left_out.len()), (0, 1), "globs hold for odd keys, too");
     assert_eq!(paths(&whole), ["docs/a.md", "docs/empty", "docs/empty/f & g.md"]);
+}
+
+/// A container of Azure with one blob, as the service answers: etags have quotes in headers and none in listings.
+fn container(request: &Request) -> Response<Body> {
+    let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
+    if query.contains("comp=list") {
+        return Response::new(Body::from(
+            "<?xml version=\"1.0\" encoding=\"utf-8\"?><EnumerationResults ContainerName=\"docs\"><Blobs><Blob>\
+             <Name>a b.md</Name><Properties><Last-Modified>Mon, 01 Jan 2024 00:00:00 GMT</Last-Modified>\
+             <Etag>0x8DC</Etag><Content-Length>5</Content-Length><Content-Type>text/markdown</Content-Type></Properties>\
+             </Blob></Blobs><NextMarker/></EnumerationResults>",
+        ));
+    }
+    let matches = request.headers().get("if-match").is_none_or(|etag| etag == "\"0x8DC\"");
+    let status = match (path, matches) {
+        ("/account/docs/a%20b.md", true) => 200,
+        (_, true) => 404,
+        (_, false) => 412,
+    };
+    Response::builder()
+        .status(status)
+        .header("etag", "\"0x8DC\"")
+        .header("last-modified", "Mon, 01 Jan 2024 00:00:00 GMT")
+        .header("content-length", "5")
+        .body(if request.method() == "HEAD" { Body::empty() } else { Body::from("hello") })
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_of_azure_is_read_by_the_etags_of_its_listing() {
+    let (address, _) = http(|request| async move { container(&request) }).await;
+    let settings = [("account", "account".to_owned()), ("endpoint", format!("http://{address}/account"))];
+    let credential = Credential {
+        name: "team".to_owned(),
+        kind: "az".to_owned(),
+        prefixes: vec!["az://docs/".to_owned()],
+        settings: settings.into_iter().map(|(key, text)| (key.to_owned(), text)).collect(),
+        secrets: [("account_key".to_owned(), Secret::new("a2V5"))].into(),
+    };
+    let cloud = store(loopback(), vec![credential]);
+    blocking(move || {
+        let listing = cloud.list("az://docs/", &ListOptions::default())?;
+        let object = &listing.objects[0];
+        assert_eq!(object.uri, "az://docs/a b.md");
+        assert_eq!(cloud.read(object, 9)?, b"hello");
+        assert_eq!(cloud.stat(&object.uri)?.unwrap().mark, object.mark, "a look and a listing agree");
+        assert_eq!(read_all(cloud.open(&object.uri, Range::default())?)?, b"hello");
+        let changed = Object { mark: Some("\"0x8DD\"".into()), ..object.clone() };
+        assert_eq!(cloud.read(&changed, 9).unwrap_err().kind(), Kind::Conflict);
+        Ok(())
+    })
+    .await
+    .unwrap();
 }

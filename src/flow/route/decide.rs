@@ -1,5 +1,6 @@
 //! The decision for a goal: one route, several between which the evidence does not tell, or none.
 
+use super::parts::parts;
 use super::table::{Asked, Ranking, TOGETHER, Table};
 use super::{Routing, URGENT_TEXTS_MAX, texts};
 use crate::base::error::{Error, Result};
@@ -170,7 +171,7 @@ impl Routing {
             }
         };
         let space = self.space(grant).await?;
-        let parts: Vec<Vec<&str>> = request.goals.iter().map(|goal| texts::parts(goal)).collect();
+        let parts: Vec<Vec<&str>> = request.goals.iter().map(|goal| parts(goal)).collect();
         let mut wanted: Vec<String> = Vec::new();
         for (goal, parts) in request.goals.iter().zip(&parts) {
             wanted.push(goal.clone());
@@ -326,7 +327,7 @@ fn advice(goal: &str) -> Advice {
     let words = texts::words(goal).len();
     if words <= VAGUE_WORDS_MAX {
         Advice::Ask
-    } else if words >= BROAD_WORDS_MIN || !texts::parts(goal).is_empty() {
+    } else if words >= BROAD_WORDS_MIN || !parts(goal).is_empty() {
         Advice::BreakDown
     } else {
         Advice::BuildTool

@@ -103,7 +103,7 @@ fn with_examples(item: &Item, stay: &[(usize, &str)]) -> Item {
     let mut node = Node::clone(&item.node);
     node.spec.utterances = stay.iter().map(|(_, text)| (*text).to_owned()).collect();
     node.examples.clear();
-    let mut vectors = Rows::new(item.vectors.dimension());
+    let mut vectors = Rows::with_capacity(item.vectors.dimension(), OWN_TEXTS + stay.len());
     let rows = (0..OWN_TEXTS).chain(stay.iter().map(|(at, _)| OWN_TEXTS + at));
     rows.for_each(|row| vectors.push(&item.vectors.get(row)));
     Item { node: Arc::new(node), vectors: Arc::new(vectors) }

@@ -3,7 +3,7 @@
 //! Node types are registered in the ground state (`register`); each namespace has a table of them in memory (`table`), read from
 //! there when it is first asked for. A goal is compared with all of them (`decide`), and what it taught comes back as an
 //! outcome (`learn`). In the background the table is fitted to its examples again and again (`fit`). `texts` says what of a node
-//! is compared, `browse` shows the catalogue as a tree, with groups (`grouping`) where a folder holds hundreds, `imports` reads files of others.
+//! is compared, `parts` how a goal falls into parts, `browse` shows the catalogue as a tree, with groups (`grouping`) where a folder holds hundreds, `imports` reads files of others.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +30,7 @@ pub mod fit;
 mod grouping;
 pub mod imports;
 pub mod learn;
+pub mod parts;
 pub mod register;
 pub mod table;
 #[cfg(test)]
@@ -45,6 +46,9 @@ const URGENT_TEXTS_MAX: usize = 32;
 
 /// Nodes added to a table at a time, so that decisions get in between.
 const PUT_MAX: usize = 16;
+
+/// Nodes whose vectors are read at a time: they are wide until they are rows.
+const READ_MAX: usize = 512;
 
 /// The routes that are loaded or being loaded.
 type Spaces = HashMap<Namespace, Arc<OnceCell<Arc<Space>>>>;
@@ -167,7 +171,11 @@ impl Routing {
         }
         let nodes = self.engines.registry.nodes(namespace, None).await?;
         let outcomes = self.engines.registry.outcomes(namespace).await?;
-        let items = self.items(nodes).await?;
+        let mut items = Vec::with_capacity(nodes.len());
+        let mut nodes = nodes.into_iter().peekable();
+        while nodes.peek().is_some() {
+            items.extend(self.items(nodes.by_ref().take(READ_MAX).collect()).await?);
+        }
         let dimension = self.engines.embedder.model().dimension;
         let mut table = self.engines.door.run(move || Ok(Table::of(dimension, &items))).await?;
         let goals: Vec<String> = outcomes.iter().map(|outcome| outcome.goal.clone()).collect();
@@ -202,7 +210,7 @@ impl Routing {
             .into_iter()
             .zip(texts)
             .map(|(node, texts)| {
-                let mut rows = Rows::new(dimension);
+                let mut rows = Rows::with_capacity(dimension, texts.len());
                 vectors.by_ref().take(texts.len()).for_each(|vector| rows.push(&vector));
                 Item { node: Arc::new(node), vectors: Arc::new(rows) }
             })

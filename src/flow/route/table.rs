@@ -121,7 +121,8 @@ pub struct Ranking {
     pub scored: Vec<Scored>,
     /// See `fusion::Channels::nearness`: of the goal, or of its nearest part.
     pub nearness: f32,
-    /// For each part its best entry and its own nearness.
+    /// The best entry of each part, and the part's own nearness; only of parts that by themselves mean the same as in the light
+    /// of the whole goal.
     pub parts: Vec<(u32, f32)>,
 }
 
@@ -324,12 +325,13 @@ impl Table {
             })
             .collect();
         let of_parts: Vec<Vec<f32>> = scores[1..].iter().map(|(scores, _)| scores.clone()).collect();
-        let shares = fusion::join_parts(&scores[0].0, &of_parts, 1.0);
+        let shares = fusion::join_parts(&scores[0].0, &of_parts);
         let best = |scores: &[f32]| {
             let best = (0..scores.len()).max_by(|a, b| scores[*a].total_cmp(&scores[*b]));
             allowed[candidates[best.unwrap_or_default()] as usize]
         };
-        let parts = scores[1..].iter().map(|(scores, nearness)| (best(scores), *nearness)).collect();
+        let sure = |part: &[f32]| best(part) == best(&fusion::in_light_of(&scores[0].0, part));
+        let parts = scores[1..].iter().filter(|(part, _)| sure(part)).map(|(part, near)| (best(part), *near)).collect();
         let mut scored: Vec<Scored> = candidates
             .iter()
             .zip(shares)

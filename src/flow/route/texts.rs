@@ -1,4 +1,4 @@
-//! Which texts a route has, how they are cut into terms, and how a goal falls into parts. Pure.
+//! Which texts a route has, and how they are cut into terms. Pure.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::LazyLock;
@@ -37,12 +37,6 @@ const SECTIONS: [&str; 10] = [
 
 /// Longest label that a description may open with, as in `banking: account blocked`.
 const LABEL_BYTES_MAX: usize = 60;
-
-/// Terms that a part of a goal has at least; less is "Can you help me?".
-const PART_TERMS_MIN: usize = 2;
-
-/// Parts that a goal is read in. Each costs an embedding.
-const PARTS_MAX: usize = 8;
 
 /// Texts of a route that are embedded, beside its examples.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,32 +151,10 @@ pub fn shared(text: &str, held: impl Fn(u64) -> bool) -> Vec<String> {
     found
 }
 
-/// The sentences of a goal that may each need a tool of their own; none for a goal that is one sentence.
-pub fn parts(goal: &str) -> Vec<&str> {
-    let mut parts = Vec::new();
-    let mut rest = goal;
-    while !rest.is_empty() {
-        let end = rest
-            .char_indices()
-            .find(|(at, c)| {
-                *c == '\n'
-                    || (matches!(c, '.' | '?' | '!' | ';')
-                        && rest[at + c.len_utf8()..].starts_with(char::is_whitespace))
-            })
-            .map_or(rest.len(), |(at, c)| at + c.len_utf8());
-        let (part, after) = rest.split_at(end);
-        rest = after;
-        let says = |part: &str| {
-            let terms = analyzer::terms(part);
-            let carries = |term: &&String| !STOPS.contains(&hash(term)) && !term.chars().all(|c| c.is_ascii_digit());
-            terms.iter().filter(carries).count() >= PART_TERMS_MIN
-        };
-        if says(part) {
-            parts.push(part.trim());
-        }
-    }
-    parts.truncate(PARTS_MAX);
-    if parts.len() > 1 { parts } else { Vec::new() }
+/// How many terms of a text say something: no stop words, no numbers.
+pub fn carrying(text: &str) -> usize {
+    let says = |term: &&String| !STOPS.contains(&hash(term)) && !term.chars().all(|c| c.is_ascii_digit());
+    analyzer::terms(text).iter().filter(says).count()
 }
 
 #[cfg(test)]
@@ -215,14 +187,6 @@ mod tests {
         assert_eq!((texts.body.as_str(), texts.name.as_str()), ("Converts money.", "convert currency"));
         let bare = Texts::of(&NodeSpec { name: "x".into(), ..NodeSpec::default() });
         assert_eq!((bare.full.as_str(), bare.body.as_str(), bare.name.as_str()), ("x", "x", "x"));
-    }
-
-    #[test]
-    fn goals_fall_into_the_sentences_that_say_something() {
-        let goal = "Can you help me? Convert 10 dollars to euros. Then book a hotel in Rome; thanks!";
-        assert_eq!(parts(goal), ["Convert 10 dollars to euros.", "Then book a hotel in Rome;"]);
-        assert!(parts("Convert 10.5 dollars to euros, please.").is_empty());
-        assert!(parts("").is_empty());
     }
 
     #[test]

@@ -40,6 +40,9 @@ const WORDS_LENGTH: f32 = 8.0;
 /// How that weight is shared out.
 const WORDS_SHARE: f32 = 0.7;
 
+/// Weight of what the parts of a goal say, beside the whole.
+const PARTS: f32 = 0.4;
+
 /// What word scores add to the logit that tells how near a goal is: a BM25 score of 10 is a good match, worth a cosine
 /// of 0.1.
 const NEAR_WORDS: f32 = 0.1;
@@ -153,27 +156,30 @@ impl Channels {
 }
 
 /// Probabilities that add up to one.
-pub fn softmax(scores: &[f32], temperature: f32) -> Vec<f32> {
+pub fn softmax(scores: &[f32]) -> Vec<f32> {
     let top = scores.iter().copied().fold(f32::MIN, f32::max);
-    let raised: Vec<f32> = scores.iter().map(|score| ((score - top) / temperature).exp()).collect();
+    let raised: Vec<f32> = scores.iter().map(|score| (score - top).exp()).collect();
     let total: f32 = raised.iter().sum();
     raised.into_iter().map(|value| value / total).collect()
 }
 
-/// Joins the scores of a goal and of its parts: the mean of the probability by the whole and the best probability by a part
-/// read in the light of the whole. A goal that needs three tools so ranks three different ones first, not three variants of
-/// one.
-pub fn join_parts(whole: &[f32], parts: &[Vec<f32>], temperature: f32) -> Vec<f32> {
-    let mut joined = softmax(whole, temperature);
+/// The scores of a part of a goal, read in the light of the whole: alone it may lack what it is about.
+pub fn in_light_of(whole: &[f32], part: &[f32]) -> Vec<f32> {
+    whole.iter().zip(part).map(|(whole, part)| (whole + part) / 2.0).collect()
+}
+
+/// Joins the scores of a goal and of its parts: the probability by the whole, and the best probability by a part read in the light
+/// of the whole. A goal that needs three tools so ranks three different ones first, not three variants of one.
+pub fn join_parts(whole: &[f32], parts: &[Vec<f32>]) -> Vec<f32> {
+    let mut joined = softmax(whole);
     if parts.is_empty() {
         return joined;
     }
     let mut best = vec![0.0_f32; whole.len()];
     for part in parts {
-        let mixed: Vec<f32> = whole.iter().zip(part).map(|(whole, part)| (whole + part) / 2.0).collect();
-        best.iter_mut().zip(softmax(&mixed, temperature)).for_each(|(best, value)| *best = best.max(value));
+        best.iter_mut().zip(softmax(&in_light_of(whole, part))).for_each(|(best, value)| *best = best.max(value));
     }
-    joined.iter_mut().zip(best).for_each(|(joined, best)| *joined = (*joined + best) / 2.0);
+    joined.iter_mut().zip(best).for_each(|(joined, best)| *joined += PARTS * (best - *joined));
     joined
 }
 
@@ -219,9 +225,9 @@ mod tests {
     #[test]
     fn parts_bring_up_the_route_that_each_needs() {
         let whole = [3.0, 2.9, 1.0, 0.0];
-        let joined = join_parts(&whole, &[vec![4.0, 1.0, 0.0, 0.0], vec![0.0, 0.0, 6.0, 0.0]], 1.0);
+        let joined = join_parts(&whole, &[vec![4.0, 1.0, 0.0, 0.0], vec![0.0, 0.0, 6.0, 0.0]]);
         assert!(joined[0] > joined[1] && joined[2] > joined[1], "{joined:?}");
-        assert!((softmax(&whole, 1.0).iter().sum::<f32>() - 1.0).abs() < 1e-5);
-        assert_eq!(join_parts(&whole, &[], 2.0), softmax(&whole, 2.0));
+        assert!((softmax(&whole).iter().sum::<f32>() - 1.0).abs() < 1e-5);
+        assert_eq!(join_parts(&whole, &[]), softmax(&whole));
     }
 }

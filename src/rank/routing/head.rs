@@ -50,8 +50,11 @@ pub struct Sample<'a> {
 }
 
 impl Sample<'_> {
-    fn vector(&self) -> Vec<f32> {
-        self.rows.get(self.row)
+    /// Its vector, in `place`.
+    fn vector<'a>(&self, place: &'a mut Vec<f32>) -> &'a [f32] {
+        place.clear();
+        place.extend(self.rows.values(self.row));
+        place
     }
 }
 
@@ -63,9 +66,10 @@ fn dimension(samples: &[Sample<'_>]) -> usize {
 pub fn prior(samples: &[Sample<'_>], routes: usize) -> Vec<f32> {
     let dimension = dimension(samples);
     let mut weights = vec![0.0_f32; routes * dimension];
+    let mut place = Vec::with_capacity(dimension);
     for sample in samples {
         let target = &mut weights[sample.route as usize * dimension..][..dimension];
-        add(target, &sample.vector(), sample.weight);
+        add(target, sample.vector(&mut place), sample.weight);
     }
     for weights in weights.chunks_exact_mut(dimension.max(1)) {
         let norm = weights.iter().map(|x| x * x).sum::<f32>().sqrt();
@@ -91,7 +95,7 @@ pub fn fit(samples: &[Sample<'_>], routes: usize, go_on: impl Fn() -> bool) -> V
     let epochs = (UPDATES / samples.len()).clamp(EPOCHS.0, EPOCHS.1);
     let mut order: Vec<u32> = (0..samples.len() as u32).collect();
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
-    let mut logits = Vec::new();
+    let (mut logits, mut place) = (Vec::new(), Vec::with_capacity(dimension));
     for epoch in 0..epochs {
         if !go_on() {
             break;
@@ -100,9 +104,9 @@ pub fn fit(samples: &[Sample<'_>], routes: usize, go_on: impl Fn() -> bool) -> V
         let step = STEP * (1.0 - epoch as f32 / epochs as f32);
         for &index in &order {
             let sample = samples[index as usize];
-            let vector = sample.vector();
+            let vector = sample.vector(&mut place);
             let share = (MASS_MAX / mass[sample.route as usize]).min(1.0);
-            learn(&mut weights, &rivals, sample.route, &vector, step * sample.weight * share, &mut logits);
+            learn(&mut weights, &rivals, sample.route, vector, step * sample.weight * share, &mut logits);
         }
         let pull = (step * PRECISION).min(1.0);
         weights.iter_mut().zip(&prior).for_each(|(weight, prior)| *weight -= pull * (*weight - prior));
@@ -148,16 +152,14 @@ fn rivals(prior: &[f32], routes: usize, dimension: usize) -> Vec<Vec<u32>> {
         (prior.to_vec(), dimension)
     };
     let row = |route: usize| &sketch[route * dimension..][..dimension];
+    let mut near: Vec<(f32, u32)> = Vec::with_capacity(routes);
     (0..routes)
         .map(|route| {
             let mine = row(route);
-            let mut near: Vec<(f32, u32)> = (0..routes)
-                .filter(|other| *other != route)
-                .map(|other| (dot(row(other), mine), other as u32))
-                .collect();
+            near.clear();
+            near.extend((0..routes).filter(|other| *other != route).map(|other| (dot(row(other), mine), other as u32)));
             near.select_nth_unstable_by(RIVALS - 1, |a, b| b.0.total_cmp(&a.0));
-            near.truncate(RIVALS);
-            near.into_iter().map(|(_, other)| other).collect()
+            near[..RIVALS].iter().map(|(_, other)| *other).collect()
         })
         .collect()
 }
@@ -236,9 +238,10 @@ mod tests {
         let data: f64 = samples
             .iter()
             .map(|sample| {
-                let vector = sample.vector();
+                let mut place = Vec::new();
+                let vector = sample.vector(&mut place);
                 let logits: Vec<f64> = (0..routes)
-                    .map(|route| f64::from(dot(&weights[route * dimension..][..dimension], &vector)))
+                    .map(|route| f64::from(dot(&weights[route * dimension..][..dimension], vector)))
                     .collect();
                 let top = logits.iter().copied().fold(f64::MIN, f64::max);
                 top + logits.iter().map(|logit| (logit - top).exp()).sum::<f64>().ln() - logits[sample.route as usize]
@@ -263,8 +266,9 @@ mod tests {
         let right = samples
             .iter()
             .filter(|sample| {
-                let vector = sample.vector();
-                let logit = |route: usize| dot(&weights[route * 3..][..3], &vector);
+                let mut place = Vec::new();
+                let vector = sample.vector(&mut place);
+                let logit = |route: usize| dot(&weights[route * 3..][..3], vector);
                 (logit(1) > logit(0)) == (sample.route == 1)
             })
             .count();
@@ -305,14 +309,15 @@ mod tests {
             for _ in 0..3_000 {
                 let mut slope: Vec<f32> = exact.iter().zip(&start).map(|(w, p)| PRECISION * (w - p)).collect();
                 for sample in &samples {
-                    let vector = sample.vector();
-                    let logits: Vec<f32> = (0..4).map(|route| dot(&exact[route * 6..][..6], &vector)).collect();
+                    let mut place = Vec::new();
+                    let vector = sample.vector(&mut place);
+                    let logits: Vec<f32> = (0..4).map(|route| dot(&exact[route * 6..][..6], vector)).collect();
                     let top = logits.iter().copied().fold(f32::MIN, f32::max);
                     let total: f32 = logits.iter().map(|logit| (logit - top).exp()).sum();
                     for route in 0..4 {
                         let expected = if route == sample.route as usize { 1.0 } else { 0.0 };
                         let error = (logits[route] - top).exp() / total - expected;
-                        add(&mut slope[route * 6..][..6], &vector, error);
+                        add(&mut slope[route * 6..][..6], vector, error);
                     }
                 }
                 add(&mut exact, &slope, -0.05);

@@ -23,6 +23,11 @@ impl Rows {
         Self { dimension, ..Self::default() }
     }
 
+    /// None yet, with room for so many.
+    pub fn with_capacity(dimension: usize, rows: usize) -> Self {
+        Self { dimension, values: Vec::with_capacity(rows * dimension), scales: Vec::with_capacity(rows) }
+    }
+
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.scales.len()
@@ -60,10 +65,15 @@ impl Rows {
         &self.values[row * self.dimension..(row + 1) * self.dimension]
     }
 
+    /// The values of a row.
+    pub fn values(&self, row: usize) -> impl Iterator<Item = f32> + '_ {
+        let scale = self.scales[row];
+        self.row(row).iter().map(move |value| f32::from(*value) * scale)
+    }
+
     /// A row.
     pub fn get(&self, row: usize) -> Vec<f32> {
-        let scale = self.scales[row];
-        self.row(row).iter().map(|value| f32::from(*value) * scale).collect()
+        self.values(row).collect()
     }
 
     /// The dot product of a row and `query`.

@@ -73,7 +73,7 @@ pub(super) async fn facts(
         document_columns!(),
         ", d.key, f.body FROM documents AS d CROSS JOIN sources AS s ON s.key = d.source \
          LEFT JOIN facts AS f ON f.document = d.key \
-         WHERE d.namespace = (SELECT key FROM namespaces WHERE name = ?1) \
+         WHERE +d.namespace = (SELECT key FROM namespaces WHERE name = ?1) \
          AND d.id IN (SELECT unhex(value) FROM json_each(?2)) ORDER BY d.key"
     ))
     .bind(namespace.as_str())

@@ -100,7 +100,7 @@ pub(super) async fn relog(connections: &Connections, namespace: &Namespace, docu
     .doing("log documents again")?;
     sqlx::query(
         "UPDATE documents SET lsn = (SELECT max(lsn) FROM oplog WHERE lsn > ?3 AND document = documents.id) \
-         WHERE id IN (SELECT unhex(value) FROM json_each(?2)) AND namespace = ?1 \
+         WHERE id IN (SELECT unhex(value) FROM json_each(?2)) AND +namespace = ?1 \
          AND NOT EXISTS (SELECT 1 FROM oplog WHERE lsn = documents.lsn AND document = documents.id)",
     )
     .bind(owner)

@@ -72,7 +72,7 @@ async fn doom(connection: &mut SqliteConnection, owner: i64, selector: &Selector
     let query = match selector {
         Selector::Documents(ids) => sqlx::query(
             "INSERT INTO temp.doomed SELECT key FROM documents \
-             WHERE namespace = ?1 AND id IN (SELECT unhex(value) FROM json_each(?2))",
+             WHERE +namespace = ?1 AND id IN (SELECT unhex(value) FROM json_each(?2))",
         )
         .bind(owner)
         .bind(json_hex(ids.iter().map(|id| id.as_bytes().as_slice()))),

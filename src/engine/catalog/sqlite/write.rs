@@ -224,7 +224,7 @@ async fn sources(
 ) -> Result<HashMap<SourceId, i64>> {
     let ids: HashSet<SourceId> = writes.iter().map(|write| write.document.source).collect();
     let query: Bound<'_> = sqlx::query(
-        "SELECT id, key FROM sources WHERE namespace = ?1 AND id IN (SELECT unhex(value) FROM json_each(?2))",
+        "SELECT id, key FROM sources WHERE +namespace = ?1 AND id IN (SELECT unhex(value) FROM json_each(?2))",
     )
     .bind(owner)
     .bind(json_hex(ids.iter().map(|id| id.as_bytes().as_slice())));
