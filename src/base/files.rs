@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::error::{Context, Error, Kind, Result};
@@ -88,6 +89,9 @@ impl DirLock {
 /// # Errors
 /// [`Kind::Internal`] with the path if any step fails.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    // Two writers of one file would share what they write to and take it from each other.
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let temporary = path.with_extension("tmp");
     let write = || -> std::io::Result<()> {
         let mut file = File::create(&temporary)?;
@@ -147,5 +151,20 @@ mod tests {
         assert!(refused.message().contains(&std::process::id().to_string()), "{refused}");
         drop(first);
         DirLock::acquire(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn many_writers_of_one_file_leave_one_of_their_texts() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("manifest.json");
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let path = &path;
+                scope.spawn(move || (0..25).for_each(|_| write_atomic(path, &[writer; 3]).unwrap()));
+            }
+        });
+        let left = std::fs::read(&path).unwrap();
+        assert!(left.len() == 3 && left.iter().all(|byte| *byte == left[0]), "{left:?}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

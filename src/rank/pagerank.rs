@@ -3,7 +3,9 @@
 //! Andersen, Chung and Lang 2006, "Local graph partitioning using PageRank vectors": residuals are pushed along edges until each is small
 //! against its node's weight, so the work depends on how exact the answer shall be and not on the size of the graph.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+
+use rustc_hash::FxHashMap;
 
 /// Chance that the walk goes back to where it began. A quarter keeps it within some four steps.
 const RESTART: f32 = 0.25;
@@ -25,8 +27,7 @@ pub fn personalised(graph: &dyn Adjacent, seeds: &[(u32, f32)]) -> (Vec<(u32, f3
     if total <= 0.0 {
         return (Vec::new(), false);
     }
-    let mut settled: HashMap<u32, f32> = HashMap::new();
-    let mut residual: HashMap<u32, f32> = HashMap::new();
+    let (mut settled, mut residual) = (FxHashMap::<u32, f32>::default(), FxHashMap::<u32, f32>::default());
     let mut queue: VecDeque<u32> = VecDeque::new();
     for (node, weight) in seeds.iter().filter(|(_, weight)| *weight > 0.0) {
         *residual.entry(*node).or_default() += weight / total;

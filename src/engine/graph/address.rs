@@ -109,7 +109,7 @@ impl Graph {
     }
 
     fn folder_address(&self, node: NodeIndex<u32>) -> Option<String> {
-        let ((source, path), _) = self.folders.iter().find(|(_, folder)| **folder == node)?;
+        let (source, path) = self.folder_keys.get(&node)?;
         let root = self.root(*source)?;
         let path = match (self.names.text(*path), escapes(&root)) {
             ("", _) => return Some(root),

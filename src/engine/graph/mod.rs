@@ -17,6 +17,7 @@ use crate::model::{EdgeKind, Facts, Lines, NodeKind, Role, Span};
 
 mod address;
 mod choose;
+mod folders;
 mod mention;
 mod names;
 mod overlay;
@@ -195,6 +196,8 @@ pub struct Graph {
     by_id: FxHashMap<DocumentId, Slot>,
     by_uri: FxHashMap<Arc<str>, Slot>,
     folders: FxHashMap<(SourceId, NameId), NodeIndex<u32>>,
+    /// The inverse: source and path of each folder.
+    folder_keys: FxHashMap<NodeIndex<u32>, (SourceId, NameId)>,
     /// Addresses of sources, for folders whose documents do not tell.
     sources: FxHashMap<SourceId, String>,
     /// Entities, runs and tasks by kind and name.

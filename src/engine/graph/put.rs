@@ -10,7 +10,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::names::{NONE, NameId};
 use super::scope::{Scope, Start};
 use super::{Edge, Graph, GraphDocument, Held, NOWHERE, Node, STRUCTURE, Slot, Used, partners, paths};
-use crate::base::{DocumentId, SourceId};
+use crate::base::DocumentId;
 use crate::model::{EdgeKind, NodeKind};
 
 /// What a change may have given another meaning.
@@ -79,7 +79,7 @@ impl Graph {
             let folder =
                 self.graph.node_weight(held.node).map(|node| node.parent).filter(|parent| *parent != held.node);
             self.graph.remove_node(held.node);
-            self.drop_empty_folders(held.source, folder);
+            self.drop_empty_folders(folder);
             self.drop_unused_things(things);
             self.free.push(slot);
         }
@@ -167,7 +167,7 @@ impl Graph {
                     && let Some(edge) = old.and_then(|old| self.graph.find_edge(old, before.node))
                 {
                     self.graph.remove_edge(edge);
-                    self.drop_empty_folders(before.source, old);
+                    self.drop_empty_folders(old);
                 }
                 before.node
             }
@@ -178,23 +178,6 @@ impl Graph {
         }
         if let Some(weight) = self.graph.node_weight_mut(node) {
             (weight.name, weight.parent) = (name, folder.unwrap_or(node));
-        }
-        node
-    }
-
-    /// The node of a folder, made with those above it.
-    fn folder_node(&mut self, source: SourceId, path: &str) -> NodeIndex<u32> {
-        let key = (source, self.names.intern(path));
-        if let Some(known) = self.folders.get(&key) {
-            return *known;
-        }
-        let name = self.names.intern(path.rsplit('/').next().unwrap_or(path));
-        let node = self.add(Node::new(NodeKind::Folder, name, NOWHERE));
-        self.folders.insert(key, node);
-        if !path.is_empty() {
-            let above = self.folder_node(source, path.rsplit_once('/').map_or("", |(above, _)| above));
-            self.graph.add_edge(above, node, structure(EdgeKind::Contains));
-            self.set_parent(node, above);
         }
         node
     }
@@ -397,13 +380,13 @@ impl Graph {
         concerned
     }
 
-    fn add(&mut self, node: Node) -> NodeIndex<u32> {
+    pub(super) fn add(&mut self, node: Node) -> NodeIndex<u32> {
         let index = self.graph.add_node(node);
         self.set_parent(index, index);
         index
     }
 
-    fn set_parent(&mut self, node: NodeIndex<u32>, parent: NodeIndex<u32>) {
+    pub(super) fn set_parent(&mut self, node: NodeIndex<u32>, parent: NodeIndex<u32>) {
         if let Some(weight) = self.graph.node_weight_mut(node) {
             weight.parent = parent;
         }
@@ -501,27 +484,15 @@ impl Graph {
             }
         }
     }
-
-    fn drop_empty_folders(&mut self, source: SourceId, folder: Option<NodeIndex<u32>>) {
-        let mut next = folder;
-        while let Some(folder) = next {
-            if self.graph.neighbors_directed(folder, Direction::Outgoing).next().is_some() {
-                return;
-            }
-            next = self.graph.node_weight(folder).map(|node| node.parent).filter(|parent| *parent != folder);
-            self.folders.retain(|(owner, _), node| *owner != source || *node != folder);
-            self.graph.remove_node(folder);
-        }
-    }
 }
 
 impl Node {
-    fn new(kind: NodeKind, name: NameId, document: Slot) -> Self {
+    pub(super) fn new(kind: NodeKind, name: NameId, document: Slot) -> Self {
         Self { kind, test: false, name, document, parent: NodeIndex::end(), owner: NONE, span: (0, 0), lines: (0, 0) }
     }
 }
 
-fn structure(kind: EdgeKind) -> Edge {
+pub(super) fn structure(kind: EdgeKind) -> Edge {
     Edge { kind, confidence: u8::MAX, reference: STRUCTURE }
 }
 

@@ -77,6 +77,11 @@ impl Graph {
         self.graph.node_weight(node.at()).map_or("", |node| self.names.text(node.name))
     }
 
+    /// The language of the document that a node is of; empty if it has none.
+    pub fn language(&self, node: NodeId) -> &str {
+        self.held_of(node.at()).map_or("", |held| self.names.text(held.language))
+    }
+
     /// The root folders of all sources, and the documents that stand in no folder, by address.
     pub fn roots(&self) -> Vec<NodeId> {
         let folders = self.folders.iter().filter(|((_, path), _)| *path == NONE).map(|(_, node)| *node);

@@ -10,7 +10,7 @@ use super::walk::{Found, named, over};
 use crate::base::Lsn;
 use crate::base::error::{Error, Result};
 use crate::base::limits::{GRAPH_NODES_MAX, TREE_DEPTH_MAX};
-use crate::engine::graph::{Graph, NodeId, Toward};
+use crate::engine::graph::{Graph, NodeId, NodeView, Toward};
 use crate::model::{EdgeKind, NodeKind};
 
 /// Definitions named in the line of a file.
@@ -94,25 +94,25 @@ fn list(
     limit: u32,
     tree: &mut Tree,
 ) -> Option<(u32, BTreeMap<String, u32>)> {
-    let view = graph.view(node)?;
+    let is_folder = graph.kind(node)? == NodeKind::Folder;
     let shown = level <= depth && tree.entries.len() < limit as usize;
     if level <= depth && !shown {
         tree.left_out += 1;
     }
-    if view.kind != NodeKind::Folder {
-        let language = if view.language.is_empty() { "other".to_owned() } else { view.language };
-        if shown {
-            let outline = graph.line(node, OUTLINE_NAMES);
-            let languages = BTreeMap::from([(language.clone(), 1)]);
-            let (address, name) = (view.address, view.name);
-            tree.entries.push(Entry { depth: level, address, name, is_folder: false, files: 1, languages, outline });
-        }
-        return Some((1, BTreeMap::from([(language, 1)])));
-    }
     let place = tree.entries.len();
     if shown {
-        let name = if view.name.is_empty() { view.address.clone() } else { view.name };
-        tree.entries.push(Entry { depth: level, address: view.address, name, is_folder: true, ..Entry::default() });
+        let NodeView { address, name, .. } = graph.view(node)?;
+        let name = if is_folder && name.is_empty() { address.clone() } else { name };
+        tree.entries.push(Entry { depth: level, address, name, is_folder, ..Entry::default() });
+    }
+    if !is_folder {
+        let language = Some(graph.language(node)).filter(|language| !language.is_empty()).unwrap_or("other");
+        let languages = BTreeMap::from([(language.to_owned(), 1)]);
+        if shown {
+            let entry = &mut tree.entries[place];
+            (entry.files, entry.languages, entry.outline) = (1, languages.clone(), graph.line(node, OUTLINE_NAMES));
+        }
+        return Some((1, languages));
     }
     let mut children: Vec<(bool, String, NodeId)> = graph
         .edges_at(node, Toward::Out, CHILDREN_MAX)
