@@ -1,9 +1,10 @@
 //! Joining what the channels say of the same routes into one score.
 //!
 //! With examples the linear head leads: its log probability and that of naive Bayes add up as in a product of experts
-//! (Hinton, "Training products of experts", 2002), and the scaled channels break near ties. Without examples scaled
-//! vectors and words are averaged as search does it, and naive Bayes, which then knows descriptions only, has little say. In between
-//! both are blended by how much of the candidates' evidence is examples. The weights are round numbers, the same for every catalogue.
+//! (Hinton, "Training products of experts", 2002), and the scaled channels break near ties. Without examples there is no language
+//! model to trust (naive Bayes over descriptions alone helps where they are long and costs as much where they are short), and scaled
+//! vectors and words are averaged as search does it. In between both are blended by how much of the candidates' evidence is
+//! examples. The weights are round numbers, the same for every catalogue.
 
 use super::head::SCALE;
 
@@ -39,8 +40,6 @@ const WORDS_MAX: f32 = 0.5;
 const WORDS_LENGTH: f32 = 8.0;
 /// How that weight is shared out.
 const WORDS_SHARE: f32 = 0.7;
-/// Weight of naive Bayes beside them, where it knows descriptions only: it alone sees the order of words.
-const BAYES_TOLD: f32 = 0.15;
 
 /// Weight of what the parts of a goal say, beside the whole.
 const PARTS: f32 = 0.4;
@@ -138,7 +137,6 @@ impl Channels {
     pub fn fuse(&self, routes: &[u32], evidence: f32, length: f32) -> Vec<f32> {
         let (meaning, words) = (Scale::of(&self.meaning), Scale::of(&self.words));
         let (examples, grams) = (Scale::of(&self.examples), Scale::of(&self.grams));
-        let order = Scale::of(&self.bayes);
         let (head, bayes) = (log_sum_exp(&self.head), log_sum_exp(&self.bayes));
         let lexical = WORDS_MAX * length / (length + WORDS_LENGTH);
         let joined = |route: &u32| {
@@ -151,8 +149,7 @@ impl Channels {
                 + GRAMS * grams
                 + MEANING * meant;
             let told = lexical * (WORDS_SHARE * words.apply(self.words[at]) + (1.0 - WORDS_SHARE) * grams)
-                + (1.0 - lexical) * meant
-                + BAYES_TOLD * order.apply(self.bayes[at]);
+                + (1.0 - lexical) * meant;
             evidence * shown + (1.0 - evidence) * told
         };
         routes.iter().map(joined).collect()
