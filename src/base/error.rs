@@ -22,7 +22,9 @@ pub enum Kind {
     Conflict,
     /// The caller does not hold what it needs to hold for this: another does, or its own lease is over.
     Lease,
-    /// The caller may not do this.
+    /// Who the caller is was not shown, or wrongly.
+    Unauthenticated,
+    /// This may not be done, by the caller or by the server for it.
     Denied,
     /// The system is not in a state in which this can work (a missing model, say); an operator has to act.
     Precondition,

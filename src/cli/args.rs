@@ -1,7 +1,7 @@
 //! The arguments of every command, as people type them.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hivemem_client::proto::SearchMode;
@@ -16,6 +16,7 @@ pub(super) use graph::{GraphCommand, LinkArgs, NeighborsArgs, TreeArgs, Way};
 pub(super) use nodes::{NodesCommand, OutcomeArgs, RouteArgs};
 pub(super) use swarm::{RunLimits, Status, SwarmCommand, WorkArgs};
 
+use crate::base::clock::{Clock as _, SystemClock, Timestamp};
 use crate::base::limits::{CONTEXT_TOKENS_MAX, SEARCH_K_MAX};
 
 /// The memory of an agent swarm: ingests code and documents, finds the evidence for a task, packs it into a context.
@@ -43,6 +44,9 @@ pub(super) struct Global {
     /// Print JSON on stdout
     #[arg(long, global = true)]
     pub json: bool,
+    /// Configuration file (TOML) of the server, or of one that a command opens in process
+    #[arg(long, global = true, value_name = "FILE", env = "HIVEMEM_CONFIG")]
+    pub config: Option<PathBuf>,
     /// Data directory to serve, or to open in process where no server listens
     #[arg(long, global = true, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -117,9 +121,6 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
-    /// Configuration file (TOML)
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
     /// Address to listen on, such as 127.0.0.1:7411
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
@@ -293,6 +294,23 @@ pub(super) struct FilterArgs {
     /// Only this source, as given to ingest (repeatable)
     #[arg(long = "source", value_name = "SOURCE")]
     pub sources: Vec<String>,
+    /// Only what was modified since then: 2026-11-30, 2026-11-30T12:00:00Z, or 7d for the last seven days
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub since: Option<SystemTime>,
+    /// Only what was modified before then
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub until: Option<SystemTime>,
+}
+
+/// A point of time: a date, a date with time, or how long ago.
+fn moment(text: &str) -> Result<SystemTime, String> {
+    if let Ok(ago) = humantime::parse_duration(text) {
+        let ago = i64::try_from(ago.as_micros()).map_err(|_| "that is before all time".to_owned())?;
+        return Ok(Timestamp(SystemClock.now().0.saturating_sub(ago)).to_system());
+    }
+    let time = if text.len() == "2026-11-30".len() { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    humantime::parse_rfc3339_weak(&time)
+        .map_err(|_| "give a date (2026-11-30), a time (2026-11-30T12:00:00Z) or how long ago (7d)".to_owned())
 }
 
 #[derive(Debug, Args)]
@@ -508,6 +526,15 @@ mod tests {
             assert_eq!(error.exit_code(), 2, "{line}");
         }
         assert_eq!(parse("--help").err().unwrap().exit_code(), 0);
+    }
+
+    #[test]
+    fn times_are_dates_or_how_long_ago() {
+        let at = |text: &str| Timestamp::from_system(moment(text).unwrap()).0 / 1_000_000;
+        assert_eq!((at("2026-11-30"), at("2026-11-30T12:00:01Z")), (1_795_996_800, 1_796_040_001));
+        let week = SystemClock.now().0 / 1_000_000 - at("7d");
+        assert!((604_800..604_810).contains(&week), "{week}");
+        assert!(moment("yesterday").unwrap_err().contains("7d") && moment("9999999999y").is_err());
     }
 
     #[test]

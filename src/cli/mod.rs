@@ -87,9 +87,10 @@ fn run(cli: Cli) -> Result<(), Failure> {
 
 async fn serve(args: args::ServeArgs, global: Global) -> Result<(), Failure> {
     let options = ServeOptions {
-        config: args.config,
+        config: global.config,
         data_dir: global.data_dir,
         listen: args.listen,
+        token: global.token,
         one_command: false,
         program: this_program(),
     };

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 use std::ops::Range;
+use std::time::SystemTime;
 
-use hivemem_client::proto::{ChannelScore, Completeness, Hit};
+use hivemem_client::proto::{ChannelScore, Completeness, Hit, Timestamp};
 use serde_json::{Value, json};
 
 /// Lines of a snippet.
@@ -52,6 +53,12 @@ pub(super) fn plural(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
+/// A time as RFC 3339, null where there is none.
+pub(super) fn time_json(at: &Option<Timestamp>) -> Value {
+    let at = at.and_then(|at| SystemTime::try_from(at).ok());
+    json!(at.map(|at| humantime::format_rfc3339_seconds(at).to_string()))
+}
+
 /// A 32-bit float as JSON without the digits that only the widening makes.
 pub(super) fn float(value: f32) -> Value {
     json!((f64::from(value) * 1e6).round() / 1e6)
@@ -85,9 +92,10 @@ fn best_window(lines: &[&str], query: &str) -> Range<usize> {
     best..best + SNIPPET_LINES
 }
 
-/// A hit's place: path (or URI) and lines.
-fn place(hit: &Hit) -> String {
-    let path = if hit.path.is_empty() { &hit.uri } else { &hit.path };
+/// A hit's place: its path within its source and lines; its URI where it has no path or another of `hits` has the same one.
+fn place(hit: &Hit, hits: &[Hit]) -> String {
+    let shared = || hits.iter().any(|other| other.path == hit.path && other.uri != hit.uri);
+    let path = if hit.path.is_empty() || shared() { &hit.uri } else { &hit.path };
     match &hit.location {
         Some(location) => format!("{path}:{}-{}", location.line_first, location.line_last),
         None => path.clone(),
@@ -104,7 +112,7 @@ pub(super) fn hits(hits: &[Hit], query: &str, explain: bool, columns: usize) -> 
     let mut out = String::new();
     for hit in hits {
         let channels: Vec<String> = hit.channels.iter().map(channel_text).collect();
-        let mut line = format!("{}  {:.4}  {}", place(hit), hit.score, channels.join(" "));
+        let mut line = format!("{}  {:.4}  {}", place(hit, hits), hit.score, channels.join(" "));
         let name = if hit.breadcrumb.is_empty() { hit.symbols.join(", ") } else { hit.breadcrumb.clone() };
         if !name.is_empty() {
             let _ = write!(line, "  [{name}]");
@@ -158,6 +166,9 @@ pub(super) fn hit_json(hit: &Hit, query: &str, explain: bool) -> Value {
         "freshness": hit.freshness,
         "trust": hit.trust,
         "sha256": hit.sha256,
+        "indexed_at": time_json(&hit.indexed_at),
+        "expires_at": time_json(&hit.expires_at),
+        "repeats": hit.repeats,
         "chunk_id": hit.chunk_id,
         "document_id": hit.document_id,
     });

@@ -69,8 +69,8 @@ pub(super) fn filter(args: &FilterArgs) -> Result<Option<SearchFilter>, Failure>
         kinds: args.kinds.clone(),
         sources,
         tags: args.tags.clone(),
-        modified_from: None,
-        modified_until: None,
+        modified_from: args.since.map(Into::into),
+        modified_until: args.until.map(Into::into),
     };
     Ok((filter != SearchFilter::default()).then_some(filter))
 }

@@ -33,6 +33,8 @@ impl Session {
             }
             (Err(error), Some(dir)) if error.kind() == ErrorKind::Connect => {
                 let serve = ServeOptions {
+                    config: global.config.clone(),
+                    token: global.token.clone(),
                     data_dir: Some(dir.clone()),
                     one_command: true,
                     program: super::this_program(),

@@ -52,17 +52,17 @@ impl Access {
     /// Checks the caller's token and the name of the namespace.
     ///
     /// # Errors
-    /// Denied for a wrong or missing token, invalid for a name that can't be one.
+    /// Unauthenticated for a wrong or missing token, invalid for a name that can't be one.
     pub fn authorize(&self, token: Option<&str>, namespace: &str) -> Result<Grant> {
         self.check(token)?;
-        let name = if namespace.is_empty() { "default" } else { namespace };
+        let name = if namespace.is_empty() { Namespace::DEFAULT } else { namespace };
         Ok(Grant { namespace: Namespace::new(name)? })
     }
 
     /// Checks the caller's token for work on the whole server.
     ///
     /// # Errors
-    /// Denied for a wrong or missing token.
+    /// Unauthenticated for a wrong or missing token.
     pub fn custodian(&self, token: Option<&str>) -> Result<Custodian> {
         self.check(token).map(|()| Custodian(()))
     }
@@ -70,13 +70,13 @@ impl Access {
     /// Checks only the token, for calls that touch no namespace.
     ///
     /// # Errors
-    /// Denied for a wrong or missing token.
+    /// Unauthenticated for a wrong or missing token.
     pub fn check(&self, token: Option<&str>) -> Result<()> {
         match &self.token {
             None => Ok(()),
             Some(expected) if token.is_some_and(|given| same(given.as_bytes(), expected.as_bytes())) => Ok(()),
             Some(_) => Err(Error::new(
-                Kind::Denied,
+                Kind::Unauthenticated,
                 "this server wants a token and got none or a wrong one: pass --token or set HIVEMEM_TOKEN",
             )),
         }
@@ -95,9 +95,9 @@ mod tests {
     #[test]
     fn only_the_right_token_gets_a_grant() {
         let access = Access::new(Some("secret".to_owned()));
-        assert_eq!(access.authorize(None, "a").unwrap_err().kind(), Kind::Denied);
-        assert_eq!(access.authorize(Some("secreT"), "a").unwrap_err().kind(), Kind::Denied);
-        assert_eq!(access.custodian(Some("secreT")).unwrap_err().kind(), Kind::Denied);
+        assert_eq!(access.authorize(None, "a").unwrap_err().kind(), Kind::Unauthenticated);
+        assert_eq!(access.authorize(Some("secreT"), "a").unwrap_err().kind(), Kind::Unauthenticated);
+        assert_eq!(access.custodian(Some("secreT")).unwrap_err().kind(), Kind::Unauthenticated);
         assert!(access.custodian(Some("secret")).is_ok());
         assert_eq!(access.authorize(Some("secret"), "a").unwrap().namespace().as_str(), "a");
         assert_eq!(Access::default().authorize(None, "").unwrap().namespace().as_str(), "default");

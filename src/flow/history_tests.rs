@@ -235,7 +235,10 @@ impl History {
                 }
             }
         }
-        let request = || ingest::Request { source: TREE.to_owned(), no_wait: true, ..ingest::Request::default() };
+        // That all is gone has to be meant.
+        let verify = self.disk.is_empty();
+        let request =
+            || ingest::Request { source: TREE.to_owned(), no_wait: true, verify, ..ingest::Request::default() };
         let mut reply = self.rig.ingest_as(request()).await;
         if !self.done(&reply) {
             reply = self.rig.ingest_as(request()).await;

@@ -14,19 +14,20 @@ use super::access::Grant;
 use super::apply::Projector;
 use super::build::{self, Facts};
 use super::{Engines, Recipes};
-use crate::base::error::Result;
+use crate::base::error::{Error, Kind, Result};
 use crate::base::limits::{BATCH_BYTES_MAX, BATCH_DOCUMENTS_MAX};
 use crate::base::tokens::TokenCounter;
 use crate::base::{ContentHash, DocumentId, Lsn, SourceId};
 use crate::engine::catalog::{DocumentState, Selector, Skipped, WriteOutcome};
 use crate::engine::parse::formats::{self, PAGES_WITHOUT_TEXT};
 use crate::engine::parse::{ChunkSizes, media};
-use crate::engine::store::{ListOptions, Object, Partners, Store};
+use crate::engine::store::{ListOptions, Listing, Object, Partners, Store};
 use crate::model::{DataObject, DocumentKind, DocumentWrite, Namespace, Trust};
 
 mod gone;
 mod history;
 pub(super) mod listing;
+mod moved;
 mod report;
 pub(super) mod skipped;
 mod tables;
@@ -35,6 +36,7 @@ pub(super) mod version;
 pub(super) use gone::is_spared;
 use gone::{only_absent, retire};
 use listing::{list, open};
+use moved::Moved;
 pub use report::{Issue, Issues, Phase, Progress, Report};
 use version::{Version, trusted};
 
@@ -104,6 +106,16 @@ async fn sync(
     let mut stored: HashMap<String, DocumentState> =
         stored.into_iter().map(|state| (state.uri.clone(), state)).collect();
 
+    if is_emptied(request, &listing, &stored) {
+        let stored = stored.len();
+        return Err(Error::new(
+            Kind::Precondition,
+            format!(
+                "{uri} is empty, but {stored} documents of it are stored: check that it is mounted; if they are to go, run this \
+                 with --verify, or `hivemem forget source:{uri}`"
+            ),
+        ));
+    }
     let mut report = Report { source: uri, files: listing.objects.len() as u64, ..Report::default() };
     let mut kept = Vec::new();
     for left in listing.left_out {
@@ -140,7 +152,8 @@ async fn sync(
     };
     let looked_at = report.files - job.work.len() as u64;
     let source = source.id;
-    let mut writer = Writer { engines, projector, namespace, source, report: &mut report, progress, looked_at };
+    let moved = Moved::among(&stored);
+    let mut writer = Writer { engines, projector, namespace, source, moved, report: &mut report, progress, looked_at };
     writer.run(job).await?;
     let narrowed = !request.options.include.is_empty() || !request.options.exclude.is_empty();
     let gone = if narrowed { only_absent(engines, store, stored).await? } else { stored };
@@ -150,6 +163,13 @@ async fn sync(
     report.outcome.lsn = engines.catalog.head().await?;
     projector.wait_lexical(report.outcome.lsn).await?;
     Ok(report)
+}
+
+/// Whether a whole source that had documents shows nothing at all. So looks a volume that is not mounted, and nobody wants its
+/// documents removed for that; who does says so by `verify`.
+fn is_emptied(request: &Request, listing: &Listing, stored: &HashMap<String, DocumentState>) -> bool {
+    let whole = request.at.is_none() && request.options.include.is_empty() && request.options.exclude.is_empty();
+    whole && !request.verify && listing.objects.is_empty() && listing.left_out.is_empty() && !stored.is_empty()
 }
 
 /// Waits until the vectors of everything in `report` are searchable, telling how many are made.
@@ -319,6 +339,7 @@ struct Writer<'a> {
     projector: &'a Projector,
     namespace: &'a Namespace,
     source: SourceId,
+    moved: Moved,
     report: &'a mut Report,
     progress: &'a ProgressSink,
     looked_at: u64,
@@ -399,6 +420,8 @@ impl Writer<'_> {
             let (outcome, _) = catalog.remove(self.namespace, &Selector::Documents(batch.retired)).await?;
             self.report.outcome.removed += outcome.removed;
         }
+        let model = self.engines.space.get().embedder.model().key();
+        let vectors = self.moved.vectors(self.engines, self.namespace, &model, &batch.writes).await?;
         let mut by_recipe: BTreeMap<&str, Vec<DocumentWrite>> = BTreeMap::new();
         for write in batch.writes {
             by_recipe.entry(recipes.of(&write.document.path)).or_default().push(write);
@@ -408,8 +431,9 @@ impl Writer<'_> {
             let outcome = catalog.write(self.namespace, recipe, writes).await?;
             self.report.chunks += chunks;
             add(&mut self.report.outcome, outcome);
-            self.projector.wake();
         }
+        catalog.cache_vectors(&model, vectors).await?;
+        self.projector.wake();
         tables::register(self.engines, self.namespace, batch.described).await?;
         if !batch.skipped.is_empty() {
             catalog.note_skipped(self.namespace, self.source, &batch.skipped, &[]).await?;

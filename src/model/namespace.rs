@@ -10,6 +10,9 @@ use crate::base::limits::NAME_BYTES_MAX;
 pub struct Namespace(String);
 
 impl Namespace {
+    /// The one meant where none is named. It always exists.
+    pub const DEFAULT: &str = "default";
+
     /// Checks `name`.
     ///
     /// # Errors

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::base::tokens::TokenCounter;
+use crate::base::tokens::{TokenCounter, TokenMap};
 use crate::base::{ChunkId, ContentHash, DocumentId, EmbedKey};
 use crate::model::{CONTEXT_MARK, Hit, Lines, ScorePart, Span};
 
@@ -37,7 +37,8 @@ pub struct Item {
     pub lines: Lines,
     /// Form.
     pub form: Form,
-    /// Tokens of this item alone.
+    /// Tokens of the whole text that begin in this item: with those of the mark before all items they add up to
+    /// [`Pack::tokens`].
     pub tokens: usize,
     /// Best score of its chunks.
     pub score: f32,
@@ -131,19 +132,16 @@ const HEADING_TOKENS: usize = 24;
 pub fn pack(hits: &[Hit], budget: usize, counter: &dyn TokenCounter) -> Pack {
     let (mut chosen, mut trace) = choose(hits, budget, counter);
     loop {
-        let (text, items) = render(hits, &chosen);
-        let tokens = counter.count(&text);
+        let (text, mut items) = render(hits, &chosen);
+        let map = TokenMap::new(counter, &text);
+        let tokens = map.count(0, text.len());
         if tokens <= budget || chosen.is_empty() {
-            let items = items.into_iter().map(|item| count_item(item, &text, counter)).collect();
+            let count = |Span { start, end }: Span| map.count(start as usize, end as usize);
+            items.iter_mut().for_each(|item| item.tokens = count(item.text));
             return Pack { tokens, text, items, trace };
         }
         drop_weakest(hits, &mut chosen, &mut trace, tokens - budget);
     }
-}
-
-fn count_item(item: Item, text: &str, counter: &dyn TokenCounter) -> Item {
-    let tokens = counter.count(&text[item.text.start as usize..item.text.end as usize]);
-    Item { tokens, ..item }
 }
 
 /// A hit by index with the form it is shown in and its estimated tokens.

@@ -142,13 +142,12 @@ impl Context {
         reply(done.await)
     }
 
-    /// The same of a stream of messages, whose first says whose it is. `head` leaves of that what the key stands for: what is sent
-    /// with it and after it is not here yet when the key is looked up. `what` names in an error what the stream lacks.
+    /// The same of a stream of messages, whose first says whose it is and is what the key stands for: what is sent after it is not
+    /// here yet when the key is looked up. `what` names in an error what the stream lacks.
     pub(super) async fn change_by_stream<Q, T, F>(
         &self,
         request: Request<Streaming<Q>>,
         what: &'static str,
-        head: impl FnOnce(&Q) -> Q + Send,
         work: impl FnOnce(Self, Grant, Q, Streaming<Q>) -> F + Send + 'static,
     ) -> Reply<T>
     where
@@ -159,10 +158,10 @@ impl Context {
         let (metadata, _, mut messages) = request.into_parts();
         let empty = || status(&Error::invalid(what, format!("the stream of {what} is empty")));
         let first = messages.message().await?.ok_or_else(empty)?;
-        let (context, head) = (self.clone(), head(&first));
+        let context = self.clone();
         let done = detached(async move {
             let grant = context.grant(&metadata, first.namespace())?;
-            let identity = Identity::new(Q::CALL, first.key(), &head)?;
+            let identity = Identity::new(Q::CALL, first.key(), &first)?;
             let work = work(context.clone(), grant.clone(), first, messages);
             context.replies.once(&context.engines, &grant, &identity, work).await
         });

@@ -245,12 +245,10 @@ impl DataView for Service {
         &self,
         request: Request<Streaming<proto::RegisterDataRequest>>,
     ) -> Reply<proto::RegisterDataResponse> {
-        let head =
-            |first: &proto::RegisterDataRequest| proto::RegisterDataRequest { objects: Vec::new(), ..first.clone() };
         let work = |context: Context, grant: Grant, first, rest| async move {
             register_all(&context, &grant, first, rest).await
         };
-        self.context.change_by_stream(request, "objects", head, work).await
+        self.context.change_by_stream(request, "objects", work).await
     }
 
     async fn unregister_data(

@@ -290,10 +290,9 @@ impl Ingest for Service {
         let nothing = || Error::invalid("documents", "the stream of documents is empty");
         let first = first.ok_or_else(|| status(&nothing()))?;
         let begun = || {
-            // The documents that follow are not part of the identity: they are not here yet.
-            let head = proto::PutDocumentsRequest { documents: Vec::new(), ..first.clone() };
+            // What follows is not part of the identity: it is not here yet.
             let grant = self.context.grant(&metadata, &first.namespace)?;
-            Ok((grant, Identity::new("PutDocuments", &first.idempotency_key, &head)?))
+            Ok((grant, Identity::new("PutDocuments", &first.idempotency_key, &first)?))
         };
         let (grant, identity) = begun().map_err(|error: Error| status(&error))?;
         Ok(stream(self.context.clone(), grant, identity, move |context, grant, sink| {

@@ -161,12 +161,10 @@ impl Router for Service {
         &self,
         request: Request<Streaming<proto::RegisterNodesRequest>>,
     ) -> Reply<proto::RegisterNodesResponse> {
-        let head =
-            |first: &proto::RegisterNodesRequest| proto::RegisterNodesRequest { nodes: Vec::new(), ..first.clone() };
         let work = |context: Context, grant: Grant, first, rest| async move {
             register_all(&context, &grant, first, rest).await
         };
-        self.context.change_by_stream(request, "nodes", head, work).await
+        self.context.change_by_stream(request, "nodes", work).await
     }
 
     async fn import_nodes(&self, request: Request<proto::ImportNodesRequest>) -> Reply<proto::RegisterNodesResponse> {

@@ -3,15 +3,18 @@
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
+use tonic_web::GrpcWebLayer;
 
 use crate::base::files;
 use crate::rpc;
 
-/// Adds the paths to the gRPC routes, which then share one port.
+/// Adds the paths to the gRPC routes, which then share one port. Browsers may call the latter as gRPC-Web; the layer for that
+/// refuses all else that comes over HTTP/1, so the plain paths stand outside of it.
 pub fn with_plain_paths(routes: tonic::service::Routes, context: rpc::Context) -> tonic::service::Routes {
     let health = context.clone();
     let router: Router = routes
         .into_axum_router()
+        .layer(GrpcWebLayer::new())
         .route("/healthz", get(move || healthz(health)))
         .route("/metrics", get(move || metrics(context)));
     tonic::service::Routes::from(router)

@@ -30,6 +30,8 @@ pub struct ServeOptions {
     pub data_dir: Option<PathBuf>,
     /// Overrides `listen`.
     pub listen: Option<String>,
+    /// Overrides `token`.
+    pub token: Option<String>,
     /// For a server in process that lives for one command: sources that the data directory has as followed are not
     /// taken up, and what this one follows ends with it; and the model that made its vectors answers, whatever is configured.
     pub one_command: bool,
@@ -70,6 +72,9 @@ impl ServeOptions {
         if let Some(listen) = &self.listen {
             config::check_listen("--listen", listen)?;
             config.listen.clone_from(listen);
+        }
+        if let Some(token) = self.token.as_ref().filter(|token| !token.is_empty()) {
+            config.token = Some(token.clone());
         }
         if let Some(program) = &self.program {
             config.reader = Reader::Apart { program: program.clone(), arguments: vec![READ_COMMAND.to_owned()] };

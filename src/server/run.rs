@@ -7,7 +7,6 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
-use tonic_web::GrpcWebLayer;
 
 use super::wire::Assembly;
 use super::{ServeOptions, http};
@@ -69,7 +68,6 @@ pub(super) async fn run(
     let served = Server::builder()
         .accept_http1(true)
         .concurrency_limit_per_connection(REQUESTS_IN_FLIGHT_MAX)
-        .layer(GrpcWebLayer::new())
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, async move {
             shutdown.await;

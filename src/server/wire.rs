@@ -17,6 +17,7 @@ use crate::engine::catalog::sqlite::SqliteCatalog;
 use crate::engine::catalog::{Catalog, Inventory, Registry, Runs as RunStore};
 use crate::engine::embed::Embedder;
 use crate::engine::embed::local::{LocalEmbedder, LocalOptions, ModelSource};
+use crate::engine::embed::recent::RecentQueries;
 use crate::engine::lexical::LexicalIndex;
 use crate::engine::lexical::tantivy::{TantivyIndex, TantivySettings};
 use crate::engine::store::Store;
@@ -300,7 +301,8 @@ impl Workshop for Workroom {
 
     async fn embedder(&self, source: &str) -> Result<Arc<dyn Embedder>> {
         let options = LocalOptions { source: model_source(source)?, ..self.embedder.clone() };
-        self.door.run(move || Ok(Arc::new(LocalEmbedder::load(&options)?) as Arc<dyn Embedder>)).await
+        let local = self.door.run(move || LocalEmbedder::load(&options)).await?;
+        Ok(Arc::new(RecentQueries::new(Arc::new(local))))
     }
 
     fn source(&self) -> String {

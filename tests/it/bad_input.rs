@@ -58,6 +58,14 @@ async fn requests_that_cannot_work_are_refused_with_the_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_fresh_server_knows_its_default_namespace() {
+    let server = Server::start().await;
+    let answer = server.try_search(search("anything")).await.unwrap();
+    assert!(answer.hits.is_empty() && answer.completeness.unwrap().complete);
+    assert_eq!(server.client.stats().await.unwrap().documents, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ugly_queries_are_answered() {
     let (server, repo) = (Server::start().await, repository());
     server.ingest(repo.path()).await;

@@ -86,6 +86,28 @@ async fn a_repository_is_found_cited_and_its_history_joins_files() {
     server.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_that_is_followed_is_synced_when_its_head_moves() {
+    let dir = tempfile::tempdir().unwrap();
+    git(dir.path(), &["init", "-q", "-b", "main"]);
+    commit(dir.path(), &[("a.md", "# A\n\nfirst edition\n")]);
+    let server = Server::start().await;
+    let source = format!("git+file://{}", dir.path().canonicalize().unwrap().display());
+    let request = IngestSourceRequest { source: source.clone(), watch: true, ..IngestSourceRequest::default() };
+    let mut stream = server.client.ingest_source(request).await.unwrap();
+    assert_eq!(stream.next_report(|_| {}).await.unwrap().added, 1);
+    commit(dir.path(), &[("a.md", "# A\n\nsecond edition\n"), ("b.md", "# B\n\nnew\n")]);
+    let next = tokio::time::timeout(Duration::from_secs(60), stream.next_report(|_| {}));
+    let report = next.await.expect("no sync came").unwrap();
+    assert_eq!((report.added, report.updated), (1, 1), "{report:?}");
+    let sources = server.client.stats().await.unwrap().sources;
+    assert!(sources[0].watched && sources[0].problem.is_empty(), "{sources:?}");
+    let page = IngestSourceRequest { source: "sqlite:///no.db".into(), watch: true, ..IngestSourceRequest::default() };
+    assert!(server.try_ingest(page).await.is_err());
+    drop(stream);
+    server.stop().await;
+}
+
 /// A site of a thousand pages in a chain of lists, which counts requests and knows what did not change.
 async fn site(requests: Arc<AtomicUsize>) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -15,6 +15,10 @@ async fn a_context_never_exceeds_its_budget_and_cites_its_items() {
         assert!(pack.tokens <= budget, "{} tokens for a budget of {budget}", pack.tokens);
         assert!(pack.tokens >= last, "more room never gives less");
         last = pack.tokens;
+        let begins = pack.items.first().map_or(pack.text.len(), |item| item.text_start as usize);
+        let mark = encoding.encode_ordinary(&pack.text[..begins]).len() as u32;
+        let items: u32 = pack.items.iter().map(|item| item.tokens).sum();
+        assert_eq!(mark + items, pack.tokens, "the items add up to the whole");
         for item in &pack.items {
             assert!(item.citation.contains("@") && item.citation.contains("#L"), "{}", item.citation);
             let text = &pack.text[item.text_start as usize..item.text_end as usize];

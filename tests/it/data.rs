@@ -1,9 +1,8 @@
 //! The data view end to end: a bucket on a server that speaks S3, files, the command line.
 
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use hivemem::server::ServeOptions;
 use hivemem_client::proto::{
@@ -18,7 +17,7 @@ use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use tempfile::TempDir;
 
-use crate::support::{Server, tree};
+use crate::support::{Process, Server, tree};
 
 /// Serves the folders in `root` as buckets.
 async fn s3(root: &Path) -> SocketAddr {
@@ -155,43 +154,6 @@ async fn walls_hold_between_namespaces_and_towards_the_network() {
     server.stop().await;
 }
 
-/// The binary as a server of its own; ends with the value.
-struct Process(std::process::Child, String);
-
-impl Process {
-    fn start(data: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_hivemem"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(data)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line:?}")).to_owned();
-        Self(child, url)
-    }
-
-    fn run(&self, arguments: &[&str]) -> std::process::Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hivemem"));
-        command.args(["--server", &self.1]).args(arguments).output().unwrap()
-    }
-
-    fn json(&self, arguments: &[&str]) -> serde_json::Value {
-        let output = self.run(&[&["--json"], arguments].concat());
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn the_command_line_registers_shows_reads_and_reads_on() {
     let (data, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -252,6 +214,21 @@ fn the_command_line_registers_shows_reads_and_reads_on() {
     assert_eq!(process.run(&["data", "verify", path]).status.code(), Some(1));
     assert_eq!(process.json(&["data", "rm", path])["removed"], 1);
     assert_eq!(process.run(&["data", "stat", path]).status.code(), Some(1));
+}
+
+#[test]
+fn an_ingested_folder_is_verified_and_located_however_it_is_written() {
+    let (data, files) = (tempfile::tempdir().unwrap(), tree(&[("docs/a.md", b"# A\n\ntext\n")]));
+    let process = Process::start(data.path());
+    let folder = files.path().canonicalize().unwrap().join("docs");
+    let folder = folder.to_str().unwrap();
+    assert!(process.run(&["ingest", folder]).status.success());
+    for written in [folder.to_owned(), format!("{folder}/")] {
+        let verdict = process.json(&["data", "verify", &written]);
+        assert_eq!((&verdict["exists"], &verdict["verdict"]), (&true.into(), &"unknown".into()), "{verdict}");
+        let recipe = String::from_utf8(process.run(&["data", "locate", &written, "--form", "cli"]).stdout).unwrap();
+        assert!(recipe.contains("data ls"), "a folder is listed, not read: {recipe}");
+    }
 }
 
 #[test]

@@ -43,6 +43,37 @@ async fn a_change_replaces_and_a_removed_file_is_retired() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_moved_or_renamed_is_not_embedded_again() {
+    let (server, repo) = (Server::start().await, repository());
+    server.ingest(repo.path()).await;
+    std::fs::rename(repo.path().join("src"), repo.path().join("library")).unwrap();
+    std::fs::rename(repo.path().join("client.py"), repo.path().join("caller.py")).unwrap();
+    let report = server.ingest(repo.path()).await;
+    assert!(report.added >= 3 && report.added == report.removed, "{report:?}");
+    assert!(report.embedded == 0 && report.chunks >= report.added, "{report:?}");
+    let hits = server.search_with("exponential_backoff", SearchMode::Dense, SearchFilter::default()).await;
+    assert_eq!(hits[0].path, "library/retry.rs");
+    let fsck = server.client.fsck(false).await.unwrap();
+    assert!(fsck.clean, "{fsck:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_shows_nothing_at_all_removes_nothing_unless_that_is_meant() {
+    let (server, repo) = (Server::start().await, repository());
+    let stored = server.ingest(repo.path()).await.added;
+    let away = tempfile::tempdir().unwrap();
+    let moved = away.path().join("moved");
+    std::fs::rename(repo.path(), &moved).unwrap();
+    std::fs::create_dir(repo.path()).unwrap();
+    let request = IngestSourceRequest { source: repo.path().display().to_string(), ..Default::default() };
+    let refused = server.try_ingest(request.clone()).await.unwrap_err();
+    assert!(refused.message().contains("--verify") && refused.message().contains("mounted"), "{refused}");
+    assert!(!server.search("exponential_backoff").await.hits.is_empty());
+    let report = server.try_ingest(IngestSourceRequest { verify: true, ..request }).await.unwrap();
+    assert_eq!(report.removed, stored);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn progress_tells_when_words_are_searchable_and_how_far_vectors_are() {
     let (server, repo) = (Server::start().await, repository());
     let request = IngestSourceRequest { source: repo.path().display().to_string(), ..Default::default() };

@@ -23,3 +23,4 @@ mod support;
 mod swarm;
 mod swarm_client;
 mod watch;
+mod wire;

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use hivemem_client::proto::forget_request::Selector;
-use hivemem_client::proto::{ForgetRequest, IngestSourceRequest, RememberRequest, SearchFilter, SearchMode};
+use hivemem_client::proto::{
+    ForgetRequest, IngestSourceRequest, InputDocument, PutDocumentsRequest, RememberRequest, SearchFilter, SearchMode,
+};
 use hivemem_client::{Client, ErrorKind};
 
 use crate::support::{Server, repository, tree};
@@ -165,6 +167,15 @@ async fn a_request_with_a_known_key_is_answered_with_the_first_reply() {
     assert_eq!(server.try_ingest(request.clone()).await.unwrap(), report);
     let again = IngestSourceRequest { idempotency_key: "k3".into(), ..request };
     assert_eq!(server.try_ingest(again).await.unwrap().added, 1);
+
+    let put = async |text: &str| {
+        let first = PutDocumentsRequest { idempotency_key: "k5".into(), ..PutDocumentsRequest::default() };
+        let document = InputDocument { uri: "note".into(), content: text.into(), ..InputDocument::default() };
+        server.client.put_documents(first, vec![document]).await?.finish(|_| {}).await
+    };
+    let report = put("first words").await.unwrap();
+    assert_eq!(put("first words").await.unwrap(), report);
+    assert_eq!(put("other words").await.unwrap_err().kind(), ErrorKind::Conflict, "not acknowledged and dropped");
 
     // The same key at the same time: done once, answered twice.
     let at_once = tokio::join!(

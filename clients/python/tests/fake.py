@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
+from fake_router import FakeRouter
 from fold import OVER, Fold, Refused
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -24,6 +25,7 @@ from hivemem._proto import (
     ingest_pb2_grpc,
     retrieval_pb2,
     retrieval_pb2_grpc,
+    router_pb2_grpc,
     swarm_pb2_grpc,
 )
 from hivemem._proto import swarm_pb2 as pb
@@ -209,10 +211,11 @@ class FakeSwarm(swarm_pb2_grpc.SwarmServicer):
     def WatchRun(self, request: Any, context: Any) -> Iterator[Any]:
         with self.changed:
             run = self._run(request, context)
-        seen = 0
+            before = [change for change in run.changes if not change.HasField("answered") or self._waits(run, change.answered)]
+            seen = len(run.changes)
         while context.is_active():
             with self.changed:
-                fresh, seen = run.changes[seen:], len(run.changes)
+                fresh, seen, before = before + run.changes[seen:], len(run.changes), []
                 ended = run.fold.status != pb.RUN_STATUS_OPEN
             for change in fresh:
                 if not change.HasField("event") or change.event.sequence >= request.from_sequence:
@@ -222,6 +225,12 @@ class FakeSwarm(swarm_pb2_grpc.SwarmServicer):
                     if ended:
                         return
                     self.changed.wait(0.1)
+
+    @staticmethod
+    def _waits(run: FakeRun, said: Any) -> bool:
+        """Whether no event has taken the answer up: whoever comes later is not told of the others."""
+        asked = run.fold.questions.get(said.node)
+        return asked is not None and not asked.taken and asked.message(run.id, said.node) == said
 
     def ListQuestions(self, request: Any, context: Any) -> Any:
         with self.changed:
@@ -440,16 +449,18 @@ class Fake:
     swarm: FakeSwarm
     data: FakeDataView
     memory: FakeMemory
+    router: FakeRouter
 
 
 def serve(credentials: grpc.ServerCredentials | None = None) -> tuple[Fake, grpc.Server]:
     """Starts them on a free loopback port."""
     server = grpc.server(ThreadPoolExecutor(32), options=[("grpc.max_send_message_length", -1)])
-    fake = Fake("", FakeSwarm(), FakeDataView(), FakeMemory())
+    fake = Fake("", FakeSwarm(), FakeDataView(), FakeMemory(), FakeRouter())
     swarm_pb2_grpc.add_SwarmServicer_to_server(fake.swarm, server)
     data_pb2_grpc.add_DataViewServicer_to_server(fake.data, server)
     ingest_pb2_grpc.add_IngestServicer_to_server(fake.memory, server)
     retrieval_pb2_grpc.add_RetrievalServicer_to_server(fake.memory, server)
+    router_pb2_grpc.add_RouterServicer_to_server(fake.router, server)
     host = "127.0.0.1:0"
     port = server.add_insecure_port(host) if credentials is None else server.add_secure_port(host, credentials)
     server.start()

@@ -39,15 +39,20 @@ class Asked:
     """What a node asked last."""
 
     data: str
+    sequence: int
     answer: str | None = None
     taken: bool = False
 
     def message(self, run: str, node: str) -> pb.Question:
         said = json.loads(self.data)
         text, choices = (said, []) if isinstance(said, str) else (said["text"], said.get("choices", []))
-        return pb.Question(
-            run=run, node=node, text=text, choices=choices, answer=self.answer or "", answered=self.answer is not None
-        )
+        question = pb.Question(run=run, node=node, text=text, choices=choices, answer=self.answer or "")
+        # A clock that counts events tells two questions of one text apart.
+        question.asked_at.FromSeconds(self.sequence)
+        if self.answer is not None:
+            question.answered = True
+            question.answered_at.FromSeconds(self.sequence)
+        return question
 
 
 @dataclass
@@ -154,7 +159,7 @@ class Fold:
         held.phase, held.failures = pb.NODE_PHASE_ASKING, 0
         asked = self.questions.get(event.node)
         if asked is None or asked.taken or asked.data != event.data:
-            self.questions[event.node] = Asked(event.data)
+            self.questions[event.node] = Asked(event.data, event.sequence)
 
     def _answer(self, event: pb.RunEvent) -> None:
         asked = self.questions.get(event.node)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hivemem import AsyncClient, RunEvent
 from hivemem.swarm import Blueprint, NodeType, Reply, Settings, Step, Swarm, Usage, node_type, parallel, plan
 
 QUICK = Settings(backoff_ms=1, lease_ms=3_000, patience_ms=200)
+APPROVED = replace(QUICK, approve=True)
 
 
 class Scripted:

@@ -11,19 +11,21 @@ import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Server, find_binary, needs
 from endpoint import Endpoint, serving
-from swarms import QUICK, history
+from swarms import APPROVED, QUICK, history
 
 import hivemem
 from hivemem import AsyncClient, RunStatus
-from hivemem.swarm import Blueprint, LeaseLost, Step, Swarm, ask, node_type, plan
+from hivemem.swarm import Blueprint, LeaseLost, OpenAi, Step, Swarm, ask, builtin, node_type, plan
+from hivemem.swarm.approval import approval_of
 from hivemem.swarm.settings import Stored
+from hivemem.swarm.tree import encode
 from hivemem.types import EventKind, NodePhase
 
 WAIT_S = 30.0
@@ -57,6 +59,10 @@ SCRIPTS: dict[str, Any] = {
         'print(json.dumps({"answer": "waited"}))\n',
     },
 }
+
+
+# Written otherwise by each language, and not in the order of the alphabet.
+NUMBERS = {"n": 3, "b": [1e-05, -2.5e-07, 2.5e16, 1.0, "1e-05 ä\n"], "a": None}
 
 
 @node_type("steps")
@@ -152,23 +158,31 @@ class Killed:
     """A built-in node asks people."""
     waiting: str
     """Made here; a script waits."""
+    approving: str
+    """Made here; people are asked whether its one node may be executed."""
+    helping: str
+    """Made here; a built-in node asks people."""
     held: Path
     """For as long as this is there."""
 
 
 @pytest.fixture(scope="module")
 def killed(both: Both) -> Killed:
-    """Two runs that the command line began, and was killed while one of its nodes asked, and a script ran."""
+    """Runs that the command line began, and was killed while a node asked, a script ran, and an approval was waited for."""
     held = both.folder / "held"
     held.touch()
     with hivemem.Client(both.address, namespace=both.namespace) as client:
         waiting = client.create_run("three steps", settings=Stored(three_steps(held), QUICK).to_json()).id
-        children = [both.working("run", QUESTION), both.working("resume", waiting)]
+        approving = client.create_run("three", settings=Stored(Blueprint("double", NUMBERS), QUICK).to_json()).id
+        helping = client.create_run("help", settings=Stored(Blueprint("route_goal", {"goal": QUESTION}), QUICK).to_json()).id
+        children = [both.working("run", QUESTION), both.working("resume", waiting), both.working("resume", helping)]
+        children.append(both.working("resume", approving, "--approve"))
         end = time.monotonic() + WAIT_S
         while time.monotonic() < end:
-            asking = [question.run for question in client.iter_questions()]
+            questions = {question.run for question in client.iter_questions()}
+            asking = questions - {approving, helping}
             nodes = {node.node: node.phase for node in client.read_state(waiting).nodes}
-            if asking and nodes.get("0.1") is NodePhase.RUNNING:
+            if asking and {approving, helping} <= questions and nodes.get("0.1") is NodePhase.RUNNING:
                 break
             for child in children:
                 assert child.poll() is None, child.communicate()
@@ -178,7 +192,7 @@ def killed(both: Both) -> Killed:
     for child in children:
         os.kill(child.pid, signal.SIGKILL)
         child.wait(10)
-    return Killed(asking[0], waiting, held)
+    return Killed(asking.pop(), waiting, approving, helping, held)
 
 
 async def once_free(client: AsyncClient, run: str) -> None:
@@ -263,6 +277,86 @@ async def test_a_run_that_began_here_goes_on_at_the_command_line(both: Both, cli
     assert (await swarm.resume(run)).output == said["output"]
 
 
+async def test_built_in_nodes_of_the_command_line_go_on_here(client: AsyncClient, killed: Killed) -> None:
+    run = killed.helping
+    await client.answer_question(run, "0.0", "blue")
+    await once_free(client, run)
+    end = await asyncio.wait_for(Swarm(client, builtin.TYPES, settings=QUICK).resume(run), WAIT_S)
+    assert (end.status, end.output, end.nodes) == (RunStatus.SUCCEEDED, "blue", 2)
+
+
+async def test_built_in_nodes_from_here_go_on_at_the_command_line(both: Both, client: AsyncClient) -> None:
+    settings = replace(APPROVED, review=True)
+    async with OpenAi(both.endpoint.address, "scripted") as model:
+        swarm = Swarm(client, builtin.TYPES, model=model, settings=settings)
+        run = await swarm.create("a text", Blueprint("write_text", {"task": "a text"}))
+        both.endpoint.replies.insert(0, "short")
+        working = asyncio.create_task(swarm.resume(run))
+        while not (await client.get_run(run)).open_questions:
+            assert not working.done()
+            await asyncio.sleep(0.05)
+        await client.answer_question(run, "0", "yes")
+        # Then the review is to be approved, and nobody does.
+        while not [question async for question in client.iter_questions(run) if question.node == "0.0"]:
+            assert not working.done()
+            await asyncio.sleep(0.05)
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+    found, fine = {"approved": False, "problems": ["too short"]}, {"approved": True, "problems": []}
+    both.endpoint.replies[:0] = [json.dumps(found), "a long one", json.dumps(fine)]
+    said = json.loads(await asyncio.to_thread(ended, both.working("resume", run, "--json")))
+    assert (said["status"], said["output"], said["nodes"]) == ("succeeded", "a long one", 3)
+    assert "What was written:\nshort\n" in both.endpoint.asked[-2]["messages"][-1]["content"]
+
+
+async def test_an_approval_that_the_command_line_asked_for_counts_here(client: AsyncClient, killed: Killed) -> None:
+    run = killed.approving
+    (question,) = [question async for question in client.iter_questions(run)]
+    assert question.text == approval_of("0", "double", encode(NUMBERS)), "both ask in the same words"
+    await client.answer_question(run, "0", "Okay")
+    await once_free(client, run)
+    end = await asyncio.wait_for(Swarm(client, [double], settings=APPROVED).resume(run), WAIT_S)
+    assert (end.status, end.output) == (RunStatus.SUCCEEDED, 6)
+    assert [event.kind for event in await history(client, run)] == [
+        EventKind.CREATE_NODE,
+        EventKind.RUN_NODE,
+        EventKind.QUESTION,
+        EventKind.ANSWER,
+        EventKind.RUN_NODE,
+        EventKind.NODE_OUTPUT,
+        EventKind.DELETE_NODE,
+        EventKind.END_RUN,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "options", "result"),
+    [
+        ("yes", ["--approve"], 6),
+        ("not today", ["--approve"], {"error": "not approved: not today"}),
+        ("not today", [], {"error": "not approved: not today"}),
+        (None, [], 6),
+    ],
+)
+async def test_an_approval_that_was_asked_for_here_counts_at_the_command_line(
+    both: Both, client: AsyncClient, answer: str | None, options: list[str], result: Any
+) -> None:
+    swarm = Swarm(client, [double], settings=APPROVED)
+    run = await swarm.create("three", Blueprint("double", NUMBERS))
+    working = asyncio.create_task(swarm.resume(run))
+    while not (await client.get_run(run)).open_questions:
+        assert not working.done()
+        await asyncio.sleep(0.05)
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+    if answer is not None:
+        await client.answer_question(run, "0", answer)
+    child = both.working("resume", run, "--json", *options)
+    said, told = await asyncio.to_thread(child.communicate, timeout=WAIT_S)
+    assert json.loads(said)["output"] == result, told
+    assert [event.kind for event in await history(client, run)].count(EventKind.QUESTION) == 1, "it is not asked for again"
+
+
 async def test_a_question_of_a_run_here_is_answered_at_the_command_line(both: Both, client: AsyncClient) -> None:
     @node_type("asker")
     async def asker(step: Step) -> Any:
@@ -286,11 +380,11 @@ async def test_a_question_of_a_run_here_is_answered_at_the_command_line(both: Bo
 
 
 async def test_why_a_run_failed_here_is_shown_there(both: Both, client: AsyncClient) -> None:
-    end = await Swarm(client, [steps, double], settings=QUICK).run(
-        "fails", Blueprint("steps", {"steps": [{"type": "double", "data": {"n": "x"}}]})
+    end = await Swarm(client, [steps, wait], settings=QUICK).run(
+        "fails", Blueprint("steps", {"steps": [{"type": "wait", "data": {}}]})
     )
     assert end.status is RunStatus.FAILED
     shown = json.loads(ended(both.command("show", end.run, "--json")))
     assert shown["status"] == "failed"
-    assert shown["result"]["error"].startswith("child 0 (double) failed: ")
-    assert shown["tree"][1]["output"]["error"].endswith("'x' is not of type 'integer'")
+    assert shown["result"]["error"].startswith("child 0 (wait) failed: ")
+    assert shown["tree"][1]["output"]["error"] == "KeyError: 'path'"

@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 from conftest import Server, needs
 from endpoint import Endpoint
+from fake import Fake
+from swarms import Scripted, leaf
 
 import hivemem
 import hivemem.swarm
+from hivemem.swarm import builtin
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
 SERVER = "http://127.0.0.1:7411"
@@ -95,3 +98,11 @@ async def test_the_swarm_of_the_docstring(any_server: str, namespace: str, endpo
         assert (found["end"].status.value, found["end"].output) == ("succeeded", "Dear Ada!")
         await found["swarm"].model.close()
     assert "Greet Ada." in endpoint.asked[0]["messages"][-1]["content"]
+
+
+async def test_the_built_in_types_of_the_docstring(fake: Fake, fake_client: hivemem.AsyncClient) -> None:
+    fake.router.says("write a paragraph about the release", "write_text")
+    names = {"client": fake_client, "mine": leaf, "model": Scripted("It is out."), "builtin": builtin}
+    found = await run(of_docstring(builtin), Swarm=hivemem.swarm.Swarm, Blueprint=hivemem.swarm.Blueprint, **names)
+    assert (found["end"].status.value, found["end"].output) == ("succeeded", "It is out.")
+    assert [told.chosen for told in fake.router.outcomes] == ["write_text"]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
 from fake import Fake
+from fold import Kind
 from swarms import leaf, leaves, swarm_of
 
 from hivemem import AsyncClient, RunStatus
-from hivemem.swarm import Blueprint, Settings, Step, node_type, parallel
+from hivemem.swarm import Blueprint, Settings, Step, node_type, parallel, plan
 from hivemem.swarm.journal import Journal
 from hivemem.swarm.settings import Stored
 from hivemem.types import EventKind
@@ -77,6 +79,31 @@ async def test_nodes_that_spawn_at_the_same_time_keep_to_the_limit_together(fake
     over = "with its children the run would have more than 6 nodes (nodes_max)"
     assert sorted(end.output, key=str) == [[2, 4], over, over]
     assert end.nodes == len(fake.swarm.runs[end.run].fold.nodes) == 6
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (Blueprint("leaf", {"n": "x"}), "data of leaf: /n: 'x' is not of type 'integer'"),
+        (Blueprint("leaf", {}), "data of leaf: 'n' is a required property"),
+        (Blueprint("nobody"), "it spawns a 'nobody': there is no node type of that name"),
+    ],
+)
+async def test_children_with_wrong_data_are_an_error_of_the_node_that_would_spawn_them(
+    fake: Fake, fake_client: AsyncClient, wrong: Blueprint, says: str
+) -> None:
+    @node_type("thinks_again")
+    async def thinks_again(step: Step) -> Any:
+        return plan(*leaves(1), wrong) if step.attempt < step.data else plan(*leaves(1, 2))
+
+    swarm = swarm_of(fake_client, leaf, thinks_again, settings=Settings(attempts_max=2, backoff_ms=1))
+    end = await swarm.run("x", Blueprint("thinks_again", 2))
+    assert (end.status, end.output, end.nodes) == (RunStatus.SUCCEEDED, [2, 4], 3), "it may spawn others another time"
+    assert [event.output for event in fake.swarm.runs[end.run].fold.events if event.kind == Kind.KIND_NODE_ERROR] == [
+        json.dumps({"error": says}, separators=(",", ":"))
+    ]
+    end = await swarm.run("x", Blueprint("thinks_again", 9))
+    assert (end.status, end.output, end.nodes) == (RunStatus.FAILED, {"error": says}, 1), "no child is made, right ones neither"
 
 
 async def test_a_task_that_is_long_has_a_context_of_its_beginning(fake: Fake, fake_client: AsyncClient) -> None:

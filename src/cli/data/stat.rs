@@ -1,7 +1,7 @@
 //! `hivemem data stat`: everything that is known of one object.
 
 use hivemem_client::Client;
-use hivemem_client::proto::{StatDataRequest, Timestamp};
+use hivemem_client::proto::StatDataRequest;
 use serde_json::{Value, json};
 
 use crate::cli::failure::Failure;
@@ -16,7 +16,7 @@ pub(super) async fn run(client: &Client, uri: String, offline: bool, as_json: bo
     let uses: Vec<Value> = stat
         .uses
         .iter()
-        .map(|used| json!({"action": used.action, "user": used.user, "at": time(&used.at), "bytes": used.bytes}))
+        .map(|used| json!({"action": used.action, "user": used.user, "at": render::time_json(&used.at), "bytes": used.bytes}))
         .collect();
     let value = json!({
         "uri": object.uri, "name": object.name, "kind": object.kind, "store": stat.store,
@@ -25,9 +25,9 @@ pub(super) async fn run(client: &Client, uri: String, offline: bool, as_json: bo
         "description": object.description, "schema": object.schema, "media_type": object.media_type,
         "owner": object.owner, "tags": object.tags, "cost_class": object.cost_class,
         "credential": object.credential, "bytes": object.bytes, "content_hash": object.content_hash,
-        "modified_at": time(&object.modified_at), "metadata": object.metadata, "versions": versions,
+        "modified_at": render::time_json(&object.modified_at), "metadata": object.metadata, "versions": versions,
         "document_id": stat.document_id, "source": stat.source, "chunks": stat.chunks, "tokens": stat.tokens,
-        "indexed_at": time(&stat.indexed_at), "indexed_hash": stat.indexed_hash,
+        "indexed_at": render::time_json(&stat.indexed_at), "indexed_hash": stat.indexed_hash,
         "documents": stat.documents, "documents_total": stat.documents_total, "uses": uses,
     });
     if as_json {
@@ -45,13 +45,4 @@ pub(super) async fn run(client: &Client, uri: String, offline: bool, as_json: bo
         }
     }
     output::print(&text)
-}
-
-fn time(at: &Option<Timestamp>) -> Value {
-    let seconds = at.as_ref().and_then(|at| u64::try_from(at.seconds).ok());
-    let shown = seconds.map(|seconds| {
-        let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
-        humantime::format_rfc3339_seconds(at).to_string()
-    });
-    json!(shown)
 }

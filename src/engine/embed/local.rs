@@ -3,10 +3,14 @@
 //! Two kinds of sessions are held. Batch sessions run with one thread each, as many as there are cores: on two cores two
 //! sessions × one thread gave 1.17 times the tokens per second of one session × two threads. The query session uses all
 //! threads for one short text and is never taken by a batch, so a search during an ingest waits for no batch.
+//!
+//! A session holds some 45 MiB. Batch sessions are loaded when there is something to embed, and let go when there was nothing for
+//! a minute: a server that only answers does without.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use fastembed::{
@@ -22,6 +26,9 @@ use crate::base::blocking::Door;
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::limits::{EMBED_BATCH_TEXTS_MAX, EMBED_BATCH_TOKENS_MAX};
 use crate::base::tokens::TokenCounter;
+
+/// How long batch sessions are kept when there is nothing to embed.
+const IDLE_MAX: Duration = Duration::from_secs(60);
 
 /// Tokens that every sequence gets beside its own: `[CLS]` and `[SEP]`.
 const SPECIAL_TOKENS: usize = 2;
@@ -67,8 +74,8 @@ struct ModelCard {
 pub struct LocalEmbedder {
     model: ModelInfo,
     counter: Arc<MemoCounter>,
-    batch: Vec<Arc<Mutex<TextEmbedding>>>,
-    query: Arc<Mutex<TextEmbedding>>,
+    batch: Arc<BatchSessions>,
+    query: Mutex<TextEmbedding>,
     batch_door: Door,
     query_door: Door,
 }
@@ -87,25 +94,68 @@ impl LocalEmbedder {
     pub fn load(options: &LocalOptions) -> Result<Self> {
         let environment = environment(&options.runtime)?;
         let sessions = options.sessions.max(1);
-        let (model, load): (ModelInfo, Loader) = match &options.source {
+        let (mut model, load): (ModelInfo, Loader) = match &options.source {
             ModelSource::Folder(folder) => folder_loader(folder, environment)?,
             ModelSource::Catalogue { name, cache } => catalogue_loader(name, cache, environment)?,
         };
         let query = load(options.query_threads.max(1))?;
+        if let Some(cut) = query.tokenizer.get_truncation() {
+            model.tokens_max = model.tokens_max.min(cut.max_length);
+        }
         let counter = Arc::new(MemoCounter::new(query.tokenizer.clone()));
-        let batch = (0..sessions).map(|_| Ok(Arc::new(Mutex::new(load(1)?)))).collect::<Result<Vec<_>>>()?;
+        let batch =
+            BatchSessions { load, slots: (0..sessions).map(|_| Mutex::default()).collect(), used: AtomicUsize::new(0) };
         Ok(Self {
             model,
             counter,
-            batch,
-            query: Arc::new(Mutex::new(query)),
+            batch: Arc::new(batch),
+            query: Mutex::new(query),
             batch_door: Door::background(sessions),
             query_door: Door::new(4),
         })
     }
+
+    fn query(&self) -> MutexGuard<'_, TextEmbedding> {
+        self.query.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-type Loader = Box<dyn Fn(usize) -> Result<TextEmbedding>>;
+/// Loads a session with so many threads.
+type Loader = Box<dyn Fn(usize) -> Result<TextEmbedding> + Send + Sync>;
+
+/// The sessions that embed batches, each loaded when it is first needed.
+struct BatchSessions {
+    load: Loader,
+    slots: Vec<Mutex<Option<TextEmbedding>>>,
+    /// How often they were used: unchanged after a while, they are let go.
+    used: AtomicUsize,
+}
+
+impl BatchSessions {
+    /// Embeds texts with the session of this number.
+    fn run(&self, number: usize, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
+        let mut slot = self.slots[number].lock().unwrap_or_else(PoisonError::into_inner);
+        let session = match &mut *slot {
+            Some(session) => session,
+            empty => empty.insert((self.load)(1)?),
+        };
+        run(session, texts)
+    }
+
+    /// Lets the sessions go if they are not used for [`IDLE_MAX`] from now.
+    fn let_go_when_idle(self: &Arc<Self>) {
+        let used = self.used.fetch_add(1, Ordering::Relaxed) + 1;
+        let sessions = Arc::downgrade(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(IDLE_MAX).await;
+            let Some(sessions) = sessions.upgrade() else { return };
+            if sessions.used.load(Ordering::Relaxed) == used {
+                // One that is locked is in use.
+                sessions.slots.iter().filter_map(|slot| slot.try_lock().ok()).for_each(|mut slot| *slot = None);
+            }
+        });
+    }
+}
 
 /// The process-wide ONNX Runtime environment, made from the library at `runtime` on first use.
 fn environment(runtime: &Path) -> Result<Environment> {
@@ -133,19 +183,25 @@ fn environment(runtime: &Path) -> Result<Environment> {
     Ok(environment)
 }
 
-fn folder_loader(folder: &Path, environment: Environment) -> Result<(ModelInfo, Loader)> {
-    let read = |name: &str| {
-        std::fs::read(folder.join(name)).context(Kind::Precondition, || {
-            format!(
-                "the embedding model is incomplete, {} cannot be read: run `make setup`, or set embedder.model_dir in the \
-                 configuration",
-                folder.join(name).display()
-            )
-        })
-    };
-    let card: ModelCard = serde_json::from_slice(&read("model.json")?).context(Kind::Precondition, || {
+/// Reads a file of the model in `folder`.
+fn model_file(folder: &Path, name: &str) -> Result<Vec<u8>> {
+    std::fs::read(folder.join(name)).context(Kind::Precondition, || {
+        format!(
+            "the embedding model is incomplete, {} cannot be read: run `make setup`, or set embedder.model_dir in the \
+             configuration",
+            folder.join(name).display()
+        )
+    })
+}
+
+fn model_card(folder: &Path) -> Result<ModelCard> {
+    serde_json::from_slice(&model_file(folder, "model.json")?).context(Kind::Precondition, || {
         format!("{} is not a valid model card: run `make setup` again", folder.join("model.json").display())
-    })?;
+    })
+}
+
+fn folder_loader(folder: &Path, environment: Environment) -> Result<(ModelInfo, Loader)> {
+    let card = model_card(folder)?;
     let pooling = match card.pooling.as_str() {
         "mean" => Pooling::Mean,
         "cls" => Pooling::Cls,
@@ -156,24 +212,30 @@ fn folder_loader(folder: &Path, environment: Environment) -> Result<(ModelInfo, 
             ));
         }
     };
-    let tokenizer_files = TokenizerFiles {
-        tokenizer_file: read("tokenizer.json")?,
-        config_file: read("config.json")?,
-        special_tokens_map_file: read("special_tokens_map.json")?,
-        tokenizer_config_file: read("tokenizer_config.json")?,
-    };
-    let model = UserDefinedEmbeddingModel::new(read("model.onnx")?, tokenizer_files).with_pooling(pooling);
     let info =
         ModelInfo { name: card.name, revision: card.revision, dimension: card.dimension, tokens_max: card.max_tokens };
-    let tokens_max = info.tokens_max;
-    let shown = folder.display().to_string();
+    let (tokens_max, revision, folder) = (info.tokens_max, info.revision.clone(), folder.to_owned());
     let load: Loader = Box::new(move |threads| {
+        // Vectors of two models must never meet.
+        if model_card(&folder)?.revision != revision {
+            let message =
+                format!("the model in {} is another one than at the start: restart the server", folder.display());
+            return Err(Error::new(Kind::Precondition, message));
+        }
+        let read = |name: &str| model_file(&folder, name);
+        let tokenizer_files = TokenizerFiles {
+            tokenizer_file: read("tokenizer.json")?,
+            config_file: read("config.json")?,
+            special_tokens_map_file: read("special_tokens_map.json")?,
+            tokenizer_config_file: read("tokenizer_config.json")?,
+        };
+        let model = UserDefinedEmbeddingModel::new(read("model.onnx")?, tokenizer_files).with_pooling(pooling.clone());
         let options = InitOptionsUserDefined::new()
             .with_environment(environment.clone())
             .with_max_length(tokens_max)
             .with_intra_threads(threads);
-        TextEmbedding::try_new_from_user_defined(model.clone(), options).context(Kind::Precondition, || {
-            format!("cannot load the embedding model in {shown}: run `make setup` again")
+        TextEmbedding::try_new_from_user_defined(model, options).context(Kind::Precondition, || {
+            format!("cannot load the embedding model in {}: run `make setup` again", folder.display())
         })
     });
     Ok((info, load))
@@ -232,8 +294,7 @@ fn batches(lengths: &[usize]) -> Vec<Vec<usize>> {
     batches
 }
 
-fn run(session: &Mutex<TextEmbedding>, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
-    let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
+fn run(session: &mut TextEmbedding, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
     session
         .embed(texts, Some(texts.len()))
         .context(Kind::Internal, || format!("the embedding model failed on a batch of {} texts", texts.len()))
@@ -256,8 +317,8 @@ impl Embedder for LocalEmbedder {
         let counter = Arc::clone(&self.counter);
         let tokens_max = self.model.tokens_max;
         let work = Arc::new((texts, AtomicUsize::new(0), OnceLock::<Vec<Vec<usize>>>::new()));
-        let jobs = self.batch.iter().map(|session| {
-            let (session, work, counter) = (Arc::clone(session), Arc::clone(&work), Arc::clone(&counter));
+        let jobs = (0..self.batch.slots.len()).map(|number| {
+            let (sessions, work, counter) = (Arc::clone(&self.batch), Arc::clone(&work), Arc::clone(&counter));
             self.batch_door.run(move || {
                 let (texts, next, plan) = &*work;
                 let plan = plan.get_or_init(|| {
@@ -267,12 +328,14 @@ impl Embedder for LocalEmbedder {
                 let mut done = Vec::new();
                 while let Some(batch) = plan.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let input: Vec<&str> = batch.iter().map(|&index| texts[index].as_str()).collect();
-                    done.extend(batch.iter().copied().zip(run(&session, &input)?));
+                    done.extend(batch.iter().copied().zip(sessions.run(number, &input)?));
                 }
                 Ok(done)
             })
         });
-        let finished = futures::future::try_join_all(jobs).await?;
+        let finished = futures::future::try_join_all(jobs).await;
+        self.batch.let_go_when_idle();
+        let finished = finished?;
         let mut vectors = vec![Vec::new(); work.0.len()];
         for (index, vector) in finished.into_iter().flatten() {
             vectors[index] = vector;
@@ -281,7 +344,7 @@ impl Embedder for LocalEmbedder {
     }
 
     async fn embed_query(&self, text: &str) -> Result<Vec<f32>> {
-        let mut vectors = self.query_door.run_here(|| run(&self.query, &[text])).await?;
+        let mut vectors = self.query_door.run_here(|| run(&mut self.query(), &[text])).await?;
         vectors.pop().ok_or_else(|| Error::internal("the embedding model returned nothing for a query"))
     }
 
@@ -294,7 +357,7 @@ impl Embedder for LocalEmbedder {
                 let mut vectors = vec![Vec::new(); texts.len()];
                 for batch in order.chunks(EMBED_BATCH_TEXTS_MAX / 4) {
                     let input: Vec<&str> = batch.iter().map(|&at| texts[at].as_str()).collect();
-                    batch.iter().zip(run(&self.query, &input)?).for_each(|(&at, vector)| vectors[at] = vector);
+                    batch.iter().zip(run(&mut self.query(), &input)?).for_each(|(&at, vector)| vectors[at] = vector);
                 }
                 Ok(vectors)
             })
@@ -354,6 +417,29 @@ pub(crate) mod tests {
         let error = LocalEmbedder::load(&missing).unwrap_err();
         assert_eq!(error.kind(), Kind::Precondition);
         assert!(error.message().contains("/nowhere/model.json") && error.message().contains("make setup"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn batch_sessions_come_with_the_first_batch_and_only_from_the_same_model() {
+        let folder = tempfile::tempdir().unwrap();
+        for entry in std::fs::read_dir(model_files()).unwrap() {
+            let path = entry.unwrap().path();
+            std::fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+        }
+        let of = LocalOptions { source: ModelSource::Folder(folder.path().to_owned()), ..options() };
+        let embedder = LocalEmbedder::load(&of).unwrap();
+        let loaded = || embedder.batch.slots.iter().filter(|slot| slot.lock().unwrap().is_some()).count();
+        embedder.embed_query("a question").await.unwrap();
+        assert_eq!(loaded(), 0);
+        let card = folder.path().join("model.json");
+        let text = std::fs::read_to_string(&card).unwrap();
+        let revision = embedder.model().revision.clone();
+        std::fs::write(&card, text.replace(&revision, "another")).unwrap();
+        let refused = embedder.embed(vec!["a text".to_owned()]).await.unwrap_err();
+        assert!(refused.message().contains("restart the server"), "{refused}");
+        std::fs::write(&card, text).unwrap();
+        assert_eq!(embedder.embed(vec!["a text".to_owned()]).await.unwrap().len(), 1);
+        assert_eq!(loaded(), 1, "one batch, one session");
     }
 
     #[test]

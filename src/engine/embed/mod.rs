@@ -15,6 +15,7 @@ use crate::base::tokens::TokenCounter;
 
 pub mod fake;
 pub mod local;
+pub mod recent;
 pub mod wordpiece;
 
 /// Which model made a vector. All four parts are stored with every cache entry and in every manifest.

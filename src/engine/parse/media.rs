@@ -29,6 +29,7 @@ impl Skip {
             Self::Encoding,
             Self::TooLarge,
             Self::PackedTooLarge,
+            Self::DataTooLarge,
             Self::TextTooLarge,
             Self::TooManyPages,
             Self::Expands,
@@ -52,6 +53,7 @@ impl Skip {
             Self::Encoding => "not UTF-8",
             Self::TooLarge => "larger than 4 MiB",
             Self::PackedTooLarge => "larger than 64 MiB",
+            Self::DataTooLarge => "settings or data larger than 256 KiB",
             Self::TextTooLarge => "more than 4 MiB of text",
             Self::TooManyPages => "more than 5000 pages",
             Self::Expands => "archive expands beyond 32 MiB, 20000 entries or 200 times its size",
@@ -125,7 +127,7 @@ pub fn skip_by_path(path: &str, size: u64) -> Option<Skip> {
         return Some(if format.is_some() { Skip::PackedTooLarge } else { Skip::TooLarge });
     }
     if size > DATA_BYTES_MAX && format.is_none() && data_type(&name).is_some() {
-        return Some(Skip::Generated);
+        return Some(Skip::DataTooLarge);
     }
     None
 }

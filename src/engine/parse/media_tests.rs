@@ -121,7 +121,7 @@ fn copies_bundles_locks_and_dumps_are_left_out() {
     assert_eq!(skip("a.js", packed.as_bytes()), Some(Skip::Minified));
     assert_eq!(skip("a.txt", packed.as_bytes()), None, "long lines are fine in prose");
     let dump = "a,b,c\n".repeat(60_000);
-    assert_eq!(skip("a.yaml", dump.as_bytes()), Some(Skip::Generated));
+    assert_eq!(skip("a.yaml", dump.as_bytes()), Some(Skip::DataTooLarge));
     assert_eq!(skip("a.csv", dump.as_bytes()), None, "of tables only the columns and some rows are taken");
     assert_eq!(skip("a.txt", dump.as_bytes()), None);
     let size = DOCUMENT_BYTES_MAX + 1;

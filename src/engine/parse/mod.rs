@@ -59,6 +59,8 @@ pub enum Skip {
     TooLarge,
     /// Over the limit for a file whose text is extracted.
     PackedTooLarge,
+    /// Settings or data over the limit for them.
+    DataTooLarge,
     /// Its text is over the limit for one document.
     TextTooLarge,
     /// A PDF with more pages than are read.

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use url::Url;
 
 use super::guard::{Guard, Refused};
+use crate::base::clock::{Clock as _, SystemClock, Timestamp};
 use crate::base::error::{Error, Kind, Result};
 
 /// Redirects followed for one address.
@@ -217,8 +218,9 @@ pub fn redirect(response: &reqwest::Response, from: &Url) -> Option<Url> {
 
 /// The pause that a server asks for, in seconds or as a date.
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
-    text.trim().parse().ok().map(Duration::from_secs)
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let until = || Timestamp::from_system(httpdate::parse_http_date(text).ok()?).since(SystemClock.now());
+    text.parse().ok().map(Duration::from_secs).or_else(until)
 }
 
 /// What became of a request that got no whole answer.

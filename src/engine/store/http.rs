@@ -12,6 +12,7 @@ use reqwest::{Method, Response, StatusCode};
 use url::Url;
 
 use super::credentials::{Credential, Credentials};
+use super::fetch::retry_after;
 use super::globs::Globs;
 use super::guard::{Guard, Refused};
 use super::line::{Line, StreamPieces};
@@ -97,7 +98,7 @@ impl HttpStore {
                 Ok(answer) => is_put_off(answer.status()),
                 Err(error) => Refused::among(error).is_none() && (error.is_connect() || error.is_timeout()),
             };
-            let asked = answer.as_ref().ok().and_then(retry_after);
+            let asked = answer.as_ref().ok().and_then(|answer| retry_after(answer.headers()));
             if !again || attempt >= TRIES_MAX || asked.is_some_and(|asked| asked > PAUSE_MAX) {
                 return answer.map_err(|error| unreachable(url, error));
             }
@@ -137,11 +138,6 @@ fn range_header(range: Range) -> Option<String> {
 
 fn is_put_off(status: StatusCode) -> bool {
     matches!(status.as_u16(), 429 | 502 | 503 | 504)
-}
-
-/// How long the server asks to wait, if it says so in seconds.
-fn retry_after(answer: &Response) -> Option<Duration> {
-    text(answer.headers(), header::RETRY_AFTER)?.parse().ok().map(Duration::from_secs)
 }
 
 fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
@@ -186,7 +182,7 @@ fn refusal(url: &Url, status: StatusCode, answer: &Response) -> Error {
         ),
         412 => Error::new(Kind::Conflict, format!("{url} changed since it was looked at: read it again")),
         429 | 502 | 503 | 504 => {
-            let wait = retry_after(answer).map_or(String::new(), |wait| format!(" in {} s", wait.as_secs()));
+            let wait = retry_after(answer.headers()).map_or(String::new(), |wait| format!(" in {} s", wait.as_secs()));
             Error::new(Kind::Unavailable, format!("{url} puts readers off (HTTP {code}): try again{wait}"))
         }
         _ => Error::new(Kind::Unavailable, format!("{url} can't be read: the server says HTTP {code}")),

@@ -39,6 +39,7 @@ pub mod http;
 pub mod line;
 pub mod local;
 pub mod local_watch;
+pub mod polled;
 pub mod sqlite;
 pub mod stores;
 #[cfg(test)]
@@ -246,6 +247,16 @@ pub trait Store: Send + Sync {
     /// Those of a stat, but that nothing is there.
     fn holds(&self, uri: &str) -> Result<Option<bool>> {
         let _ = uri;
+        Ok(None)
+    }
+
+    /// The version that a source is at: another one where anything in it may have changed. `None` where only a listing could
+    /// tell.
+    ///
+    /// # Errors
+    /// Those of a listing.
+    fn version(&self, source: &str) -> Result<Option<String>> {
+        let _ = source;
         Ok(None)
     }
 

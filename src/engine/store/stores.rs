@@ -86,6 +86,10 @@ impl Store for Stores {
         self.of(uri)?.holds(uri)
     }
 
+    fn version(&self, source: &str) -> Result<Option<String>> {
+        self.of(source)?.version(source)
+    }
+
     fn open(&self, uri: &str, range: Range) -> Result<Reading> {
         self.of(uri)?.open(uri, range)
     }

@@ -1,10 +1,14 @@
 //! OpenAI's encodings, from `tiktoken-rs`, whose vocabularies are inside the crate.
 
-use std::sync::Arc;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
+use lru::LruCache;
+use rustc_hash::FxBuildHasher;
 use tiktoken_rs::CoreBPE;
 use tiktoken_rs::tokenizer::{Tokenizer, get_tokenizer};
 
+use crate::base::EmbedKey;
 use crate::base::error::{Error, Result};
 use crate::base::tokens::TokenCounter;
 
@@ -20,18 +24,37 @@ const ENCODINGS: [(&str, Tokenizer); 5] = [
 /// The encoding used when the caller names no model: that of the current OpenAI models.
 pub const DEFAULT: &str = "o200k_base";
 
-struct Bpe(&'static CoreBPE);
+/// Counted texts that are remembered, by their hashes: some two megabytes.
+const COUNTED_MAX: NonZeroUsize = NonZeroUsize::new(16_384).unwrap();
+
+/// How many tokens texts have that were counted lately. The same chunks come up for one task after the other, and counting them is
+/// most of what packing costs.
+static COUNTED: LazyLock<Mutex<Counted>> =
+    LazyLock::new(|| Mutex::new(LruCache::with_hasher(COUNTED_MAX, FxBuildHasher)));
+type Counted = LruCache<(Tokenizer, EmbedKey), usize, FxBuildHasher>;
+
+struct Bpe {
+    encoding: Tokenizer,
+    bpe: &'static CoreBPE,
+}
 
 impl TokenCounter for Bpe {
     fn count(&self, text: &str) -> usize {
-        self.0.count_ordinary(text)
+        let key = (self.encoding, EmbedKey::of(text));
+        let counted = || COUNTED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(&known) = counted().get(&key) {
+            return known;
+        }
+        let tokens = self.bpe.count_ordinary(text);
+        counted().put(key, tokens);
+        tokens
     }
 
     fn starts(&self, text: &str) -> Vec<u32> {
         let mut at = 0;
-        let starts = self.0.encode_ordinary(text).into_iter().map(|token| {
+        let starts = self.bpe.encode_ordinary(text).into_iter().map(|token| {
             let start = at;
-            at += self.0.decode_bytes(&[token]).map_or(0, |bytes| bytes.len());
+            at += self.bpe.decode_bytes(&[token]).map_or(0, |bytes| bytes.len());
             start as u32
         });
         starts.collect()
@@ -69,7 +92,7 @@ pub fn counter(model: &str) -> Result<Arc<dyn TokenCounter>> {
     let encoding = encoding(model).ok_or_else(unknown)?;
     let bpe = tiktoken_rs::bpe_for_tokenizer(encoding)
         .map_err(|cause| Error::internal(format!("the vocabulary of {model:?} cannot be loaded")).caused_by(cause))?;
-    Ok(Arc::new(Bpe(bpe)))
+    Ok(Arc::new(Bpe { encoding, bpe }))
 }
 
 #[cfg(test)]
@@ -84,6 +107,12 @@ mod tests {
         assert!(gpt4o.count("<|endoftext|>") > 1, "text is data: special tokens in it are not special");
         let text = "fn größe() -> 漢字 { 1 }";
         assert_eq!(gpt4o.starts(text).len(), gpt4o.count(text));
+        assert_eq!(gpt4o.count("hello world"), 2, "as the first time");
+        assert_ne!(
+            gpt4o.count(text),
+            counter("r50k_base").unwrap().count(text),
+            "what is remembered is of one encoding"
+        );
         for (model, name) in [("gpt-4o", "o200k_base"), ("gpt-4", "cl100k_base"), ("o200k_harmony", "o200k_harmony")] {
             assert_eq!(encoding_name(model), Some(name));
         }

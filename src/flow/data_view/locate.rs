@@ -54,14 +54,17 @@ pub async fn locate(
         return Err(Error::limit("presign_ttl", message));
     }
     let known = Known::of(engines, grant, &uri).await?;
-    if known.is_nothing() && engines.inventory.ingested(grant.namespace(), &uri, 1).await?.documents_total == 0 {
+    let below = engines.inventory.ingested(grant.namespace(), &uri, 1).await?.documents_total;
+    if known.is_nothing() && below == 0 {
         return Err(unknown(&uri));
     }
     let store = StoreKind::of_uri(&uri);
     let mut recipes = Vec::new();
     let ways = ways(engines, &known, &uri, ttl).await?;
     // What the server itself can't read, it can't hand on; what lies in a repository or database is listed by other addresses.
-    let single = known.is_single(&uri);
+    // A folder may be written without its slash; what lies below a page of the web are other pages.
+    let holds = known.document.is_none() && below > 0 && store != StoreKind::Http;
+    let single = known.is_single(&uri) && !holds;
     let readable = uri.starts_with("sqlite:") || store != StoreKind::Sql;
     if readable && (single || !matches!(store, StoreKind::Sql | StoreKind::Git)) {
         recipes.extend(through_server(grant.namespace().as_str(), &uri, !single, reach));

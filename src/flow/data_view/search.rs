@@ -19,6 +19,9 @@ use crate::model::{DataEntry, DataFilter, DataKind, DataObject, StoreKind};
 /// Candidates of each list for each hit that is wanted: filters take some.
 const CANDIDATES_PER_HIT: usize = 5;
 
+/// Candidates where a filter is set.
+const FILTERED_CANDIDATES: usize = 500;
+
 /// The constant of reciprocal rank fusion; 60 is what everybody takes since it was published, and lists of ten or so leave
 /// nothing to tune.
 const RANK_OFFSET: f32 = 60.0;
@@ -63,7 +66,8 @@ pub async fn search(
     }
     require_namespace(engines, grant).await?;
     let words = words(query);
-    let limit = k as usize * CANDIDATES_PER_HIT;
+    // What passes a filter may stand anywhere in the lists.
+    let limit = if *filter == DataFilter::default() { k as usize * CANDIDATES_PER_HIT } else { FILTERED_CANDIDATES };
     let found = engines.inventory.search_objects(grant.namespace(), &words, limit).await?;
     let documents = engines.inventory.search_documents(grant.namespace(), &words, limit).await?;
     let mut objects: BTreeMap<String, Candidate> = BTreeMap::new();

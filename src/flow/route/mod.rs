@@ -166,7 +166,7 @@ impl Routing {
 
     /// Reads a namespace's nodes and what came of them.
     async fn load(&self, namespace: &Namespace) -> Result<Arc<Space>> {
-        if !self.engines.catalog.has_namespace(namespace).await? && namespace.as_str() != "default" {
+        if !self.engines.catalog.has_namespace(namespace).await? && namespace.as_str() != Namespace::DEFAULT {
             return Err(Error::not_found(format!("there is no namespace {namespace}: create it first")));
         }
         let nodes = self.engines.registry.nodes(namespace, None).await?;

@@ -10,8 +10,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::{Followed, News};
+use super::{Followed, News, is_local};
 use crate::base::error::{Kind, Result};
+use crate::engine::store::Store;
+use crate::engine::store::polled::Polled;
 use crate::engine::store::watch::{Changed, Watch, Watcher};
 use crate::flow::Engines;
 use crate::flow::apply::Projector;
@@ -168,8 +170,8 @@ impl Follower {
     async fn sync(&mut self, changed: Changed) {
         let began = Instant::now();
         let opened = match &changed {
-            Changed::Everything => open(&self.engines, &self.watcher, &self.followed, &mut self.watch).await,
-            Changed::At(_) => cover(&self.engines, self.watch.as_ref(), &changed).await,
+            Changed::Everything => open(&self.engines, &self.watcher, self.pace, &self.followed, &mut self.watch).await,
+            Changed::At(_) => cover(&self.engines, &self.followed, self.watch.as_ref(), &changed).await,
         };
         match opened {
             Err(error) => self.deaf = Some(error.to_string()),
@@ -253,22 +255,42 @@ async fn heard(watch: Option<&dyn Watch>) {
 pub(super) async fn open(
     engines: &Engines,
     watcher: &Arc<dyn Watcher>,
+    pace: Pace,
     followed: &Followed,
     watch: &mut Option<Arc<dyn Watch>>,
 ) -> Result<()> {
     if watch.is_none() {
         let (watcher, request) = (Arc::clone(watcher), followed.request.clone());
-        *watch = Some(engines.door.run(move || watcher.watch(&request.source, &request.options)).await?);
+        *watch = Some(if is_local(&request.source) {
+            engines.door.run(move || watcher.watch(&request.source, &request.options)).await?
+        } else {
+            let store = store_of(engines, &request.source, request.credential).await?;
+            Arc::new(Polled::new(store, request.source, pace.retry, engines.far.clone()))
+        });
     }
-    let covered = cover(engines, watch.as_ref(), &Changed::Everything).await;
+    let covered = cover(engines, followed, watch.as_ref(), &Changed::Everything).await;
     if covered.as_ref().is_err_and(|error| error.kind() != Kind::Unavailable) {
         *watch = None;
     }
     covered
 }
 
-async fn cover(engines: &Engines, watch: Option<&Arc<dyn Watch>>, changed: &Changed) -> Result<()> {
+/// The store of a source, with the credential of this name if there is one.
+pub(super) async fn store_of(engines: &Engines, source: &str, credential: Option<String>) -> Result<Arc<dyn Store>> {
+    let (store, source) = (Arc::clone(&engines.store), source.to_owned());
+    let Some(name) = credential else { return Ok(store) };
+    engines.far.run(move || store.under(&source, &name)).await
+}
+
+async fn cover(
+    engines: &Engines,
+    followed: &Followed,
+    watch: Option<&Arc<dyn Watch>>,
+    changed: &Changed,
+) -> Result<()> {
     let Some(watch) = watch.cloned() else { return Ok(()) };
     let changed = changed.clone();
-    engines.door.run(move || watch.cover(&changed)).await
+    // What is far must not keep what is near waiting.
+    let door = if is_local(&followed.request.source) { &engines.door } else { &engines.far };
+    door.run(move || watch.cover(&changed)).await
 }

@@ -64,6 +64,12 @@ struct Options {
     include: Vec<String>,
     exclude: Vec<String>,
     tags: Vec<String>,
+    credential: Option<String>,
+}
+
+/// Whether the system tells of changes in a source; of the others their version is asked for now and then.
+fn is_local(uri: &str) -> bool {
+    uri.starts_with("file://")
 }
 
 /// What a source's task, its callers and its listeners share.
@@ -145,6 +151,7 @@ impl Watching {
             source: source.uri,
             options: ListOptions { include: options.include, exclude: options.exclude, ..ListOptions::default() },
             tags: options.tags,
+            credential: options.credential,
             ..Request::default()
         };
         let followed = followed(grant, request);
@@ -170,10 +177,10 @@ impl Watching {
             return Ok((ingest::ingest(&self.engines, &self.projector, grant, request, progress).await?, None));
         }
         let uri = self.resolve(&request.source).await?;
-        if !uri.starts_with("file://") {
+        if !is_local(&uri) && self.version(&uri, request).await?.is_none() {
             let message = format!(
-                "{uri} can't be followed, only folders of the server's machine can: sync it now and then, what did not \
-                 change is not read again"
+                "{uri} can't be followed, only folders of the server's machine and git repositories can: sync it now and \
+                 then, what did not change is not read again"
             );
             return Err(Error::invalid("watch", message));
         }
@@ -183,13 +190,15 @@ impl Watching {
         let followed = followed(grant.clone(), lasting);
         // Before the first listing, so that no change falls between them.
         let mut watch = None;
-        let problem = follow::open(&self.engines, &self.watcher, &followed, &mut watch).await.err();
+        let opened = follow::open(&self.engines, &self.watcher, self.pace, &followed, &mut watch);
+        let problem = opened.await.err();
         let report = sync.await?;
         if self.lasting {
             let options = serde_json::to_string(&Options {
                 include: request.options.include.clone(),
                 exclude: request.options.exclude.clone(),
                 tags: request.tags.clone(),
+                credential: request.credential.clone(),
             })
             .map_err(|cause| Error::internal("options are no JSON").caused_by(cause))?;
             self.engines.catalog.set_watch(grant.namespace(), source, Some(&options)).await?;
@@ -202,6 +211,12 @@ impl Watching {
     async fn resolve(&self, address: &str) -> Result<String> {
         let (store, address) = (Arc::clone(&self.engines.store), address.to_owned());
         self.engines.far.run(move || store.resolve(&address)).await
+    }
+
+    async fn version(&self, uri: &str, request: &Request) -> Result<Option<String>> {
+        let store = follow::store_of(&self.engines, uri, request.credential.clone()).await?;
+        let uri = uri.to_owned();
+        self.engines.far.run(move || store.version(&uri)).await
     }
 
     fn entries(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Entry>> {

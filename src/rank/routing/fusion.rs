@@ -1,10 +1,10 @@
 //! Joining what the channels say of the same routes into one score.
 //!
 //! With examples the linear head leads: its log probability and that of naive Bayes add up as in a product of experts
-//! (Hinton, "Training products of experts", 2002), and the scaled channels break near ties. Without examples there is no language
-//! model to trust (naive Bayes over descriptions alone helps where they are long and costs as much where they are short), and scaled
-//! vectors and words are averaged as search does it. In between both are blended by how much of the candidates' evidence is
-//! examples. The weights are round numbers, the same for every catalogue.
+//! (Hinton, "Training products of experts", 2002), and the scaled channels break near ties. Without examples scaled vectors and
+//! words are averaged as search does it, and naive Bayes has as much say as there is text to learn a route's language from: little
+//! where descriptions are a few words. In between both are blended by how much of the candidates' evidence is examples. The
+//! weights are round numbers, the same for every catalogue.
 
 use super::head::SCALE;
 
@@ -40,6 +40,12 @@ const WORDS_MAX: f32 = 0.5;
 const WORDS_LENGTH: f32 = 8.0;
 /// How that weight is shared out.
 const WORDS_SHARE: f32 = 0.7;
+
+/// Weight of naive Bayes beside them: w · L² / (L² + 32²) at L terms on average. Pairs of words are most of what it adds, and those
+/// of a dozen words tell nothing.
+const BAYES_TOLD_MAX: f32 = 0.3;
+/// See [`BAYES_TOLD_MAX`].
+const BAYES_LENGTH: f32 = 32.0;
 
 /// Weight of what the parts of a goal say, beside the whole.
 const PARTS: f32 = 0.4;
@@ -137,8 +143,10 @@ impl Channels {
     pub fn fuse(&self, routes: &[u32], evidence: f32, length: f32) -> Vec<f32> {
         let (meaning, words) = (Scale::of(&self.meaning), Scale::of(&self.words));
         let (examples, grams) = (Scale::of(&self.examples), Scale::of(&self.grams));
+        let order = Scale::of(&self.bayes);
         let (head, bayes) = (log_sum_exp(&self.head), log_sum_exp(&self.bayes));
         let lexical = WORDS_MAX * length / (length + WORDS_LENGTH);
+        let told_order = BAYES_TOLD_MAX * length.powi(2) / (length.powi(2) + BAYES_LENGTH.powi(2));
         let joined = |route: &u32| {
             let at = *route as usize;
             let meant = meaning.apply(self.meaning[at]);
@@ -149,7 +157,8 @@ impl Channels {
                 + GRAMS * grams
                 + MEANING * meant;
             let told = lexical * (WORDS_SHARE * words.apply(self.words[at]) + (1.0 - WORDS_SHARE) * grams)
-                + (1.0 - lexical) * meant;
+                + (1.0 - lexical) * meant
+                + told_order * order.apply(self.bayes[at]);
             evidence * shown + (1.0 - evidence) * told
         };
         routes.iter().map(joined).collect()
@@ -207,6 +216,17 @@ mod tests {
             (0..3).max_by(|a, b| scores[*a].total_cmp(&scores[*b])).unwrap()
         };
         assert_eq!((best(0.0), best(1.0)), (0, 1));
+    }
+
+    #[test]
+    fn the_language_of_descriptions_counts_where_they_are_long() {
+        let mut asked = channels(&[0.50, 0.48, 0.10], &[0.0; 3], &[1.0, 1.0, 0.0]);
+        asked.bayes = vec![-9.0, -1.0, -9.0];
+        let first_wins = |length: f32| {
+            let scores = asked.fuse(&[0, 1, 2], 0.0, length);
+            scores[0] > scores[1]
+        };
+        assert!(first_wins(5.0) && !first_wins(60.0));
     }
 
     #[test]

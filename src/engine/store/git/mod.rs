@@ -232,6 +232,10 @@ impl Store for GitStore {
         Ok(Some(Stat { bytes: size, modified_at: None, mark: Some(id.to_string()) }))
     }
 
+    fn version(&self, source: &str) -> Result<Option<String>> {
+        Ok(Some(self.look(&Address::parse(source)?)?.commit.to_string()))
+    }
+
     fn holds(&self, uri: &str) -> Result<Option<bool>> {
         let address = Address::parse(uri)?;
         let seen = match self.look(&address) {

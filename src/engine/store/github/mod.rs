@@ -335,6 +335,9 @@ impl Store for GithubStore {
         if !uri.starts_with(SCHEME) {
             return self.git.ways(uri, ttl);
         }
+        if let Ok(repository) = Repository::parse(uri) {
+            return self.git.ways(&self.code(&repository), ttl);
+        }
         let Some((repository, thread)) = self.thread(uri)? else { return Ok(Ways::default()) };
         let what = if thread.is_pull { "pr" } else { "issue" };
         let native = format!("gh {what} view {} --repo {} --comments", thread.number, repository.name);

@@ -185,6 +185,25 @@ mod tests {
     }
 
     #[test]
+    fn references_within_an_openapi_file_are_resolved() {
+        let file = r##"{"openapi": "3.0.0", "paths": {"/pets": {"post": {
+            "parameters": [{"$ref": "#/components/parameters/trace"}],
+            "requestBody": {"$ref": "#/components/requestBodies/pet"}}}},
+            "components": {
+                "parameters": {"trace": {"name": "trace", "in": "query", "schema": {"type": "integer"}}},
+                "requestBodies": {"pet": {"required": true, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/a~1pet"}}}}},
+                "schemas": {"a/pet": {"type": "object", "properties": {
+                    "name": {"type": "string"}, "mother": {"$ref": "#/components/schemas/a~1pet"}, "vet": {"$ref": "vets.json#/vet"}}}}}}"##;
+        let arguments: Value = serde_json::from_str(&one("", "api.json", file).arguments).unwrap();
+        assert_eq!(arguments["properties"]["trace"], serde_json::json!({"type": "integer"}));
+        assert_eq!(arguments["required"], serde_json::json!(["body"]));
+        let pet = &arguments["properties"]["body"]["properties"];
+        assert_eq!(pet["name"], serde_json::json!({"type": "string"}));
+        assert_eq!(pet["mother"], serde_json::json!({}), "what holds itself stands for anything");
+        assert_eq!(pet["vet"], serde_json::json!({"$ref": "vets.json#/vet"}), "other files are not asked");
+    }
+
+    #[test]
     fn an_openapi_file_may_be_yaml() {
         let file = "openapi: 3.0.0\ninfo:\n  title: Pets\npaths:\n  /pets:\n    get:\n      operationId: listPets\n      \
                     summary: Lists all pets\n      parameters:\n        - {name: limit, in: query, schema: {type: integer}}\n";

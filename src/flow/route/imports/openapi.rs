@@ -1,4 +1,5 @@
-//! OpenAPI: each operation is a node. References are left as they are, servers are not asked.
+//! OpenAPI: each operation is a node. References within the document are resolved, so that a schema stands by itself; servers are
+//! not asked.
 
 use serde_json::{Map, Value};
 
@@ -7,6 +8,9 @@ use crate::model::{NodeSpec, ToolKind};
 
 const METHODS: [&str; 7] = ["get", "put", "post", "delete", "patch", "head", "options"];
 
+/// Values that the references of one operation may grow to. Schemas that hold themselves in many ways would never end.
+const RESOLVED_MAX: usize = 2_000;
+
 /// Reads the operations; `None` if there are no paths.
 pub(super) fn read(value: &Value) -> Option<Entries> {
     let paths = value.get("paths")?.as_object()?;
@@ -14,14 +18,60 @@ pub(super) fn read(value: &Value) -> Option<Entries> {
     let mut entries = Entries::new();
     for (path, item) in paths {
         let Some(item) = item.as_object() else { continue };
-        let shared = item.get("parameters");
         for method in METHODS {
-            if let Some(operation) = item.get(method).and_then(Value::as_object) {
-                entries.push(Ok(node(title, path, method, operation, shared)));
+            let Some(operation) = item.get(method).and_then(Value::as_object) else { continue };
+            let mut references = References { document: value, open: Vec::new(), left: RESOLVED_MAX };
+            let shared = item.get("parameters").map(|shared| references.resolve(shared));
+            let mut operation = operation.clone();
+            for part in ["parameters", "requestBody"] {
+                operation.entry(part).and_modify(|part| *part = references.resolve(part));
             }
+            entries.push(Ok(node(title, path, method, &operation, shared.as_ref())));
         }
     }
     Some(entries)
+}
+
+/// Puts what references name in their places.
+struct References<'a> {
+    document: &'a Value,
+    /// What is being resolved: within itself it stands for anything.
+    open: Vec<&'a Value>,
+    left: usize,
+}
+
+impl References<'_> {
+    /// A copy of `value` without references into the document. Those to elsewhere stay.
+    fn resolve(&mut self, value: &Value) -> Value {
+        self.left = self.left.saturating_sub(1);
+        match value {
+            Value::Array(values) => values.iter().map(|value| self.resolve(value)).collect(),
+            Value::Object(fields) => {
+                match fields.get("$ref").and_then(Value::as_str).and_then(|path| self.find(path)) {
+                    Some(target) if self.left == 0 || self.open.iter().any(|open| std::ptr::eq(*open, target)) => {
+                        Value::Object(Map::new())
+                    }
+                    Some(target) => {
+                        self.open.push(target);
+                        let resolved = self.resolve(target);
+                        self.open.pop();
+                        resolved
+                    }
+                    None => {
+                        Value::Object(fields.iter().map(|(name, value)| (name.clone(), self.resolve(value))).collect())
+                    }
+                }
+            }
+            plain => plain.clone(),
+        }
+    }
+}
+
+impl<'a> References<'a> {
+    /// What a reference such as `#/components/schemas/Pet` names.
+    fn find(&self, path: &str) -> Option<&'a Value> {
+        self.document.pointer(path.strip_prefix('#')?)
+    }
 }
 
 fn is_required(what: &Map<String, Value>) -> bool {

@@ -8,8 +8,8 @@
     end = await swarm.run("be polite", Blueprint("greet", {"name": "Ada"}))
 
 Needs the extra `swarm` (`pip install "hivemem[swarm]"`). The names are those of the Rust client's module `swarm`, and a run of
-either can be resumed by the other, if it has the same node types; one without them leaves the run as it is. Scripts in other
-languages and the built-in node types are left to the Rust client.
+either can be resumed by the other, if it has the same node types; one without them leaves the run as it is. The built-in node
+types are in `hivemem.swarm.builtin`, except those that run code: they and scripts in other languages are left to the Rust client.
 """
 
 from hivemem.swarm.journal import LeaseLost

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Mapping
 from typing import Any
 
 from hivemem.errors import HivememError
-from hivemem.swarm.node import Ask, Finish, NodeError, NodeFailed, Outcome, Spawn, depth_of
+from hivemem.swarm.node import Ask, Blueprint, Finish, NodeError, NodeFailed, NodeType, Outcome, Spawn, depth_of
 from hivemem.swarm.settings import Settings
 from hivemem.swarm.step import cut
-from hivemem.swarm.tree import Tree, encode
+from hivemem.swarm.tree import ERROR_BYTES_MAX, Tree, encode
 
 _OUTCOME_BYTES_MAX = 768 * 1024
 # Steps of a plan and what is kept are one event, for which the server's limit is 1 MiB.
 
-_ERROR_BYTES_MAX = 8 * 1024
-# Of the text of an error: it goes into an event, and into the errors of the nodes above.
 
+def check(path: str, outcome: Outcome, settings: Settings, types: Mapping[str, NodeType]) -> None:
+    """Raises NodeFailed for an outcome that can't be, NodeError for one that may be better another time.
 
-def check(path: str, outcome: Outcome, settings: Settings, types: Container[str]) -> None:
-    """Raises NodeFailed for an outcome that can't be, NodeError for one that may be better another time."""
+    What is wrong with children is told and tried again as the Rust client does: it is mostly a model that thought of them.
+    """
+    spawned: tuple[Blueprint, ...] = ()
     values: list[Any] = []
     if isinstance(outcome, Finish):
         values = [outcome.output]
@@ -27,9 +28,9 @@ def check(path: str, outcome: Outcome, settings: Settings, types: Container[str]
         spawned = (*outcome.children, *outcome.then)
         values = [outcome.keep, *(blueprint.data for blueprint in spawned)]
         if not spawned:
-            raise NodeFailed("it spawns nothing: return an output instead")
+            raise NodeError("it spawns nothing: return an output instead")
         if len(spawned) > settings.fan_out_max:
-            raise NodeFailed(f"it spawns {len(spawned)} children, the limit is {settings.fan_out_max} (fan_out_max)")
+            raise NodeError(f"it spawns {len(spawned)} children, the limit is {settings.fan_out_max} (fan_out_max)")
         if depth_of(path) + 1 > settings.depth_max:
             raise NodeFailed(f"its children would be deeper than {settings.depth_max} (depth_max)")
         for blueprint in spawned:
@@ -45,6 +46,8 @@ def check(path: str, outcome: Outcome, settings: Settings, types: Container[str]
         sizes = [len(encode(value).encode()) for value in values]
     except (TypeError, ValueError) as error:
         raise NodeFailed(f"what it returned is no JSON value: {error}") from error
+    for blueprint in spawned:
+        types[blueprint.type].check(blueprint.data)
     # All of it goes into one append.
     if max(sizes, default=0) > settings.node_bytes_max or sum(sizes) > _OUTCOME_BYTES_MAX:
         what = "what it asks" if isinstance(outcome, Ask) else "what it returned"
@@ -64,5 +67,5 @@ def told(error: Exception) -> str:
     """What an error says, as far as an event takes it."""
     text = str(error) or "no reason given"
     said = text if isinstance(error, (NodeError, HivememError)) else f"{type(error).__name__}: {text}"
-    kept = cut(said, _ERROR_BYTES_MAX)
+    kept = cut(said, ERROR_BYTES_MAX)
     return kept if len(kept) == len(said) else f"{kept} …"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import jsonschema
+from jsonschema.protocols import Validator
 
 if TYPE_CHECKING:
     from hivemem.swarm.step import Step
@@ -81,6 +83,11 @@ class Child:
     error: str | None = None
     """Why it failed, if it did."""
 
+    def to_json(self) -> dict[str, Any]:
+        """As a prompt shows it, or a node that combines several."""
+        came_to = {"output": self.output} if self.error is None else {"error": self.error}
+        return {"number": self.number, "type": self.type, **came_to}
+
 
 class NodeError(Exception):
     """An execution that ended badly.
@@ -135,6 +142,8 @@ class NodeType:
     """Whether outputs are remembered."""
     utterances: tuple[str, ...] = ()
     """Goals that it is for, for the router."""
+    routed: bool = True
+    """Whether goals are routed to it; no, if it is only a step of others."""
     resumed: Function | None = field(default=None, repr=False)
 
     def resume(self, function: Function) -> Function:
@@ -147,14 +156,15 @@ class NodeType:
         return function
 
     def check(self, data: Any) -> None:
-        """Raises NodeFailed if `data` is not as the schema wants it."""
-        if self.schema is None:
-            return
-        try:
-            jsonschema.validate(data, self.schema)
-        except jsonschema.ValidationError as error:
-            where = "/".join(str(step) for step in error.absolute_path) or "the whole"
-            raise NodeFailed(f"the data of {self.name} is not as its schema wants it: {where}: {error.message}") from None
+        """Raises NodeError if `data` is not as the schema wants it: whoever made it may make it better another time."""
+        if found := problems(self._validator, data):
+            raise NodeError(f"data of {self.name}: {found}")
+
+    @cached_property
+    def _validator(self) -> Validator:
+        schema = self.schema or {}
+        made: Validator = jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator)(schema)
+        return made
 
     async def __call__(self, step: Step) -> Any:
         """Runs the function itself, for tests."""
@@ -169,6 +179,7 @@ def node_type(
     context: bool = False,
     remember: bool = True,
     utterances: Sequence[str] = (),
+    routed: bool = True,
 ) -> Callable[[Function], NodeType]:
     """Makes a node type of an async function that takes a `Step` and returns an `Outcome`.
 
@@ -188,9 +199,21 @@ def node_type(
             context=context,
             remember=remember,
             utterances=tuple(utterances),
+            routed=routed,
         )
 
     return made
+
+
+def problems(validator: Validator, value: Any) -> str:
+    """What is wrong with `value`, the first few; empty: nothing."""
+    shown = []
+    for error in validator.iter_errors(value):
+        where = "".join(f"/{step}" for step in error.absolute_path)
+        shown.append(f"{where}: {error.message[:300]}" if where else error.message[:300])
+        if len(shown) == 5:
+            break
+    return "; ".join(shown)
 
 
 def outcome_of(value: Any) -> Outcome:

@@ -13,7 +13,7 @@ import os
 import random
 import socket
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -95,7 +95,8 @@ class Swarm:
 
     async def register(self) -> Registered:
         """Registers the node types with the router, so that goals are routed to them, and waits until they are."""
-        return await self.client.register_nodes([_described(kind) for kind in self.types.values()], wait=True)
+        routed = [_described(kind) for kind in self.types.values() if kind.routed]
+        return await self.client.register_nodes(routed, wait=True)
 
     async def run(self, goal: str, root: Blueprint, *, idempotency_key: str | None = None) -> RunEnd:
         """Makes a run, works on it until it ends, and says what it came to. A run that fails is no exception.
@@ -114,7 +115,7 @@ class Swarm:
         return made.id
 
     async def resume(self, run: str) -> RunEnd:
-        """Works on a run until it ends, under the limits that it was made with.
+        """Works on a run until it ends, under the limits that it was made with; of this swarm's, `approve` and `work_dir` count.
 
         It is one that was created, or one whose process is gone; one that has ended is not touched. Raises LeaseLost while
         another process holds it, NotFound, and as `run`; ValueError for a run that another program made and gave no root, and
@@ -125,14 +126,15 @@ class Swarm:
             output = json.loads(held.result) if held.result else None
             return RunEnd(run, held.status, output, held.nodes, Usage())
         stored = Stored.from_json(held.settings, self.settings)
-        lease = await self._acquire(run, stored.limits)
-        patience_s = stored.limits.patience_ms / 1000
+        limits = replace(stored.limits, approve=self.settings.approve, work_dir=self.settings.work_dir)
+        lease = await self._acquire(run, limits)
+        patience_s = limits.patience_ms / 1000
         journal = Journal(self.client, run, fence=lease.fence, last=lease.run.last_sequence, patience_s=patience_s)
         try:
             tree = Tree.restore(await self.client.read_state(run))
             if tree.end is None:
                 self._know(run, tree, stored.root)
-            return await _Coordinator(self, lease.run, stored.limits, journal, tree).drive(stored.root)
+            return await _Coordinator(self, lease.run, limits, journal, tree).drive(stored.root)
         finally:
             await journal.release()
 
@@ -143,7 +145,7 @@ class Swarm:
             shown = ", ".join(repr(cut(name, 80)) for name in unknown[:_TYPES_SHOWN]) + (" …" if unknown[_TYPES_SHOWN:] else "")
             raise ValueError(
                 f"run {run} has nodes of types that this swarm does not have: {shown}. It was left as it is: resume it with a "
-                "swarm that has them, or with the program that began it (`hivemem swarm resume` has the built-in ones)"
+                "swarm that has them, or with the program that began it (`hivemem swarm resume` has all the built-in ones)"
             )
 
     async def _acquire(self, run: str, settings: Settings) -> Lease:
@@ -227,9 +229,11 @@ class _Coordinator:
         if self._run.cancel_requested:
             self._cancel()
         for path in self._tree.asking():
-            answer, question = self._tree.nodes[path].answer, self._tree.nodes[path].question
-            if answer is not None:
-                self._put(partial(self._tree.answer, path, answer, question))
+            node = self._tree.nodes[path]
+            # Where nobody is to be asked any more, nobody has to answer; what was said already counts.
+            said = "yes" if node.missed is None and node.approving and not self._settings.approve else node.missed
+            if said is not None:
+                self._put(partial(self._tree.answer, path, said, node.question))
 
     # The inbox.
 
@@ -288,6 +292,9 @@ class _Coordinator:
         tree = self._tree
         while tree.end is None and tree.queue and len(self._executing) < self._settings.parallel:
             path = tree.queue.popleft()
+            if self._settings.approve and not tree.nodes[path].approved:
+                self._put(partial(tree.ask_approval, path))
+                continue
             self._executing.add(path)
             self._background(self._execute(path))
         if tree.asking() and self._watch is None:
@@ -327,7 +334,6 @@ class _Coordinator:
         kind = self._swarm.types.get(step.type)
         if kind is None:
             raise NodeFailed(f"there is no node type {step.type!r}")
-        kind.check(step.data)
         function = kind.resumed if node.resumes else kind.execute
         said = None
         if kind.context and function is not None and self._settings.memory:
@@ -335,6 +341,7 @@ class _Coordinator:
             node.pack = await self._context(step)
             said = said_of(node.pack, above) if node.pack else None
         await self._put_and_wait(partial(self._tree.begin, step.path, said))
+        kind.check(step.data)
         if function is None:
             outcome: Outcome = combine(step.children)
         else:

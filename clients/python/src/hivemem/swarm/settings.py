@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hivemem.swarm.node import Blueprint
@@ -13,6 +14,9 @@ from hivemem.swarm.node import Blueprint
 _MOST = {"depth_max": 63, "nodes_max": 100_000, "fan_out_max": 700, "node_bytes_max": 960 * 1024}
 # What the server takes of any run, and what fits into one append; a limit beyond would only stop the run when it is met. As the
 # Rust client has it.
+
+_NOT_KEPT = ("approve", "work_dir")
+# The Rust client can not read the settings of a run if there is a name among them that it does not keep.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +61,16 @@ class Settings:
     """Tokens of the contexts of the nodes above that go before it."""
     repairs_max: int = 2
     """Times a model is asked again when its reply can't be used."""
+    review: bool = False
+    """Whether what the built-in types write is reviewed by another node."""
+    rounds_max: int = 2
+    """Times something may be improved after a review."""
+    work_dir: Path | str = "hivemem-runs"
+    """Folder under which each run has its own, for files of its nodes. Not kept with the run."""
+    approve: bool = False
+    """Ask people before each execution; a repeat of one that failed is not asked for again. They say `yes` (or `y`, `ok`, `okay`,
+    `approve`, `approved`); whatever else they say fails the node, with their words. Not kept with the run: whoever resumes it
+    decides again."""
 
     def __post_init__(self) -> None:
         """Checks what the server would refuse only once the run is there."""
@@ -67,7 +81,7 @@ class Settings:
     @classmethod
     def of(cls, held: Mapping[str, Any]) -> Settings:
         """Those that are kept with a run. What this runtime has no use for is left out; a limit is at most what it can be."""
-        known = {field.name for field in dataclasses.fields(cls)}
+        known = {field.name for field in dataclasses.fields(cls)}.difference(_NOT_KEPT)
         kept = {name: value for name, value in held.items() if name in known}
         return cls(**{name: min(value, _MOST[name]) if name in _MOST else value for name, value in kept.items()})
 
@@ -82,7 +96,8 @@ class Stored:
     def to_json(self) -> str:
         """As it is kept."""
         root = None if self.root is None else self.root.to_json()
-        return json.dumps({"root": root, "limits": dataclasses.asdict(self.limits)}, ensure_ascii=False)
+        limits = {name: value for name, value in dataclasses.asdict(self.limits).items() if name not in _NOT_KEPT}
+        return json.dumps({"root": root, "limits": limits}, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str, otherwise: Settings) -> Stored:

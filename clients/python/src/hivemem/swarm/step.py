@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from unicodedata import category
 
@@ -61,7 +62,7 @@ class Step:
     data: Any
     """What it works on; fits the type's schema."""
     attempt: int
-    """From 1."""
+    """From 1. One that only asked for an approval counts."""
     answer: str | None
     """What people said, if the node has asked. It stays, when the children are done as well, until the node asks again."""
     children: tuple[Child, ...]
@@ -99,13 +100,18 @@ class Step:
         return self.scope.settings
 
     @property
+    def work_dir(self) -> Path:
+        """Folder of the run for its files; it may not be there yet."""
+        return Path(self.settings.work_dir) / self.run
+
+    @property
     def depth(self) -> int:
         """Steps from the root."""
         return depth_of(self.path)
 
     @property
     def task(self) -> str:
-        """What the node is to do, in words: `task` or `goal` of its data, or the data itself."""
+        """What the node is to do, in words: `task`, `goal` or `question` of its data, or the data itself."""
         return task_of(self.data)
 
     @property
@@ -173,7 +179,9 @@ class Step:
         if 0 < most <= self.scope.tokens.total:
             raise NodeFailed(f"the run has used its {most} tokens (tokens_max)")
         known = [f"<context>\n{pack.text}\n</context>" for pack in self.packs if pack.text]
-        user = "\n\n".join([*known, role, task])
+        # The nodes at the top plan for the others, so they know what there is; the ones below have their task.
+        about = [llm.ABOUT_THE_SWARM] if self.depth <= 1 and "route_goal" in self.scope.types else []
+        user = "\n\n".join([*known, *about, role, task])
         return self.scope.model, [{"role": "system", "content": llm.SYSTEM}, {"role": "user", "content": user}]
 
     async def exec_function(self, name: str, arguments: Any) -> Any:
@@ -182,7 +190,7 @@ class Step:
         It has the same context before its model, and what it gathers itself stays with it. The receipts of its effects hold for
         calls of this function with these arguments, and for no others: the same call twice is one effect.
 
-        Raises NodeFailed for an unknown one, for wrong arguments, and for one that would spawn or ask.
+        Raises NodeError for wrong arguments, NodeFailed for an unknown one and for one that would spawn or ask.
         """
         kind = self.scope.types.get(name)
         if kind is None:
@@ -235,7 +243,7 @@ class Step:
 def task_of(data: Any) -> str:
     """What a node is to do, in words."""
     if isinstance(data, Mapping):
-        for name in ("task", "goal"):
+        for name in ("task", "goal", "question"):
             if isinstance(data.get(name), str):
                 return str(data[name])
     return as_text(data)

@@ -13,9 +13,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from hivemem.swarm.approval import approval_of, approves, is_approval
 from hivemem.swarm.context import restored
 from hivemem.swarm.node import Ask, Blueprint, Child, Finish, Outcome, Spawn, Usage
+from hivemem.swarm.step import cut
 from hivemem.types import ContextPack, EventKind, NodePhase, RunEvent, RunNode, RunState, RunStatus
+
+ERROR_BYTES_MAX = 8 * 1024
+# Of the text of an error: it goes into an event, and into the errors of the nodes above.
 
 
 def encode(value: Any) -> str:
@@ -56,6 +61,12 @@ class Live:
     asking: bool = False
     question: str = ""
     """What it asked last, in words."""
+    approving: bool = False
+    """It asks whether it may be executed, nothing of its own."""
+    approved: bool = False
+    """People said that it may, and it has not come to anything since."""
+    missed: str | None = None
+    """What people said while nobody worked on the run, until that is taken up."""
     answer: str | None = None
     answered_at: tuple[Any, Any] | None = None
     """When the question of the last answer was asked, and when answered."""
@@ -142,7 +153,18 @@ class Tree:
         node = self.nodes[path]
         node.attempts += 1
         said = "" if data is None else encode(data)
-        return [_event(EventKind.RUN_NODE, path, data=said, attempt=node.attempts)]
+        return [_event(EventKind.RUN_NODE, path, node_type=node.type, data=said, attempt=node.attempts)]
+
+    def ask_approval(self, path: str) -> list[RunEvent]:
+        """Asks people whether the node may be executed.
+
+        The execution begins with the question, in one append, so that what they said before is never taken for an answer to it.
+        """
+        node = self.nodes[path]
+        node.asking, node.approving = True, True
+        node.question = approval_of(path, node.type, encode(node.data))
+        question = encode({"text": node.question, "choices": []})
+        return [*self.begin(path, None), _event(EventKind.QUESTION, path, data=question)]
 
     def settle(self, path: str, outcome: Outcome, usage: Usage, notes: Sequence[str] = ()) -> list[RunEvent]:
         """What an execution that ended well comes to. `notes` are for people who read the history."""
@@ -159,7 +181,7 @@ class Tree:
         return self._spawn(path, node, outcome, usage)
 
     def _spawn(self, path: str, node: Live, outcome: Spawn, usage: Usage) -> list[RunEvent]:
-        node.resumes = False
+        node.resumes, node.approved = False, False
         node.from_ = node.children
         node.keep, node.then, node.waiting = outcome.keep, deque(outcome.then), True
         waiting = {
@@ -186,7 +208,7 @@ class Tree:
         return [_event(EventKind.RECEIPT, path, key=key, output=encode(receipt))]
 
     def answer(self, path: str, answer: str, question: str, at: tuple[Any, Any] | None = None) -> list[RunEvent]:
-        """People answered `question`: the node is executed again, with what they said.
+        """People answered `question`: the node is executed again, with what they said, or has failed if they do not let it.
 
         It may ask another one by now; then this is none of its answers. `at` tells two of one text apart: when it was asked and
         when answered, by the server's clock, None if unknown.
@@ -194,9 +216,18 @@ class Tree:
         node = self.nodes.get(path)
         if node is None or not node.asking or node.question != question or (at is not None and node.answered_at == at):
             return []
-        node.asking, node.answer, node.answered_at = False, answer, at
+        approval = node.approving
+        node.asking, node.approving, node.answered_at = False, False, at
+        said = _event(EventKind.ANSWER, path, data=encode(answer))
+        if approval and not approves(answer):
+            error = cut(f"not approved: {answer.strip()}", ERROR_BYTES_MAX)
+            return [said, *self.fail(path, error, again=False, usage=Usage())]
+        # Who has just told a node how to go on wants it to.
+        node.approved = True
+        if not approval:
+            node.answer = answer
         self.queue.append(path)
-        return [_event(EventKind.ANSWER, path, data=encode(answer))]
+        return [said]
 
     def finish(self, end: End) -> list[RunEvent]:
         """The run ends here, whatever is left."""
@@ -249,6 +280,8 @@ def _restored(node: RunNode) -> Live:
     # last step failed, has no plan any more.
     used = max(node.children - waiting["base"], 0)
     steps = waiting["then"][used:] if waits else []
+    asking, said = node.phase is NodePhase.ASKING, node.answer if node.answered else None
+    approval = is_approval(node.question, node.node, node.node_type)
     return Live(
         type=node.node_type,
         data=decode(node.data),
@@ -262,9 +295,12 @@ def _restored(node: RunNode) -> Live:
         then=deque(Blueprint(step["type"], step.get("data", {})) for step in steps),
         keep=waiting.get("keep"),
         receipts={held.key: decode(held.receipt) for held in node.receipts},
-        asking=node.phase is NodePhase.ASKING,
+        asking=asking,
         question=node.question,
-        answer=node.answer if node.answered else None,
+        approving=asking and approval,
+        approved=said is not None and node.phase in (NodePhase.QUEUED, NodePhase.RUNNING),
+        missed=said if asking else None,
+        answer=None if asking or approval else said,
         pack=restored(node.context),
     )
 

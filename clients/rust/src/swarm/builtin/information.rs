@@ -86,6 +86,10 @@ impl NodeType for BrowseWeb {
         said(&["open this web page", "look it up on the internet", "read the documentation at this address"])
     }
 
+    fn task(&self, data: &Value) -> Option<String> {
+        data["question"].as_str().filter(|question| !question.is_empty()).map(str::to_owned)
+    }
+
     async fn execute(&self, step: &Arc<Step>) -> NodeResult {
         let url = step.text("url");
         let page = step.backend().fetch_page(url, step.text("question")).await.map_err(|cause| match cause.kind() {
