@@ -232,6 +232,35 @@ fn every_module_opens_with_what_it_is_for() {
     report("modules without an opening comment", &offences);
 }
 
+/// Whoever talks to a server needs neither an index nor a model.
+#[test]
+fn the_client_is_thin() {
+    let tree = std::process::Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--locked",
+            "--offline",
+            "-p",
+            "hivemem-client",
+            "--all-features",
+            "-e",
+            "normal",
+            "--prefix",
+            "none",
+        ])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let listed = String::from_utf8(tree.stdout).unwrap();
+    assert!(listed.starts_with("hivemem-client "), "{}", String::from_utf8_lossy(&tree.stderr));
+    let names: BTreeSet<&str> = listed.lines().filter_map(|line| line.split(' ').next()).collect();
+    let heavy =
+        ["tantivy", "qdrant-edge", "fastembed", "ort", "sqlx", "petgraph", "tokenizers", "tree-sitter", "hivemem"];
+    let offences: Vec<String> =
+        heavy.iter().filter(|name| names.contains(*name)).map(|name| (*name).to_owned()).collect();
+    report("dependencies of the client", &offences);
+}
+
 /// Paths in backquotes in the documents: they must exist.
 #[test]
 fn documents_name_real_paths() {

@@ -112,6 +112,8 @@ pub(super) enum Command {
     Backup(BackupArgs),
     /// Make a new data directory out of a backup
     Restore(RestoreArgs),
+    /// Offer memory, context and routing to agents as MCP tools over stdio
+    Mcp,
     /// Measure quality and latency on labelled sets
     Eval {
         #[command(subcommand)]

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use hivemem_client::Client;
 use hivemem_client::proto::{
-    Completeness, Direction, GraphEdge, GraphNode, LinkRequest, NeighborsRequest, OutlineRequest, PathRequest,
-    RelatedRequest, ResolveRequest, TreeRequest, UnlinkRequest,
+    Completeness, Direction, GraphEdge, GraphNode, LinkRequest, NeighborsRequest, NeighborsResponse, OutlineRequest,
+    PathRequest, RelatedRequest, ResolveRequest, TreeRequest, TreeResponse, UnlinkRequest,
 };
 use serde_json::{Value, json};
 
@@ -41,22 +41,6 @@ pub(super) async fn tree(args: TreeArgs, global: &Global) -> Result<(), Failure>
         TreeRequest { path: place(&args.path)?, depth: args.depth, limit: args.limit, ..TreeRequest::default() };
     show(global, async |client| {
         let reply = client.tree(request).await?;
-        let mut text = String::new();
-        for entry in &reply.entries {
-            let indent = "  ".repeat(entry.depth as usize);
-            let languages = entry.languages.iter().map(|(language, count)| format!("{language} {count}"));
-            let languages = languages.collect::<Vec<_>>().join(", ");
-            let about = match entry.is_folder {
-                true => format!("  {} ({languages})", render::plural(u64::from(entry.files), "file")),
-                false if entry.outline.is_empty() => String::new(),
-                false => format!("  {}", printable(&entry.outline)),
-            };
-            let slash = if entry.is_folder && !entry.name.ends_with('/') { "/" } else { "" };
-            let _ = writeln!(text, "{indent}{}{slash}{about}", printable(&entry.name));
-        }
-        if reply.left_out > 0 {
-            let _ = writeln!(text, "… {} more entries: name a folder, or raise --limit", reply.left_out);
-        }
         let entry = |entry: &hivemem_client::proto::TreeEntry| {
             json!({
                 "depth": entry.depth, "address": entry.address, "name": entry.name, "folder": entry.is_folder,
@@ -65,12 +49,33 @@ pub(super) async fn tree(args: TreeArgs, global: &Global) -> Result<(), Failure>
         };
         let entries: Vec<Value> = reply.entries.iter().map(entry).collect();
         Ok(Shown {
-            text,
+            text: tree_text(&reply),
             json: json!({"entries": entries, "left_out": reply.left_out}),
             completeness: reply.completeness,
         })
     })
     .await
+}
+
+/// A tree for reading: a line each, indented.
+pub(super) fn tree_text(reply: &TreeResponse) -> String {
+    let mut text = String::new();
+    for entry in &reply.entries {
+        let indent = "  ".repeat(entry.depth as usize);
+        let languages = entry.languages.iter().map(|(language, count)| format!("{language} {count}"));
+        let languages = languages.collect::<Vec<_>>().join(", ");
+        let about = match entry.is_folder {
+            true => format!("  {} ({languages})", render::plural(u64::from(entry.files), "file")),
+            false if entry.outline.is_empty() => String::new(),
+            false => format!("  {}", printable(&entry.outline)),
+        };
+        let slash = if entry.is_folder && !entry.name.ends_with('/') { "/" } else { "" };
+        let _ = writeln!(text, "{indent}{}{slash}{about}", printable(&entry.name));
+    }
+    if reply.left_out > 0 {
+        let _ = writeln!(text, "… {} more entries: name a folder, or raise --limit", reply.left_out);
+    }
+    text
 }
 
 /// A path of this machine as an address; anything else as it is.
@@ -123,6 +128,15 @@ async fn neighbors(client: &Client, args: NeighborsArgs) -> Result<Shown, Failur
         ..NeighborsRequest::default()
     };
     let reply = client.neighbors(request).await?;
+    let json = json!({
+        "node": reply.node.as_ref().map(node_json), "nodes": nodes_json(&reply.nodes), "edges": edges_json(&reply.edges),
+        "truncated": reply.truncated, "alternatives": reply.alternatives,
+    });
+    Ok(Shown { text: neighbors_text(&reply), json, completeness: reply.completeness })
+}
+
+/// A node with its edges for reading: a line each.
+pub(super) fn neighbors_text(reply: &NeighborsResponse) -> String {
     let mut text = String::new();
     if let Some(node) = &reply.node {
         let _ = writeln!(text, "{}", line(node));
@@ -134,11 +148,7 @@ async fn neighbors(client: &Client, args: NeighborsArgs) -> Result<Shown, Failur
         text.push_str("… there is more: raise --limit, or name a --kind\n");
     }
     also(&mut text, &reply.alternatives);
-    let json = json!({
-        "node": reply.node.as_ref().map(node_json), "nodes": nodes_json(&reply.nodes), "edges": edges_json(&reply.edges),
-        "truncated": reply.truncated, "alternatives": reply.alternatives,
-    });
-    Ok(Shown { text, json, completeness: reply.completeness })
+    text
 }
 
 async fn path(client: &Client, from: String, to: String, depth: u32, kinds: Vec<String>) -> Result<Shown, Failure> {

@@ -12,6 +12,7 @@ mod eval;
 mod failure;
 mod graph;
 mod ingest;
+mod mcp;
 mod mcp_tools;
 mod memory;
 mod nodes;
@@ -119,6 +120,7 @@ async fn dispatch(command: Command, global: &Global) -> Result<(), Failure> {
         Command::Compact => care::compact(global).await,
         Command::Backup(args) => backup::backup(args, global).await,
         Command::Restore(args) => backup::restore(args, global).await,
+        Command::Mcp => mcp::serve(global).await,
         Command::Eval { command } => eval::run(command, global).await,
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use hivemem_client::Client;
 use hivemem_client::proto::{
     AddExamplesRequest, ImportNodesRequest, ListNodesRequest, RecordOutcomeRequest, RegisterNodesResponse,
-    RemoveNodesRequest, RouteCandidate, RouteRequest,
+    RemoveNodesRequest, RouteCandidate, RouteRequest, RouteResponse,
 };
 use serde_json::{Value, json};
 
@@ -230,14 +230,7 @@ pub(super) async fn route(args: RouteArgs, global: &Global) -> Result<(), Failur
     let outcome = session.client.route(request).await.map_err(Failure::from);
     let reply = session.close(outcome).await?;
     if global.json {
-        let candidates: Vec<Value> = reply.candidates.iter().map(candidate_json).collect();
-        return output::print_json(&json!({
-            "decision": reply.decision,
-            "set": reply.set,
-            "advice": reply.advice,
-            "in_scope": render::float(reply.in_scope),
-            "candidates": candidates,
-        }));
+        return output::print_json(&decision_json(&reply));
     }
     let mut text = match reply.decision.as_str() {
         "none" => format!("none of these: {}\n", reply.advice.replace('_', " ")),
@@ -253,6 +246,18 @@ pub(super) async fn route(args: RouteArgs, global: &Global) -> Result<(), Failur
         }
     }
     output::print(&text)
+}
+
+/// A decision with its candidates.
+pub(super) fn decision_json(reply: &RouteResponse) -> Value {
+    let candidates: Vec<Value> = reply.candidates.iter().map(candidate_json).collect();
+    json!({
+        "decision": reply.decision,
+        "set": reply.set,
+        "advice": reply.advice,
+        "in_scope": render::float(reply.in_scope),
+        "candidates": candidates,
+    })
 }
 
 fn candidate_json(candidate: &RouteCandidate) -> Value {

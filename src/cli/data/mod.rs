@@ -2,8 +2,8 @@
 
 use hivemem_client::Client;
 use hivemem_client::proto::{
-    DataEntry, DataFilter, FetchAndIngestRequest, FetchPlan, ListDataRequest, LocateDataRequest, SearchDataRequest,
-    UnregisterDataRequest, VerifyDataRequest,
+    DataEntry, DataFilter, DataHit, DataRecipe, FetchAndIngestRequest, FetchPlan, ListDataRequest, LocateDataRequest,
+    SearchDataRequest, UnregisterDataRequest, VerifyDataRequest,
 };
 use serde_json::{Value, json};
 
@@ -191,11 +191,13 @@ async fn locate(client: &Client, request: LocateDataRequest, form: Option<&str>,
         // As it stands, to be piped on.
         return output::print(&only.text);
     }
-    let mut text = String::new();
-    for recipe in recipes {
-        text.push_str(&format!("# {}: needs {}\n{}\n\n", recipe.form, recipe.needs, recipe.text.trim_end()));
-    }
-    output::print(text.trim_end())
+    output::print(&recipes_text(&recipes))
+}
+
+/// Ways to an object, each under what it needs.
+pub(super) fn recipes_text(recipes: &[&DataRecipe]) -> String {
+    let shown = |recipe: &&DataRecipe| format!("# {}: needs {}\n{}", recipe.form, recipe.needs, recipe.text.trim_end());
+    recipes.iter().map(shown).collect::<Vec<_>>().join("\n\n")
 }
 
 async fn verify(client: &Client, request: VerifyDataRequest, as_json: bool) -> Result<(), Failure> {
@@ -219,15 +221,7 @@ async fn verify(client: &Client, request: VerifyDataRequest, as_json: bool) -> R
 async fn search(client: &Client, request: SearchDataRequest, as_json: bool) -> Result<(), Failure> {
     let hits = client.search_data(request).await?.hits;
     if as_json {
-        let hits: Vec<Value> = hits
-            .iter()
-            .map(|hit| {
-                let entry = hit.entry.as_ref().map(entry_json);
-                let plan = hit.plan.as_ref().map(plan_json);
-                json!({"entry": entry, "score": render::float(hit.score), "reasons": hit.reasons, "plan": plan})
-            })
-            .collect();
-        return output::print_json(&json!({"hits": hits}));
+        return output::print_json(&hits_json(&hits));
     }
     let mut text = String::new();
     for hit in &hits {
@@ -242,6 +236,15 @@ async fn search(client: &Client, request: SearchDataRequest, as_json: bool) -> R
         output::note("nothing that fits is registered or ingested");
     }
     output::print(&text)
+}
+
+/// What was found, with a plan for what is not ingested.
+pub(super) fn hits_json(hits: &[DataHit]) -> Value {
+    let hit = |hit: &DataHit| {
+        let (entry, plan) = (hit.entry.as_ref().map(entry_json), hit.plan.as_ref().map(plan_json));
+        json!({"entry": entry, "score": render::float(hit.score), "reasons": hit.reasons, "plan": plan})
+    };
+    json!({"hits": hits.iter().map(hit).collect::<Vec<_>>()})
 }
 
 fn plan_seconds(plan: &FetchPlan) -> Option<f64> {
