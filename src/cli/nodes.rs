@@ -9,6 +9,8 @@ use hivemem_client::proto::{
 };
 use serde_json::{Value, json};
 
+use crate::base::limits::MESSAGE_BYTES_MAX;
+
 use super::args::{Global, NodesCommand, OutcomeArgs, RouteArgs};
 use super::failure::Failure;
 use super::mcp_tools;
@@ -82,6 +84,12 @@ async fn read(source: &str, folder: &Option<String>, key: &Option<String>) -> Re
             Path::new(path).file_name().map_or_else(|| path.to_owned(), |name| name.to_string_lossy().into_owned());
         (format, content, name)
     };
+    if content.len() >= MESSAGE_BYTES_MAX {
+        let (bytes, most) = (render::bytes(content.len() as u64), render::bytes(MESSAGE_BYTES_MAX as u64));
+        return Err(Failure::failed(format!(
+            "{source} has {bytes}, the limit is {most}: split it and import the parts"
+        )));
+    }
     Ok(ImportNodesRequest {
         format: format.to_owned(),
         file_name: name,
@@ -188,7 +196,9 @@ async fn report(client: &Client, as_json: bool) -> Result<(), Failure> {
         let records: Vec<Value> = report
             .records
             .iter()
-            .map(|record| json!({"name": record.name, "succeeded": record.succeeded, "failed": record.failed}))
+            .map(|record| json!({
+                "name": record.name, "succeeded": record.succeeded, "failed": record.failed, "mean_cost": record.mean_cost,
+            }))
             .collect();
         return output::print_json(&json!({
             "nodes": report.nodes, "trials": report.trials, "settled": report.settled,
@@ -208,7 +218,8 @@ async fn report(client: &Client, as_json: bool) -> Result<(), Failure> {
         }
     }
     for record in &report.records {
-        text.push_str(&format!("{}: {} succeeded, {} failed\n", record.name, record.succeeded, record.failed));
+        let cost = if record.mean_cost == 0.0 { String::new() } else { format!(", {:.3} each", record.mean_cost) };
+        text.push_str(&format!("{}: {} succeeded, {} failed{cost}\n", record.name, record.succeeded, record.failed));
     }
     output::print(&text)
 }

@@ -306,6 +306,7 @@ impl Router for Service {
                 name: record.name,
                 succeeded: record.succeeded,
                 failed: record.failed,
+                mean_cost: record.mean_cost,
             });
             Ok(proto::ReportRoutingResponse {
                 nodes: report.nodes,

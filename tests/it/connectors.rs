@@ -71,6 +71,7 @@ async fn a_repository_is_found_cited_and_its_history_joins_files() {
     assert_eq!((first.files, first.added, first.failed.len()), (3, 3, 0), "{first:?}");
     let hits = server.search_with("how are pumps primed", SearchMode::Hybrid, SearchFilter::default()).await;
     assert_eq!(hits[0].uri, format!("{source}#docs/guide.md"));
+    assert_eq!(hits[0].freshness, "fresh", "a repository of this machine is looked at");
     let joined = partners(&server, &format!("{source}#src/pump.rs")).await;
     assert_eq!(joined.keys().collect::<Vec<_>>(), ["valve.rs"], "{joined:?}");
 

@@ -168,6 +168,7 @@ fn the_command_line_registers_shows_reads_and_reads_on() {
     assert_eq!((&stat["bytes"], &stat["store"]), (&content.len().into(), &"local".into()));
     let hits = process.json(&["data", "search", "numbers"]);
     assert_eq!(hits["hits"][0]["entry"]["uri"], stat["uri"]);
+    assert_eq!(hits["hits"][0]["plan"]["bytes"], content.len(), "nobody told its size: {hits}");
     assert_eq!(process.json(&["data", "ls"])["folders"][0]["uri"], "file://");
 
     // The way that `locate` tells is run as it stands.

@@ -176,6 +176,9 @@ pub(in crate::cli) struct RegisterArgs {
     /// Name of credentials in the server's configuration
     #[arg(long, value_name = "NAME")]
     pub credential: Option<String>,
+    /// Its size in bytes, for plans; the store is not asked
+    #[arg(long, value_name = "N")]
+    pub bytes: Option<u64>,
     /// SHA-256 of its content
     #[arg(long, value_name = "SHA256")]
     pub content_hash: Option<String>,

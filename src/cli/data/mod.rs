@@ -183,7 +183,12 @@ async fn locate(client: &Client, request: LocateDataRequest, form: Option<&str>,
     if as_json {
         let recipes = recipes
             .iter()
-            .map(|recipe| json!({"form": recipe.form, "text": recipe.text, "needs": recipe.needs}))
+            .map(|recipe| {
+                json!({
+                    "form": recipe.form, "text": recipe.text, "needs": recipe.needs,
+                    "valid_until": render::time_json(&recipe.valid_until),
+                })
+            })
             .collect::<Vec<_>>();
         return output::print_json(&json!({"uri": located.uri, "store": located.store, "recipes": recipes}));
     }

@@ -60,6 +60,7 @@ pub(super) fn read(args: &RegisterArgs) -> Result<Vec<DataObject>, Failure> {
         tags: args.tags.clone(),
         cost_class: text(&args.cost_class),
         credential: text(&args.credential),
+        bytes: args.bytes,
         content_hash: text(&args.content_hash),
         ..DataObject::default()
     }])

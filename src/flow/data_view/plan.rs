@@ -38,7 +38,7 @@ pub struct Plan {
     pub obstacle: String,
 }
 
-/// The plan for an object. Asks nothing of its store.
+/// The plan for an object. Only the disk of this machine is asked, for a size that nobody told: other stores may take their time.
 ///
 /// # Errors
 /// Internal if it could not be thought through.
@@ -54,7 +54,13 @@ pub async fn plan(engines: &Engines, grant: &Grant, object: &DataObject) -> Resu
         (true, _) => format!("fetch the object from {}, parse and embed it", store.as_str()),
         (false, _) => format!("list what is there in {}, fetch, parse and embed what can be read", store.as_str()),
     };
-    let bytes = object.bytes;
+    let bytes = match object.bytes {
+        None if whole && store == StoreKind::Local => {
+            let (disk, uri) = (std::sync::Arc::clone(&engines.store), object.uri.clone());
+            engines.door.run(move || Ok(disk.stat(&uri).ok().flatten().map(|stat| stat.bytes))).await?
+        }
+        told => told,
+    };
     let estimated = bytes.map(|bytes| {
         let bytes = bytes as f64;
         let way = if store == StoreKind::Local { 0.0 } else { bytes / LINE_BYTES_PER_SECOND };

@@ -48,6 +48,8 @@ pub struct Record {
     pub succeeded: u64,
     /// Times that it failed.
     pub failed: u64,
+    /// What it cost on average.
+    pub mean_cost: f64,
 }
 
 /// What a namespace's routing has learned.
@@ -102,7 +104,8 @@ impl Routing {
         let key = EmbedKey::of(&told.goal);
         self.engines.registry.record_outcome(namespace, &outcome, key, OUTCOMES_KEPT).await?;
         let vector = vectors.pop().unwrap_or_default();
-        space.write().note(chosen, Past { vector: vector.into(), succeeded: told.succeeded }, OUTCOMES_KEPT);
+        let past = Past { vector: vector.into(), succeeded: told.succeeded, cost: told.cost };
+        space.write().note(chosen, past, OUTCOMES_KEPT);
         if let Err(error) = self.cache(fresh).await {
             tracing::warn!(error = %error.chain(), "the vector of a goal is not cached: it is made again when it is needed");
         }
@@ -134,7 +137,8 @@ impl Routing {
             .map(|entry| {
                 let succeeded = entry.past.iter().filter(|past| past.succeeded).count() as u64;
                 let failed = entry.past.len() as u64 - succeeded;
-                Record { name: entry.node.spec.name.clone(), succeeded, failed }
+                let mean_cost = entry.past.iter().map(|past| past.cost).sum::<f64>() / entry.past.len() as f64;
+                Record { name: entry.node.spec.name.clone(), succeeded, failed, mean_cost }
             })
             .collect();
         records.sort_by(|a, b| b.failed.cmp(&a.failed).then_with(|| a.name.cmp(&b.name)));

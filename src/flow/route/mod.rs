@@ -180,7 +180,7 @@ impl Routing {
         let mut table = self.engines.door.run(move || Ok(Table::of(dimension, &items))).await?;
         let goals: Vec<String> = outcomes.iter().map(|outcome| outcome.goal.clone()).collect();
         for (outcome, vector) in outcomes.iter().zip(self.vectors(goals).await?) {
-            let past = Past { vector: vector.into(), succeeded: outcome.succeeded };
+            let past = Past { vector: vector.into(), succeeded: outcome.succeeded, cost: outcome.cost };
             table.note(outcome.chosen, past, OUTCOMES_KEPT);
         }
         let count = table.live();

@@ -49,6 +49,8 @@ pub struct Past {
     pub vector: Arc<[f32]>,
     /// Whether the node did what was wanted.
     pub succeeded: bool,
+    /// What it cost.
+    pub cost: f64,
 }
 
 /// One route.

@@ -289,6 +289,7 @@ async fn failures_demote_a_tool_for_such_goals_only_and_survive_a_restart() {
         assert!(elsewhere.candidates.iter().all(|found| found.past == 0.0), "{elsewhere:?}");
         let report = bench.routing.report(&bench.grant, 10).await.unwrap();
         assert_eq!((report.records[0].name.as_str(), report.records[0].failed), ("fetch_fast", 6));
+        assert_eq!(report.records[0].mean_cost, 1.0);
     }
 }
 

@@ -29,7 +29,21 @@ pub(super) struct Issue {
     pub labels: Vec<Label>,
     pub created_at: String,
     pub updated_at: String,
-    pub pull_request: Option<serde::de::IgnoredAny>,
+    pub pull_request: Option<Pull>,
+}
+
+/// What an issue has that is a pull request.
+#[derive(Debug, Deserialize)]
+pub(super) struct Pull {
+    pub merged_at: Option<String>,
+}
+
+impl Issue {
+    /// Open, closed or, of a pull request, merged: the API calls that closed.
+    pub fn outcome(&self) -> &str {
+        let merged = self.pull_request.as_ref().is_some_and(|pull| pull.merged_at.is_some());
+        if merged { "merged" } else { &self.state }
+    }
 }
 
 /// Who wrote something.

@@ -25,7 +25,8 @@ fn issue(number: u64, updated_at: &str) -> Value {
     let mut issue = json!({"number": number, "title": format!("Issue {number}"), "body": "It breaks.", "state": "open",
         "user": {"login": "ann"}, "labels": [{"name": "bug"}], "created_at": "2024-01-01T00:00:00Z", "updated_at": updated_at});
     if number == 7 {
-        issue["pull_request"] = json!({});
+        issue["pull_request"] = json!({"merged_at": "2024-02-02T00:00:00Z"});
+        issue["state"] = json!("closed");
     }
     issue
 }
@@ -127,6 +128,7 @@ async fn threads_are_read_in_pages_and_then_only_what_changed() {
     );
     let pull = &threads.by_number[&7];
     assert!(pull.markdown().contains(" on `src/a.rs`") && pull.path() == "pulls/7.md");
+    assert!(pull.markdown().contains("Merged pull request"), "the API calls it closed: {}", pull.markdown());
     let about = pull.about("https://github.com/o/r");
     assert!(about.tags.contains(&"pull-request".to_owned()) && about.tags.contains(&"label:bug".to_owned()));
     assert_eq!(about.metadata["url"], "https://github.com/o/r/pull/7");

@@ -61,13 +61,14 @@ impl Threads {
         for issue in issues {
             self.lists.entry(list.to_owned()).or_default().saw(&issue.updated_at);
             let thread = self.by_number.entry(issue.number).or_default();
+            let state = issue.outcome().to_owned();
             let labels = issue.labels.into_iter().map(|label| label.name).collect();
             *thread = Thread {
+                state,
                 number: issue.number,
                 is_pull: issue.pull_request.is_some(),
                 title: issue.title,
                 body: issue.body.unwrap_or_default(),
-                state: issue.state,
                 author: issue.user.map(|user| user.login).unwrap_or_default(),
                 labels,
                 created_at: issue.created_at,

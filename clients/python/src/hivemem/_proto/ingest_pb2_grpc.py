@@ -27,7 +27,8 @@ if _version_not_supported:
 
 class IngestStub(object):
     """Brings data in and takes it out. Every write takes an idempotency key: a request that comes again with the same key within
-    a day is answered with the first reply and done once; another request with that key is a conflict.
+    a day is answered with the first reply and done once; another request with that key is a conflict. Of a stream the first message
+    is compared.
     """
 
     def __init__(self, channel):
@@ -60,7 +61,8 @@ class IngestStub(object):
 
 class IngestServicer(object):
     """Brings data in and takes it out. Every write takes an idempotency key: a request that comes again with the same key within
-    a day is answered with the first reply and done once; another request with that key is a conflict.
+    a day is answered with the first reply and done once; another request with that key is a conflict. Of a stream the first message
+    is compared.
     """
 
     def IngestSource(self, request, context):
@@ -131,7 +133,8 @@ def add_IngestServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class Ingest(object):
     """Brings data in and takes it out. Every write takes an idempotency key: a request that comes again with the same key within
-    a day is answered with the first reply and done once; another request with that key is a conflict.
+    a day is answered with the first reply and done once; another request with that key is a conflict. Of a stream the first message
+    is compared.
     """
 
     @staticmethod

@@ -339,11 +339,13 @@ class ConfusedNodes(_message.Message):
     def __init__(self, right: _Optional[str] = ..., chosen: _Optional[str] = ..., count: _Optional[int] = ..., samples: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class NodeRecord(_message.Message):
-    __slots__ = ("name", "succeeded", "failed")
+    __slots__ = ("name", "succeeded", "failed", "mean_cost")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SUCCEEDED_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
+    MEAN_COST_FIELD_NUMBER: _ClassVar[int]
     name: str
     succeeded: int
     failed: int
-    def __init__(self, name: _Optional[str] = ..., succeeded: _Optional[int] = ..., failed: _Optional[int] = ...) -> None: ...
+    mean_cost: float
+    def __init__(self, name: _Optional[str] = ..., succeeded: _Optional[int] = ..., failed: _Optional[int] = ..., mean_cost: _Optional[float] = ...) -> None: ...

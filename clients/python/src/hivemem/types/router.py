@@ -155,11 +155,12 @@ class ConfusedNodes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeRecord:
-    """Outcomes of one node."""
+    """Outcomes of one node; `mean_cost` is of the costs that were told, in the callers' unit."""
 
     name: str
     succeeded: int
     failed: int
+    mean_cost: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
