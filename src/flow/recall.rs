@@ -353,8 +353,9 @@ async fn follow_graph(
     let hits: Vec<(&Hydrated, f32)> = scored.iter().map(|scored| (&scored.found, scored.score)).collect();
     let expanded = async {
         let loaded = engines.graphs.get(engines, grant.namespace()).await?;
+        let (namespace, alone) = (grant.namespace(), request.mode == Mode::Graph);
         let gains =
-            expand::expand(engines, grant.namespace(), &loaded, &request.query, vector.as_deref(), &hits).await?;
+            expand::expand(engines, namespace, &loaded, &request.query, vector.as_deref(), &hits, alone).await?;
         Ok::<_, Error>((gains, loaded.applied()))
     };
     let mut gains = match expanded.await {

@@ -134,13 +134,14 @@ fn worth(way: &Way) -> f32 {
 }
 
 /// What every passage gets. `similar` gives the cosine of a passage and the question, and of two passages; `None` where a vector
-/// is missing.
+/// is missing. Asked `alone`, the graph has nobody to hold back for: hits that nothing leads to keep their places.
 pub fn gains(
     question: &Question,
     hits: &[(Passage, f32)],
     ways: &[Way],
     to_question: &dyn Fn(Passage) -> Option<f32>,
     between: &dyn Fn(Passage, Passage) -> Option<f32>,
+    alone: bool,
     graph: &dyn Linked,
 ) -> BTreeMap<Passage, Gain> {
     let mut gains: BTreeMap<Passage, Gain> = BTreeMap::new();
@@ -157,13 +158,13 @@ pub fn gains(
             gains.entry(*passage).or_default().named += NAMED / (passages.len() as f32).sqrt();
         }
     }
-    if let Some(&(_, top)) = hits.first().filter(|(_, top)| *top > 0.0 && !gains.is_empty()) {
+    if let Some(&(_, top)) = hits.first().filter(|(_, top)| *top > 0.0 && (alone || !gains.is_empty())) {
         for &(hit, score) in hits.iter().take(SEEDS) {
             let gain = gains.entry(hit).or_default();
             gain.linked = gain.linked.max(SELF * score / top);
         }
     }
-    let trust = prose_share(hits, graph);
+    let trust = if alone { 1.0 } else { prose_share(hits, graph) };
     for gain in gains.values_mut() {
         (gain.linked, gain.named) = (trust * gain.linked, trust * gain.named);
     }
@@ -250,7 +251,7 @@ mod tests {
         let ways = ways(&question(), &hits, &Small);
         assert_eq!(ways.iter().map(|way| (way.from, way.to)).collect::<Vec<_>>(), [(1, 3), (1, 2)]);
         assert_eq!((ways[0].words, ways[1].words), (1.0, 0.0), "only 3 has the word that 1 lacks");
-        let gains = gains(&question(), &hits, &ways, &|_| None, &|_, _| None, &Small);
+        let gains = gains(&question(), &hits, &ways, &|_| None, &|_, _| None, false, &Small);
         assert!((gains[&3].linked - 0.5 * (FLOOR + WORDS)).abs() < 1e-6);
         assert!((gains[&2].linked - ABOUT * 0.5 * FLOOR).abs() < 1e-6);
         assert!((gains[&1].linked - SELF).abs() < 1e-6, "the hit keeps its place");
@@ -261,8 +262,8 @@ mod tests {
         let hits = [(1, 0.8)];
         let ways = ways(&question(), &hits, &Small);
         let to_question = |passage| Some(if passage == 1 { 0.6 } else { 0.5 });
-        let same = gains(&question(), &hits, &ways, &to_question, &|_, _| Some(0.9), &Small);
-        let other = gains(&question(), &hits, &ways, &to_question, &|_, _| Some(0.1), &Small);
+        let same = gains(&question(), &hits, &ways, &to_question, &|_, _| Some(0.9), false, &Small);
+        let other = gains(&question(), &hits, &ways, &to_question, &|_, _| Some(0.1), false, &Small);
         assert!(other[&2].linked > same[&2].linked, "a passage that repeats the hit adds nothing");
     }
 
@@ -270,7 +271,7 @@ mod tests {
     fn short_turns_lend_to_each_other_and_names_count() {
         let hits = [(4, 0.4)];
         let asked = Question { terms: Vec::new(), named: vec![vec![7, 8]] };
-        let gains = gains(&asked, &hits, &[], &|_| None, &|_, _| None, &Small);
+        let gains = gains(&asked, &hits, &[], &|_| None, &|_, _| None, false, &Small);
         assert!((gains[&5].beside - 0.2).abs() < 1e-6);
         assert!((gains[&7].named - NAMED / 2.0_f32.sqrt()).abs() < 1e-6);
     }
@@ -279,10 +280,19 @@ mod tests {
     fn among_code_names_count_less_and_no_hit_loses_to_another() {
         let hits = [(6, 1.0), (1, 0.8)];
         let ways = ways(&question(), &hits, &Small);
-        let gains = gains(&question(), &hits, &ways, &|_| None, &|_, _| None, &Small);
+        let gains = gains(&question(), &hits, &ways, &|_| None, &|_, _| None, false, &Small);
         assert!((gains[&6].linked - 0.5 * SELF).abs() < 1e-6, "code keeps its place too, half of it being trusted");
         assert!(gains[&6].sum() > gains[&1].sum());
         assert!(gains[&3].linked < 0.5 * 0.5 * (FLOOR + WORDS));
+    }
+
+    #[test]
+    fn asked_alone_the_graph_gives_hits_that_nothing_leads_to() {
+        let hits = [(6, 1.0)];
+        let asked = Question { terms: Vec::new(), named: Vec::new() };
+        let of = |alone| gains(&asked, &hits, &[], &|_| None, &|_, _| None, alone, &Small);
+        assert!((of(true)[&6].linked - SELF).abs() < 1e-6);
+        assert!(of(false).values().all(|gain| gain.linked == 0.0));
     }
 
     #[test]

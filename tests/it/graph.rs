@@ -129,6 +129,44 @@ async fn a_folder_with_odd_names_has_its_tree() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn links_that_go_in_circles_leave_the_tree_as_it_is() {
+    let (server, repo) = (Server::start().await, repository());
+    server.ingest(repo.path()).await;
+    let all = server.client.tree(TreeRequest { depth: 3, ..Default::default() }).await.unwrap().entries;
+    let root = all[0].address.clone();
+    let whole = TreeRequest { path: root.clone(), depth: 3, ..Default::default() };
+    let before = server.client.tree(whole.clone()).await.unwrap().entries;
+    for (from, to) in [(format!("{root}src/"), root.clone()), (root.clone(), root.clone())] {
+        let link = LinkRequest { from, to, kind: "contains".into(), ..Default::default() };
+        server.client.link(link).await.unwrap();
+    }
+    assert_eq!(server.client.tree(whole).await.unwrap().entries, before);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_graph_alone_answers_about_code_and_finds_odd_headings() {
+    let server = Server::start().await;
+    let headings =
+        b"# Notes\n\n## C# basics\n\nOf types.\n\n## std::vector\n\nGrows.\n\n## ~/.config\n\nOf settings.\n";
+    let pool = b"/// Hands out connections.\npub fn acquire_connection() {}\n\npub fn drain() {\n    acquire_connection();\n}\n";
+    let repo = tree(&[("src/pool.rs", pool.as_slice()), ("notes.md", headings.as_slice())]);
+    server.ingest(repo.path()).await;
+    let found = server.search_with("acquire_connection", SearchMode::Graph, Default::default()).await;
+    assert!(found.iter().any(|hit| hit.path == "src/pool.rs"), "{found:?}");
+    let outline = OutlineRequest { node: "notes.md".into(), ..Default::default() };
+    let entries = server.client.outline(outline).await.unwrap().entries;
+    let names: Vec<String> = entries.iter().filter_map(|entry| Some(entry.node.as_ref()?.address.clone())).collect();
+    assert!(names.len() >= 3, "{names:?}");
+    for address in names {
+        let around = NeighborsRequest { node: address.clone(), ..Default::default() };
+        let node = server.client.neighbors(around).await.unwrap().node.unwrap();
+        assert_eq!(node.address, address, "an address that is told leads back");
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn links_are_made_found_and_taken_back() {
     let server = Server::start().await;
     let repo = tree(&[("a.md", b"# Alpha\n\nAbout alpha.\n"), ("b.md", b"# Beta\n\nAbout beta.\n")]);

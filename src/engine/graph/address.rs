@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use petgraph::stable_graph::NodeIndex;
 
 use super::names::NONE;
-use super::{Graph, Held, NOWHERE, NodeId};
+use super::{Graph, Held, NOWHERE, NameId, NodeId};
 use crate::base::SourceId;
 use crate::model::NodeKind;
 
@@ -98,13 +98,17 @@ impl Graph {
     /// Tells definitions of one path apart.
     fn number(&self, held: &Held, node: NodeIndex<u32>) -> String {
         let Some(own) = self.graph.node_weight(node) else { return String::new() };
-        let path = self.qualified(NodeId::of(node));
-        let same = held.defined(own.name).filter(|other| self.qualified(NodeId::of(*other)) == path);
-        let mut same: Vec<NodeIndex<u32>> = same.collect();
-        same.sort_by_key(|node| self.graph.node_weight(*node).map(|node| node.span));
-        match same.iter().position(|other| *other == node) {
-            Some(0) | None => String::new(),
-            Some(at) => format!("~{}", at + 1),
+        let (parent, path) = (self.parent(node), self.qualified(NodeId::of(node)));
+        let earlier = held.defined(own.name).filter(|at| {
+            self.graph.node_weight(*at).is_some_and(|other| {
+                // A file may define one name ten thousand times, mostly in one place.
+                let beside = other.owner == own.owner && self.parent(*at) == parent;
+                (other.span, *at) < (own.span, node) && (beside || self.qualified(NodeId::of(*at)) == path)
+            })
+        });
+        match earlier.count() {
+            0 => String::new(),
+            before => format!("~{}", before + 1),
         }
     }
 
@@ -146,17 +150,20 @@ impl Graph {
         {
             return Some(NodeId::of(*thing));
         }
-        if let Some((uri, path)) = address.rsplit_once('#')
-            && let Some(held) = self.held_at(uri)
-        {
-            let (plain, _) = path.split_once('~').unwrap_or((path, ""));
-            let name = self.names.find(plain.rsplit(INSIDE).next()?)?;
-            return held
-                .defined(name)
-                .map(NodeId::of)
-                .find(|node| self.address(*node).is_some_and(|own| own == address));
-        }
-        self.find_folder(address)
+        // Names may have a `#`, too, and headings anything.
+        let splits = address.match_indices('#').map(|(at, _)| (&address[..at], &address[at + 1..]));
+        let defined = splits.filter_map(|(uri, path)| Some((self.held_at(uri)?, path)));
+        let mut defined = defined.filter_map(|(held, path)| self.find_defined(held, path, address));
+        defined.next().or_else(|| self.find_folder(address))
+    }
+
+    /// The definition of a document with this whole address, which ends in `path`.
+    fn find_defined(&self, held: &Held, path: &str, address: &str) -> Option<NodeId> {
+        let digits = path.trim_end_matches(|c: char| c.is_ascii_digit());
+        let plain = digits.strip_suffix('~').unwrap_or(path);
+        let named = |name: NameId| [path, plain].iter().any(|path| path.ends_with(self.names.text(name)));
+        let mut nodes = held.by_name.iter().filter(|(name, _)| named(*name)).map(|(_, node)| NodeId::of(*node));
+        nodes.find(|node| self.address(*node).is_some_and(|own| own == address))
     }
 
     fn find_folder(&self, address: &str) -> Option<NodeId> {

@@ -113,7 +113,7 @@ impl Graph {
     fn bare(&self, held: &Held, used: &Used, trail: Trail<'_>) -> Vec<Target> {
         let wanted = |node: &NodeIndex<u32>| self.fits(*node, used.kind);
         let around = self.around(used.from);
-        let mut local: Vec<NodeIndex<u32>> = held.defined(used.name).filter(wanted).collect();
+        let mut local: Vec<NodeIndex<u32>> = held.defined(used.name).filter(wanted).take(NAMESAKES_MAX).collect();
         // The innermost first: a nested function hides one of the file. What is a member needs its type before it.
         local
             .retain(|node| !self.is_member(*node) || self.parent(*node).is_some_and(|parent| around.contains(&parent)));

@@ -222,6 +222,21 @@ fn a_name_of_ten_thousand_things_means_none_of_them() {
 }
 
 #[test]
+fn a_name_that_one_file_defines_thousands_of_times_has_as_many_addresses() {
+    let mut crowded = document("src/crowd.rs");
+    for _ in 0..2_000 {
+        crowded = crowded.defines(Function, "new");
+    }
+    let graph = graph(vec![crowded.says("new", Calls, "", "new")]);
+    let defined = all_nodes(&graph).into_iter().filter(|node| graph.kind(*node) == Some(NodeKind::Function));
+    let addresses: Vec<String> = defined.filter_map(|node| graph.address(node)).collect();
+    assert_eq!(addresses.len(), 2_000);
+    let different: BTreeSet<&String> = addresses.iter().collect();
+    assert_eq!(different.len(), addresses.len());
+    assert!(different.contains(&"file:///repo/src/crowd.rs#new~2000".to_owned()));
+}
+
+#[test]
 fn passages_with_a_rare_name_in_common_are_linked_and_pages_about_it_more() {
     let graph = graph(vec![
         document("a.md").names(&["hello love", "england"]),

@@ -31,7 +31,7 @@ struct Walk {
 }
 
 /// What the graph adds for `text`, given the hits of the other channels, best first, with their scores. `vector` is the question's,
-/// if there is one.
+/// if there is one. Asked `alone`, the graph says all that it has; among the others it holds back where the hits are code.
 ///
 /// # Errors
 /// Those of the vector index.
@@ -42,6 +42,7 @@ pub async fn expand(
     text: &str,
     vector: Option<&[f32]>,
     hits: &[(&Hydrated, f32)],
+    alone: bool,
 ) -> Result<Gains> {
     let hits = &hits[..hits.len().min(HITS_MAX)];
     let walk = engines.door.run_here(|| Ok(walk(&loaded.read(), text, hits))).await?;
@@ -57,7 +58,7 @@ pub async fn expand(
     let between = |a: Passage, b: Passage| Some(dot(of(a)?, of(b)?));
     let graph = loaded.read();
     let seen = Seen { graph: &graph, terms: Vec::new(), known: HashSet::new(), titles: HashMap::new() };
-    let gains = linking::gains(&walk.question, &walk.hits, &walk.ways, &to_question, &between, &seen);
+    let gains = linking::gains(&walk.question, &walk.hits, &walk.ways, &to_question, &between, alone, &seen);
     let chunk = |(passage, gain)| Some((graph.chunk(NodeId::from_index(passage))?, gain));
     Ok(gains.into_iter().filter_map(chunk).collect())
 }

@@ -117,7 +117,8 @@ fn list(
     let mut children: Vec<(bool, String, NodeId)> = graph
         .edges_at(node, Toward::Out, CHILDREN_MAX)
         .into_iter()
-        .filter(|edge| edge.kind == EdgeKind::Contains)
+        // Not what somebody linked: that may lead back up.
+        .filter(|edge| edge.kind == EdgeKind::Contains && edge.origin.is_none())
         .filter_map(|edge| {
             Some((graph.kind(edge.other)? != NodeKind::Folder, graph.name(edge.other).to_owned(), edge.other))
         })
