@@ -148,7 +148,7 @@ impl Run {
                 return;
             }
             assert!(
-                began.elapsed() < Duration::from_secs(60),
+                began.elapsed() < Duration::from_secs(120),
                 "the projections did not catch up: {chunks} chunks, {entries:?} entries, {state}\n{}\n{}",
                 self.server.log_tail(),
                 listing(&self.server.data().join("vector"))
