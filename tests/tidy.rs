@@ -236,18 +236,7 @@ fn every_module_opens_with_what_it_is_for() {
 #[test]
 fn the_client_is_thin() {
     let tree = std::process::Command::new(env!("CARGO"))
-        .args([
-            "tree",
-            "--locked",
-            "--offline",
-            "-p",
-            "hivemem-client",
-            "--all-features",
-            "-e",
-            "normal",
-            "--prefix",
-            "none",
-        ])
+        .args(["tree", "--locked", "-p", "hivemem-client", "--all-features", "-e", "normal", "--prefix", "none"])
         .current_dir(root())
         .output()
         .unwrap();
