@@ -149,7 +149,7 @@ pub(super) struct IngestArgs {
     /// Return once lexically searchable; vectors follow
     #[arg(long)]
     pub no_wait: bool,
-    /// Read every file, whatever its size and time say; and mean it where a source has become empty
+    /// Read every file, whatever its size and time say; and mean it where a folder has become empty
     #[arg(long)]
     pub verify: bool,
     /// Follow changes after this sync and print each later sync, until Ctrl-C

@@ -18,7 +18,6 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt as _};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::args::Global;
@@ -219,7 +218,7 @@ struct Arguments {
 }
 
 /// Reads arguments by the schema of their tool.
-fn read<T: DeserializeOwned>(name: &str, given: JsonObject) -> Result<T, Failure> {
+fn read(name: &str, given: JsonObject) -> Result<Arguments, Failure> {
     let known = || TOOLS.iter().map(|tool| tool.0).collect::<Vec<_>>().join(", ");
     let tool = TOOLS.iter().find(|tool| tool.0 == name);
     let (_, _, properties, required) =
@@ -236,7 +235,7 @@ fn read<T: DeserializeOwned>(name: &str, given: JsonObject) -> Result<T, Failure
 }
 
 async fn call(client: &Client, name: &str, given: JsonObject) -> Result<String, Failure> {
-    let asked: Arguments = read(name, given)?;
+    let asked = read(name, given)?;
     let filter = SearchFilter {
         paths: asked.paths,
         languages: asked.languages,

@@ -127,7 +127,7 @@ type Loader = Box<dyn Fn(usize) -> Result<TextEmbedding> + Send + Sync>;
 struct BatchSessions {
     load: Loader,
     slots: Vec<Mutex<Option<TextEmbedding>>>,
-    /// How often they were used: unchanged after a while, they are let go.
+    /// How often a use began or ended: unchanged after a while, they are let go.
     used: AtomicUsize,
 }
 
@@ -314,6 +314,7 @@ impl Embedder for LocalEmbedder {
         if texts.is_empty() {
             return Ok(Vec::new());
         }
+        self.batch.used.fetch_add(1, Ordering::Relaxed);
         let counter = Arc::clone(&self.counter);
         let tokens_max = self.model.tokens_max;
         let work = Arc::new((texts, AtomicUsize::new(0), OnceLock::<Vec<Vec<usize>>>::new()));
