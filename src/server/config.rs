@@ -179,7 +179,7 @@ impl Config {
             gate,
             listen: raw.listen,
             data_dir: data_dir.ok_or_else(|| no_home("data_dir"))?,
-            token: non_empty(&raw.token).map(str::to_owned).or_else(|| environment.token.clone()),
+            token: environment.token.clone().or_else(|| non_empty(&raw.token).map(str::to_owned)),
             embedder: LocalOptions {
                 source: model_source(&raw.embedder, environment).ok_or_else(|| no_home("embedder.model_dir"))?,
                 runtime: runtime(&raw.embedder, environment).ok_or_else(|| no_home("embedder.runtime"))?,
