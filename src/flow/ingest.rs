@@ -106,7 +106,7 @@ async fn sync(
     let mut stored: HashMap<String, DocumentState> =
         stored.into_iter().map(|state| (state.uri.clone(), state)).collect();
 
-    if is_emptied(&uri, request, &listing, &stored) {
+    if is_unmounted(request, &listing, &stored) {
         let stored = stored.len();
         return Err(Error::new(
             Kind::Precondition,
@@ -165,12 +165,13 @@ async fn sync(
     Ok(report)
 }
 
-/// Whether a whole folder that had documents shows nothing at all. So looks a volume that is not mounted, and nobody wants its
-/// documents removed for that; who does says so by `verify`. What other stores list is all that there is.
-fn is_emptied(uri: &str, request: &Request, listing: &Listing, stored: &HashMap<String, DocumentState>) -> bool {
-    let local = uri.starts_with("file://");
-    let whole = request.at.is_none() && request.options.include.is_empty() && request.options.exclude.is_empty();
-    local && whole && !request.verify && listing.objects.is_empty() && listing.left_out.is_empty() && !stored.is_empty()
+/// Whether a folder that had documents has no entry at all and had none when they were read. So looks the place of a volume
+/// that is not mounted, and nobody wants its documents removed for that; who does says so by `verify`. A folder whose last
+/// file was deleted changed after they were read.
+fn is_unmounted(request: &Request, listing: &Listing, stored: &HashMap<String, DocumentState>) -> bool {
+    let read_at = stored.values().map(|state| state.indexed_at).max();
+    let unchanged = listing.bare_since.zip(read_at).is_some_and(|(bare_since, read_at)| bare_since < read_at);
+    unchanged && request.at.is_none() && !request.verify
 }
 
 /// Waits until the vectors of everything in `report` are searchable, telling how many are made.

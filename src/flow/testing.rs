@@ -29,7 +29,7 @@ use crate::engine::lexical::fake::FakeLexicalIndex;
 use crate::engine::parse::ChunkSizes;
 use crate::engine::parse::formats::apart::Reader;
 use crate::engine::store::local::LocalStore;
-use crate::engine::store::{LeftOut, ListOptions, Listing, Object, Stat, Store};
+use crate::engine::store::{ListOptions, Listing, Object, Stat, Store};
 use crate::engine::vector::fake::FakeVectorIndex;
 
 mod faulty;
@@ -223,7 +223,7 @@ impl Store for Tree {
             modified_at: Some(*modified_at),
             mark: None,
         };
-        Ok(Listing { objects: self.files().iter().map(object).collect(), left_out: Vec::<LeftOut>::new() })
+        Ok(Listing { objects: self.files().iter().map(object).collect(), ..Listing::default() })
     }
 
     fn list_at(&self, source: &str, options: &ListOptions, uris: &BTreeSet<String>) -> Result<Listing> {

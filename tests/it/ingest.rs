@@ -58,19 +58,28 @@ async fn what_is_moved_or_renamed_is_not_embedded_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_that_shows_nothing_at_all_removes_nothing_unless_that_is_meant() {
-    let (server, repo) = (Server::start().await, repository());
+async fn a_volume_that_is_not_mounted_removes_nothing_unless_that_is_meant() {
+    let mount_point = tempfile::tempdir().unwrap();
+    let (server, repo, away) = (Server::start().await, repository(), tempfile::tempdir().unwrap());
     let stored = server.ingest(repo.path()).await.added;
-    let away = tempfile::tempdir().unwrap();
-    let moved = away.path().join("moved");
-    std::fs::rename(repo.path(), &moved).unwrap();
-    std::fs::create_dir(repo.path()).unwrap();
+    std::fs::rename(repo.path(), away.path().join("volume")).unwrap();
+    std::fs::rename(mount_point.path(), repo.path()).unwrap();
     let request = IngestSourceRequest { source: repo.path().display().to_string(), ..Default::default() };
     let refused = server.try_ingest(request.clone()).await.unwrap_err();
     assert!(refused.message().contains("--verify") && refused.message().contains("mounted"), "{refused}");
     assert!(!server.search("exponential_backoff").await.hits.is_empty());
     let report = server.try_ingest(IngestSourceRequest { verify: true, ..request }).await.unwrap();
     assert_eq!(report.removed, stored);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_file_of_a_folder_goes_like_any_other() {
+    let (server, folder) = (Server::start().await, tempfile::tempdir().unwrap());
+    std::fs::write(folder.path().join("only.md"), "The lighthouse keeper counts gulls.").unwrap();
+    server.ingest(folder.path()).await;
+    std::fs::remove_file(folder.path().join("only.md")).unwrap();
+    assert_eq!(server.ingest(folder.path()).await.removed, 1);
+    assert!(server.search("lighthouse keeper").await.hits.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

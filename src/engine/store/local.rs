@@ -158,7 +158,11 @@ impl Store for LocalStore {
     fn list(&self, source: &str, options: &ListOptions) -> Result<Listing> {
         let globs = Globs::new(options)?;
         let (root, metadata) = self.open_root(source)?;
-        if metadata.is_dir() { Ok(list_folder(&root, globs, None)) } else { list_file(&root, &metadata) }
+        if !metadata.is_dir() {
+            return list_file(&root, &metadata);
+        }
+        let listing = list_folder(&root, globs, None);
+        Ok(Listing { bare_since: if is_bare(&root) { modified(&metadata) } else { None }, ..listing })
     }
 
     fn list_at(&self, source: &str, options: &ListOptions, uris: &BTreeSet<String>) -> Result<Listing> {
@@ -312,6 +316,11 @@ fn list_file(file: &Path, metadata: &Metadata) -> Result<Listing> {
         Err(_) => listing.left_out.push(LeftOut { path: name, reason: NOT_READABLE.to_owned(), failed: true }),
     }
     Ok(listing)
+}
+
+/// Whether a folder has no entry, hidden ones and folders included.
+fn is_bare(root: &Path) -> bool {
+    std::fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 const NOT_READABLE: &str = "not readable";

@@ -308,6 +308,7 @@ fn a_listing_of_a_part_is_that_part_of_the_whole_listing() {
         let expected = Listing {
             objects: whole.objects.iter().filter(|object| below(&object.path)).cloned().collect(),
             left_out: whole.left_out.iter().filter(|left| below(&left.path)).cloned().collect(),
+            bare_since: None,
         };
         assert_eq!(part, expected, "{at:?}");
     }

@@ -193,6 +193,8 @@ pub struct Listing {
     pub objects: Vec<Object>,
     /// What was left out.
     pub left_out: Vec<LeftOut>,
+    /// Since when the source, a folder, has had no entry of any kind. `None` if it has some or the store can't tell.
+    pub bare_since: Option<Timestamp>,
 }
 
 /// See the module's contract. Blocking; call it through the door.

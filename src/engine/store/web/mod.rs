@@ -136,7 +136,7 @@ impl WebStore {
             (url, Visit::Page(entry)) => {
                 let object = object(url.into(), &entry);
                 let asked = !globs.excludes(&object.path) && globs.includes(&object.path);
-                Ok(Listing { objects: Some(object).filter(|_| asked).into_iter().collect(), left_out: Vec::new() })
+                Ok(Listing { objects: Some(object).filter(|_| asked).into_iter().collect(), ..Listing::default() })
             }
             (url, Visit::Gone) => Err(Error::not_found(format!("{url} is not there: check the address"))),
             (url, Visit::Elsewhere(to)) => {
