@@ -77,5 +77,6 @@ pub async fn open(dir: &Path, model: &Model) -> Engines {
         reader: hivemem::engine::parse::formats::apart::Reader::Here,
         far: Door::new(4),
         sizes: *SIZES,
+        lasting: false,
     }
 }

@@ -64,7 +64,7 @@ fn stats_json(stats: &StatsResponse) -> Value {
     let sources: Vec<Value> = stats
         .sources
         .iter()
-        .map(|source| json!({"id": source.id, "uri": source.uri, "watched": source.watched, "problem": source.problem}))
+        .map(|source| json!({"id": source.id, "uri": source.uri, "watched": source.watched, "syncing": source.syncing, "problem": source.problem}))
         .collect();
     json!({
         "version": stats.version,
@@ -96,7 +96,8 @@ fn stats_text(stats: &StatsResponse) -> String {
     let _ = writeln!(out, "chunks     {} ({waiting})", count(stats.chunks));
     for source in &stats.sources {
         let watched = if source.watched { "  (watched)" } else { "" };
-        let _ = writeln!(out, "source     {}{watched}", printable(&source.uri));
+        let syncing = if source.syncing { "  (being ingested)" } else { "" };
+        let _ = writeln!(out, "source     {}{watched}{syncing}", printable(&source.uri));
         if !source.problem.is_empty() {
             let _ = writeln!(out, "           {}", printable(&source.problem));
         }

@@ -1,11 +1,13 @@
 //! Counts: what the server holds and how far its projections are. Computed from the data, never from a stored flag.
 
+use std::collections::HashSet;
+
 use super::Engines;
 use super::access::Grant;
 use super::apply::{Projections, Projector};
-use crate::base::Lsn;
 use crate::base::error::Result;
-use crate::engine::catalog::{NamespaceStats, Source};
+use crate::base::{Lsn, SourceId};
+use crate::engine::catalog::{NamespaceStats, Source, Standing};
 use crate::engine::vector::VectorStats;
 
 /// See the fields.
@@ -15,6 +17,8 @@ pub struct Census {
     pub namespace: NamespaceStats,
     /// Its sources.
     pub sources: Vec<Source>,
+    /// Those with a sync under way, or one that was cut off and goes on.
+    pub syncing: HashSet<SourceId>,
     /// Newest log position.
     pub head: Lsn,
     /// How far the projections are.
@@ -32,7 +36,12 @@ pub struct Census {
 pub async fn census(engines: &Engines, projector: &Projector, grant: &Grant) -> Result<Census> {
     let model = engines.space.get().embedder.model().key();
     super::recall::require_namespace(engines, grant).await?;
+    let under_way = engines.catalog.standing(Standing::Sync).await?.into_iter();
     Ok(Census {
+        syncing: under_way
+            .filter(|(namespace, ..)| namespace == grant.namespace())
+            .map(|(_, source, _)| source.id)
+            .collect(),
         namespace: engines.catalog.stats(grant.namespace(), &model).await?,
         sources: engines.catalog.sources(grant.namespace()).await?,
         head: engines.catalog.head().await?,

@@ -28,6 +28,7 @@ mod gone;
 mod history;
 pub(super) mod listing;
 mod moved;
+pub mod order;
 mod report;
 pub(super) mod skipped;
 mod tables;
@@ -37,6 +38,7 @@ pub(super) use gone::is_spared;
 use gone::{only_absent, retire};
 use listing::{list, open};
 use moved::Moved;
+use order::UnderWay;
 pub use report::{Issue, Issues, Phase, Progress, Report};
 use version::{Version, trusted};
 
@@ -150,14 +152,22 @@ async fn sync(
         work,
         next: AtomicUsize::new(0),
     };
+    let has_work = !job.work.is_empty() || !stored.is_empty();
     let looked_at = report.files - job.work.len() as u64;
     let source = source.id;
     let moved = Moved::among(&stored);
-    let mut writer = Writer { engines, projector, namespace, source, moved, report: &mut report, progress, looked_at };
-    writer.run(job).await?;
-    let narrowed = !request.options.include.is_empty() || !request.options.exclude.is_empty();
-    let gone = if narrowed { only_absent(engines, store, stored).await? } else { stored };
-    retire(engines, namespace, gone, &kept, &mut report).await?;
+    let changing = async {
+        let mut writer =
+            Writer { engines, projector, namespace, source, moved, report: &mut report, progress, looked_at };
+        writer.run(job).await?;
+        let narrowed = !request.options.include.is_empty() || !request.options.exclude.is_empty();
+        let gone = if narrowed { only_absent(engines, store, stored).await? } else { stored };
+        retire(engines, namespace, gone, &kept, &mut report).await
+    };
+    let under_way = UnderWay::note(engines, namespace, source, request, has_work).await?;
+    let changed = changing.await;
+    under_way.over().await?;
+    changed?;
 
     projector.wake();
     report.outcome.lsn = engines.catalog.head().await?;

@@ -92,6 +92,8 @@ pub struct Engines {
     pub reader: Reader,
     /// Sizes of chunks.
     pub sizes: ChunkSizes,
+    /// Whether the server outlives one command: then the next one goes on with what this one is in the middle of.
+    pub lasting: bool,
 }
 
 impl std::fmt::Debug for Engines {

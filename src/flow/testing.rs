@@ -293,6 +293,7 @@ impl Rig {
             door: Door::new(4),
             far: Door::new(4),
             sizes: ChunkSizes { tokens_max: 40, header_tokens_max: 12 },
+            lasting: true,
             turns: Turns::default(),
         };
         let grant = Access::default().authorize(None, "ns").unwrap();
@@ -420,5 +421,6 @@ pub(crate) async fn engines() -> Engines {
         background: Door::background(2),
         reader: Reader::Here,
         sizes: ChunkSizes { tokens_max: 100, header_tokens_max: 20 },
+        lasting: true,
     }
 }

@@ -98,6 +98,7 @@ impl Admin for Service {
                         id: source.id.to_string(),
                         uri: source.uri,
                         watched: state.is_some(),
+                        syncing: census.syncing.contains(&source.id),
                         problem: state.flatten().unwrap_or_default(),
                     }
                 })

@@ -356,7 +356,7 @@ mod tests {
     async fn service(rig: &Rig) -> Service {
         let watcher = Arc::new(LocalWatcher::new(LocalStore::default(), "".as_ref()));
         let (engines, projector) = (rig.engines.clone(), Arc::clone(&rig.projector));
-        let watching = Watching::start(engines, projector, watcher, Pace::default(), false).await.unwrap();
+        let watching = Watching::start(engines, projector, watcher, Pace::default()).await.unwrap();
         Service::new(Context {
             watching,
             routing: crate::flow::route::Routing::new(rig.engines.clone()),

@@ -39,6 +39,7 @@ use crate::flow::apply::Projector;
 use crate::flow::backup::COPY_PREFIX;
 use crate::flow::data_view::locate::Reach;
 use crate::flow::gate::Gate;
+use crate::flow::ingest::order;
 use crate::flow::rebuild::{self, Projection, Workshop};
 use crate::flow::route::Routing;
 use crate::flow::runs::Runs;
@@ -113,6 +114,7 @@ impl Assembly {
             reader: config.reader.clone(),
             far: Door::new(FAR_JOBS),
             sizes: config.chunks,
+            lasting,
         };
         let projector = Projector::start(&engines, workshop).await?;
         if let Some(words) = opened.words_next {
@@ -128,7 +130,10 @@ impl Assembly {
         projector.keep(tokio::spawn(compact::keep(engines.clone(), Arc::clone(&projector))));
         let watcher = Arc::new(LocalWatcher::new(LocalStore::new(config.roots.clone()), &config.data_dir));
         let pace = Pace::default();
-        let watching = Watching::start(engines.clone(), Arc::clone(&projector), watcher, pace, lasting).await?;
+        let watching = Watching::start(engines.clone(), Arc::clone(&projector), watcher, pace).await?;
+        if lasting {
+            projector.keep(tokio::spawn(order::go_on(engines.clone(), Arc::clone(&projector))));
+        }
         let routing = Routing::new(engines.clone());
         let runs = Runs::new(engines.clone(), config.retention);
         projector.keep(tokio::spawn(Arc::clone(&runs).sweep_forever()));

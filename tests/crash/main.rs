@@ -124,7 +124,7 @@ impl Run {
         }
     }
 
-    /// The projections catch up without being asked, and hold each chunk once.
+    /// Ingests that were cut off go on and the projections catch up, without being asked, and hold each chunk once.
     async fn settled(&self, client: &Client) {
         let began = Instant::now();
         loop {
@@ -133,7 +133,8 @@ impl Run {
             for namespace in client.list_namespaces().await.unwrap() {
                 let stats = client.with_namespace(&namespace).stats().await.unwrap();
                 chunks += stats.chunks;
-                even = stats.projections.iter().all(|projection| projection.applied_lsn == stats.lsn);
+                even &= stats.projections.iter().all(|projection| projection.applied_lsn == stats.lsn);
+                even &= stats.sources.iter().all(|source| !source.syncing);
                 state = format!("{stats:?}");
                 if let Some(stuck) = stats.projections.iter().find(|projection| !projection.problem.is_empty()) {
                     panic!("{} is stuck after a kill: {}", stuck.name, stuck.problem);

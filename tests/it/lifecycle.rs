@@ -1,8 +1,61 @@
 //! Restarting, and losing projections.
 
-use hivemem_client::proto::{SearchFilter, SearchMode};
+use std::time::Duration;
 
-use crate::support::{Server, repository};
+use hivemem_client::Client;
+use hivemem_client::proto::{IngestSourceRequest, SearchFilter, SearchMode, SearchRequest};
+
+use crate::support::{Process, Server, repository, tree};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ingest_that_a_kill_cut_off_goes_on_by_itself() {
+    let data = tempfile::tempdir().unwrap();
+    let files: Vec<(String, String)> = (0..1_200)
+        .map(|number| (format!("{number}.md"), format!("# Page {number}\n\nWritten on day {number}.\n")))
+        .chain([("drafts/none.md".to_owned(), "Left out.".to_owned())])
+        .collect();
+    let files: Vec<(&str, &[u8])> = files.iter().map(|(path, text)| (path.as_str(), text.as_bytes())).collect();
+    let folder = tree(&files);
+    let connect = async |process: &Process| Client::connect(process.url(), Default::default()).await.unwrap();
+
+    let process = Process::start(data.path());
+    let request = IngestSourceRequest {
+        source: folder.path().display().to_string(),
+        exclude: vec!["drafts/**".to_owned()],
+        tags: vec!["diary".to_owned()],
+        ..Default::default()
+    };
+    let mut process = Some(process);
+    let stream = connect(process.as_ref().unwrap()).await.ingest_source(request).await.unwrap();
+    let mut seen = (0, 0);
+    let cut_off = stream.finish(|progress| {
+        if progress.files_done > 0 && process.is_some() {
+            seen = (progress.files_done, progress.files_total);
+            process = None;
+        }
+    });
+    assert!(cut_off.await.is_err() && seen.0 < seen.1, "killed after {seen:?}");
+
+    let process = Process::start(data.path());
+    let client = connect(&process).await;
+    let mut stats = client.stats().await.unwrap();
+    for _ in 0..600 {
+        if stats.sources.iter().all(|source| !source.syncing) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        stats = client.stats().await.unwrap();
+    }
+    assert_eq!((stats.documents, stats.sources.len()), (1_200, 1), "{:?}", stats.sources);
+    let request = SearchRequest {
+        query: "written on day 1199".to_owned(),
+        k: Some(1),
+        mode: SearchMode::Lexical.into(),
+        filter: Some(SearchFilter { tags: vec!["diary".to_owned()], ..SearchFilter::default() }),
+        ..SearchRequest::default()
+    };
+    assert_eq!(client.search(request).await.unwrap().hits[0].path, "1199.md");
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_is_there_after_a_restart() {

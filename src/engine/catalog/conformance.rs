@@ -140,7 +140,7 @@ pub async fn suite(catalog: &dyn Catalog) {
     vectors_stay_while_a_chunk_needs_them(catalog).await;
     touching_changes_sizes_and_times_only(catalog).await;
     records::replies_and_checkpoints_are_kept(catalog).await;
-    records::watches_are_kept(catalog).await;
+    records::standings_are_kept(catalog).await;
     records::documents_at_some_uris_are_found(catalog).await;
     records::what_was_skipped_is_noted_until_it_is_over(catalog).await;
     edges::unknown_namespaces_hold_nothing_and_take_nothing(catalog).await;

@@ -52,6 +52,15 @@ pub struct DocumentState {
     pub recipe: String,
 }
 
+/// Why a source is synced when nobody calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is followed.
+    Watch,
+    /// A sync of it is under way, or was when the server ended.
+    Sync,
+}
+
 /// An object of a source that was read and left out for what is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
@@ -167,12 +176,17 @@ pub trait Catalog: Send + Sync {
     /// All sources of a namespace, by URI.
     async fn sources(&self, namespace: &Namespace) -> Result<Vec<Source>>;
 
-    /// Stores what a source is synced with while it is watched; `None`: it is not watched. A source that is not there is
-    /// left alone.
-    async fn set_watch(&self, namespace: &Namespace, source: SourceId, options: Option<&str>) -> Result<()>;
+    /// Stores what a source is synced with when nobody calls; `None`: it is not. A source that is not there is left alone.
+    async fn set_standing(
+        &self,
+        namespace: &Namespace,
+        source: SourceId,
+        standing: Standing,
+        options: Option<&str>,
+    ) -> Result<()>;
 
-    /// All watched sources with what they are synced with, by namespace and URI.
-    async fn watched(&self) -> Result<Vec<(Namespace, Source, String)>>;
+    /// All sources of that standing with what they are synced with, by namespace and URI.
+    async fn standing(&self, standing: Standing) -> Result<Vec<(Namespace, Source, String)>>;
 
     /// The state of every document of a source.
     async fn source_documents(&self, namespace: &Namespace, source: SourceId) -> Result<Vec<DocumentState>>;

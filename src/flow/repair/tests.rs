@@ -69,6 +69,7 @@ impl Bench {
             door: Door::new(2),
             far: Door::new(2),
             sizes: ChunkSizes { tokens_max: 20, header_tokens_max: 8 },
+            lasting: true,
         };
         let projector = Projector::start(&engines, Arc::new(NoWorkshop)).await.unwrap();
         let access = Access::default();

@@ -13,7 +13,8 @@ use crate::base::{ChunkId, DocumentId, EmbedKey, Lsn, SourceId, Timestamp};
 use crate::engine::catalog::audit::{Audit, Snapshot};
 use crate::engine::catalog::sqlite::SqliteCatalog;
 use crate::engine::catalog::{
-    Catalog, DocumentState, NamespaceStats, ProjectedDocument, Selector, Skipped, Source, StatedDocument, WriteOutcome,
+    Catalog, DocumentState, NamespaceStats, ProjectedDocument, Selector, Skipped, Source, Standing, StatedDocument,
+    WriteOutcome,
 };
 use crate::engine::embed::fake::FakeEmbedder;
 use crate::engine::embed::{Embedder, ModelInfo};
@@ -73,8 +74,8 @@ faulty! { Catalog as "catalog" over SqliteCatalog;
     async cache_vectors(model: &str, vectors: Vec<(EmbedKey, Vec<f32>)>) -> ();
     async stats(namespace: &Namespace, model: &str) -> NamespaceStats;
     async remember_reply(namespace: &Namespace, key: &str, reply: &[u8], now: Timestamp) -> Vec<u8>;
-    async set_watch(namespace: &Namespace, source: SourceId, options: Option<&str>) -> ();
-    async watched() -> Vec<(Namespace, Source, String)>;
+    async set_standing(namespace: &Namespace, source: SourceId, standing: Standing, options: Option<&str>) -> ();
+    async standing(standing: Standing) -> Vec<(Namespace, Source, String)>;
     async source_documents_at(namespace: &Namespace, source: SourceId, uris: &BTreeSet<String>) -> Vec<DocumentState>;
     async skipped(namespace: &Namespace, source: SourceId) -> Vec<Skipped>;
     async note_skipped(namespace: &Namespace, source: SourceId, skipped: &[Skipped], over: &[String]) -> ();

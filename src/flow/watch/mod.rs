@@ -8,19 +8,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
 use super::Engines;
 use super::access::Grant;
 use super::apply::Projector;
-use super::ingest::{self, ProgressSink, Report, Request};
+use super::ingest::{self, ProgressSink, Report, Request, order};
 use super::recall;
 use crate::base::SourceId;
 use crate::base::error::{Error, Kind, Result};
-use crate::engine::catalog::Source;
-use crate::engine::store::ListOptions;
+use crate::engine::catalog::Standing;
 use crate::engine::store::watch::Watcher;
 use crate::model::Namespace;
 
@@ -55,16 +53,6 @@ pub enum Follow {
     Begin,
     /// Stop following, then sync.
     End,
-}
-
-/// The options of a followed source, as the catalogue keeps them.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-struct Options {
-    include: Vec<String>,
-    exclude: Vec<String>,
-    tags: Vec<String>,
-    credential: Option<String>,
 }
 
 /// Whether the system tells of changes in a source; of the others their version is asked for now and then.
@@ -105,20 +93,19 @@ pub struct Watching {
     projector: Arc<Projector>,
     watcher: Arc<dyn Watcher>,
     pace: Pace,
-    lasting: bool,
     entries: Mutex<HashMap<Key, Entry>>,
     stop: watch::Sender<bool>,
 }
 
 impl std::fmt::Debug for Watching {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Watching").field("pace", &self.pace).field("lasting", &self.lasting).finish_non_exhaustive()
+        f.debug_struct("Watching").field("pace", &self.pace).finish_non_exhaustive()
     }
 }
 
 impl Watching {
-    /// Goes on following what was followed when the server stopped, in the background. Without `lasting`, nothing is
-    /// taken up and nothing is left to be taken up: that is for a server that lives for one command.
+    /// Goes on following what was followed when the server stopped, in the background. A server that lives for one command
+    /// takes nothing up and leaves nothing to be taken up.
     ///
     /// # Errors
     /// Those of the catalogue.
@@ -127,35 +114,24 @@ impl Watching {
         projector: Arc<Projector>,
         watcher: Arc<dyn Watcher>,
         pace: Pace,
-        lasting: bool,
     ) -> Result<Arc<Self>> {
         let (entries, stop) = (Mutex::default(), watch::channel(false).0);
-        let watching = Arc::new(Self { engines, projector, watcher, pace, lasting, entries, stop });
-        let stored = if lasting { watching.engines.catalog.watched().await? } else { Vec::new() };
+        let watching = Arc::new(Self { engines, projector, watcher, pace, entries, stop });
+        let lasting = watching.engines.lasting;
+        let stored = if lasting { watching.engines.catalog.standing(Standing::Watch).await? } else { Vec::new() };
         for (namespace, source, options) in stored {
-            let uri = source.uri.clone();
-            match serde_json::from_str::<Options>(&options) {
-                Ok(options) => watching.take_up(Grant::standing(namespace), source, options).await,
-                Err(cause) => tracing::error!(
-                    source = uri,
-                    error = %cause,
-                    "a source is not followed any more, its stored options are unreadable: ingest it with --watch again"
+            match order::read(&source.uri, &options) {
+                Ok(request) => {
+                    watching.enter(source.id, followed(Grant::standing(namespace), request), Start::Afresh).await;
+                }
+                Err(error) => tracing::error!(
+                    source = source.uri,
+                    error = %error.chain(),
+                    "a source is not followed any more: ingest it with --watch again"
                 ),
             }
         }
         Ok(watching)
-    }
-
-    async fn take_up(&self, grant: Grant, source: Source, options: Options) {
-        let request = Request {
-            source: source.uri,
-            options: ListOptions { include: options.include, exclude: options.exclude, ..ListOptions::default() },
-            tags: options.tags,
-            credential: options.credential,
-            ..Request::default()
-        };
-        let followed = followed(grant, request);
-        self.enter(source.id, followed, Start::Afresh).await;
     }
 
     /// Syncs a source, and begins or ends following it. Following goes on when the caller goes away; the receiver tells
@@ -193,15 +169,9 @@ impl Watching {
         let opened = follow::open(&self.engines, &self.watcher, self.pace, &followed, &mut watch);
         let problem = opened.await.err();
         let report = sync.await?;
-        if self.lasting {
-            let options = serde_json::to_string(&Options {
-                include: request.options.include.clone(),
-                exclude: request.options.exclude.clone(),
-                tags: request.tags.clone(),
-                credential: request.credential.clone(),
-            })
-            .map_err(|cause| Error::internal("options are no JSON").caused_by(cause))?;
-            self.engines.catalog.set_watch(grant.namespace(), source, Some(&options)).await?;
+        if self.engines.lasting {
+            let order = order::written(&followed.request)?;
+            self.engines.catalog.set_standing(grant.namespace(), source, Standing::Watch, Some(&order)).await?;
         }
         let news = followed.news.subscribe();
         self.enter(source, followed, Start::Synced { watch, problem }).await;
@@ -252,7 +222,7 @@ impl Watching {
             Err(error) if error.kind() == Kind::NotFound => return Ok(()),
             Err(error) => return Err(error),
         };
-        self.engines.catalog.set_watch(grant.namespace(), source, None).await?;
+        self.engines.catalog.set_standing(grant.namespace(), source, Standing::Watch, None).await?;
         let entry = self.entries().remove(&(grant.namespace().clone(), source));
         if let Some(entry) = entry {
             entry.end().await;
@@ -265,7 +235,7 @@ impl Watching {
     /// # Errors
     /// Those of the catalogue.
     pub async fn states(&self, grant: &Grant) -> Result<HashMap<SourceId, Option<String>>> {
-        let stored = self.engines.catalog.watched().await?;
+        let stored = self.engines.catalog.standing(Standing::Watch).await?;
         let mut states: HashMap<SourceId, Option<String>> = stored
             .into_iter()
             .filter(|(namespace, ..)| namespace == grant.namespace())

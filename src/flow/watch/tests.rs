@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use tokio::sync::{Notify, mpsc};
 
 use super::*;
+use crate::engine::store::ListOptions;
 use crate::engine::store::uri::file_uri;
 use crate::engine::store::watch::{Changed, Watch};
 use crate::flow::access::Access;
@@ -112,7 +113,7 @@ impl Place {
         let projector = Projector::start(&engines, Arc::new(NoWorkshop)).await.unwrap();
         let played = Arc::new(Played::default());
         let player = Arc::new(Player(Arc::clone(&played)));
-        let watching = Watching::start(engines.clone(), Arc::clone(&projector), player, PACE, true).await.unwrap();
+        let watching = Watching::start(engines.clone(), Arc::clone(&projector), player, PACE).await.unwrap();
         let grant = Access::default().authorize(None, "").unwrap();
         let root = dir.path().canonicalize().unwrap();
         Self { dir, root, engines, projector, watching, played, grant }
@@ -296,7 +297,7 @@ async fn following_ends_when_asked_and_is_taken_up_after_a_restart() {
     .await
     .expect("not taken up");
     place.ingest(Follow::End).await.unwrap();
-    assert!(place.engines.catalog.watched().await.unwrap().is_empty());
+    assert!(place.engines.catalog.standing(Standing::Watch).await.unwrap().is_empty());
     place.write("c.md");
     place.played.tell(&[&place.uri("c.md")]);
     tokio::time::sleep(PACE.quiet * 5).await;

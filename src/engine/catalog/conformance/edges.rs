@@ -26,7 +26,7 @@ pub(super) async fn unknown_namespaces_hold_nothing_and_take_nothing(catalog: &d
         catalog.ensure_source(namespace, "file:///x", NOW).await.map(drop),
         catalog.write(namespace, RECIPE, vec![write]).await.map(drop),
         catalog.touch(namespace, &[]).await,
-        catalog.set_watch(namespace, place.source, Some("{}")).await,
+        catalog.set_standing(namespace, place.source, Standing::Watch, Some("{}")).await,
         catalog.remove(namespace, &Selector::UriPrefix(String::new())).await.map(drop),
         catalog.remember_reply(namespace, "k", b"", NOW).await.map(drop),
     ];

@@ -20,28 +20,31 @@ pub(super) async fn replies_and_checkpoints_are_kept(catalog: &dyn Catalog) {
     assert_eq!(catalog.checkpoint("dense-test").await.unwrap(), Some((Lsn(9), String::new())));
 }
 
-pub(super) async fn watches_are_kept(catalog: &dyn Catalog) {
-    let place = Place::make(catalog, "watches").await;
-    let other = Place::make(catalog, "watches-other").await;
-    let watched = async || -> Vec<(String, String, String)> {
-        let all = catalog.watched().await.unwrap();
-        let here = all.into_iter().filter(|(namespace, ..)| namespace.as_str().starts_with("watches"));
+pub(super) async fn standings_are_kept(catalog: &dyn Catalog) {
+    let place = Place::make(catalog, "standings").await;
+    let other = Place::make(catalog, "standings-other").await;
+    let stored = async |standing: Standing| -> Vec<(String, String, String)> {
+        let all = catalog.standing(standing).await.unwrap();
+        let here = all.into_iter().filter(|(namespace, ..)| namespace.as_str().starts_with("standings"));
         here.map(|(namespace, source, options)| (namespace.to_string(), source.uri, options)).collect()
     };
-    assert_eq!(watched().await, []);
-    catalog.set_watch(&place.namespace, place.source, Some("{}")).await.unwrap();
-    catalog.set_watch(&place.namespace, place.source, Some("{\"tags\":[]}")).await.unwrap();
-    catalog.set_watch(&place.namespace, other.source, Some("{}")).await.unwrap();
-    let expected = ("watches".to_owned(), "file:///repo".to_owned(), "{\"tags\":[]}".to_owned());
-    assert_eq!(
-        watched().await,
-        std::slice::from_ref(&expected),
-        "the last options, and nothing for another namespace's source"
-    );
-    catalog.ensure_source(&place.namespace, "file:///repo", NOW).await.unwrap();
-    assert_eq!(watched().await, [expected], "finding a source again leaves it watched");
-    catalog.set_watch(&place.namespace, place.source, None).await.unwrap();
-    assert_eq!(watched().await, []);
+    for (standing, another) in [(Standing::Watch, Standing::Sync), (Standing::Sync, Standing::Watch)] {
+        assert_eq!(stored(standing).await, []);
+        catalog.set_standing(&place.namespace, place.source, standing, Some("{}")).await.unwrap();
+        catalog.set_standing(&place.namespace, place.source, standing, Some("{\"tags\":[]}")).await.unwrap();
+        catalog.set_standing(&place.namespace, other.source, standing, Some("{}")).await.unwrap();
+        let expected = ("standings".to_owned(), "file:///repo".to_owned(), "{\"tags\":[]}".to_owned());
+        assert_eq!(
+            stored(standing).await,
+            std::slice::from_ref(&expected),
+            "the last options, and nothing for another namespace's source"
+        );
+        catalog.ensure_source(&place.namespace, "file:///repo", NOW).await.unwrap();
+        catalog.set_standing(&place.namespace, place.source, another, None).await.unwrap();
+        assert_eq!(stored(standing).await, [expected], "neither finding it again nor another standing changes it");
+        catalog.set_standing(&place.namespace, place.source, standing, None).await.unwrap();
+        assert_eq!(stored(standing).await, []);
+    }
 }
 
 pub(super) async fn documents_at_some_uris_are_found(catalog: &dyn Catalog) {

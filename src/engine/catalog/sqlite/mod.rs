@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 
 use super::{
-    Audit, Catalog, DocumentState, NamespaceStats, ProjectedDocument, Selector, Skipped, Snapshot, Source,
+    Audit, Catalog, DocumentState, NamespaceStats, ProjectedDocument, Selector, Skipped, Snapshot, Source, Standing,
     StatedDocument, WriteOutcome,
 };
 use crate::base::error::{Error, Result};
@@ -160,12 +160,18 @@ impl Catalog for SqliteCatalog {
         names::sources(&self.inner.connections, namespace).await
     }
 
-    async fn set_watch(&self, namespace: &Namespace, source: SourceId, options: Option<&str>) -> Result<()> {
-        names::set_watch(&self.inner.connections, namespace, source, options).await
+    async fn set_standing(
+        &self,
+        namespace: &Namespace,
+        source: SourceId,
+        standing: Standing,
+        options: Option<&str>,
+    ) -> Result<()> {
+        names::set_standing(&self.inner.connections, namespace, source, (standing, options)).await
     }
 
-    async fn watched(&self) -> Result<Vec<(Namespace, Source, String)>> {
-        names::watched(&self.inner.connections).await
+    async fn standing(&self, standing: Standing) -> Result<Vec<(Namespace, Source, String)>> {
+        names::standing(&self.inner.connections, standing).await
     }
 
     async fn source_documents(&self, namespace: &Namespace, source: SourceId) -> Result<Vec<DocumentState>> {

@@ -7,7 +7,7 @@ use super::connect::Connections;
 use super::fault::{Doing, unreadable};
 use crate::base::error::{Error, Result};
 use crate::base::{SourceId, Timestamp};
-use crate::engine::catalog::{NamespaceStats, Source};
+use crate::engine::catalog::{NamespaceStats, Source, Standing};
 use crate::model::Namespace;
 
 /// What a transaction changes of a namespace's counters.
@@ -143,41 +143,49 @@ pub(super) async fn sources(connections: &Connections, namespace: &Namespace) ->
     Ok(sources)
 }
 
-/// See `Catalog::set_watch`.
-pub(super) async fn set_watch(
+/// See `Catalog::set_standing`.
+pub(super) async fn set_standing(
     connections: &Connections,
     namespace: &Namespace,
     source: SourceId,
-    options: Option<&str>,
+    (standing, options): (Standing, Option<&str>),
 ) -> Result<()> {
+    let statement = match standing {
+        Standing::Watch => "UPDATE sources SET watch = ?3 WHERE namespace = ?1 AND id = ?2",
+        Standing::Sync => "UPDATE sources SET sync = ?3 WHERE namespace = ?1 AND id = ?2",
+    };
     let mut writer = connections.writer().await;
     let owner = require_namespace(&mut writer, namespace).await?;
-    sqlx::query("UPDATE sources SET watch = ?3 WHERE namespace = ?1 AND id = ?2")
+    sqlx::query(statement)
         .bind(owner)
         .bind(source.as_bytes().as_slice())
         .bind(options)
         .execute(&mut *writer)
         .await
-        .doing("store that a source is watched")
+        .doing("store what a source is synced with")
         .map(|_| ())
 }
 
-/// See `Catalog::watched`.
-pub(super) async fn watched(connections: &Connections) -> Result<Vec<(Namespace, Source, String)>> {
+/// See `Catalog::standing`.
+pub(super) async fn standing(
+    connections: &Connections,
+    standing: Standing,
+) -> Result<Vec<(Namespace, Source, String)>> {
     let query: Bound<'_> = sqlx::query(
-        "SELECT owner.name, source.id, source.uri, source.watch FROM sources AS source \
-         JOIN namespaces AS owner ON owner.key = source.namespace \
-         WHERE source.watch IS NOT NULL ORDER BY owner.name, source.uri",
-    );
-    let mut watched = Vec::new();
+        "SELECT owner.name, source.id, source.uri, CASE WHEN ?1 THEN source.watch ELSE source.sync END AS options \
+         FROM sources AS source JOIN namespaces AS owner ON owner.key = source.namespace \
+         WHERE options IS NOT NULL ORDER BY owner.name, source.uri",
+    )
+    .bind(standing == Standing::Watch);
+    let mut found = Vec::new();
     let mut reader = connections.reader().await?;
     for_each(&mut reader, query, |row| {
         let id = SourceId::from_slice(row.at(1)?).ok_or_else(|| unreadable("a source id"))?;
-        watched.push((Namespace::new(row.at(0)?)?, Source { id, uri: row.at(2)? }, row.at(3)?));
+        found.push((Namespace::new(row.at(0)?)?, Source { id, uri: row.at(2)? }, row.at(3)?));
         Ok(())
     })
     .await?;
-    Ok(watched)
+    Ok(found)
 }
 
 /// See `Catalog::stats`.

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16hivemem/v1/admin.proto\x12\nhivemem.v1\"!\n\x0cStatsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\"\xd0\x02\n\rStatsResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x11\n\tdocuments\x18\x03 \x01(\x04\x12\x0e\n\x06\x63hunks\x18\x04 \x01(\x04\x12\r\n\x05\x62ytes\x18\x05 \x01(\x04\x12\x0e\n\x06tokens\x18\x06 \x01(\x04\x12\x1d\n\x15\x63hunks_without_vector\x18\x07 \x01(\x04\x12\x0b\n\x03lsn\x18\x08 \x01(\x04\x12\x30\n\x0bprojections\x18\t \x03(\x0b\x32\x1b.hivemem.v1.ProjectionStats\x12%\n\x05model\x18\n \x01(\x0b\x32\x16.hivemem.v1.ModelStats\x12(\n\x07sources\x18\x0b \x03(\x0b\x32\x17.hivemem.v1.SourceStats\x12\x16\n\x0eresident_bytes\x18\x0c \x01(\x04\x12\x12\n\ndisk_bytes\x18\r \x01(\x04\"\xcf\x01\n\x0fProjectionStats\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x61pplied_lsn\x18\x02 \x01(\x04\x12\x0f\n\x07\x65ntries\x18\x03 \x01(\x04\x12\x17\n\x0findexed_entries\x18\x04 \x01(\x04\x12\x10\n\x08manifest\x18\x05 \x01(\t\x12\x0f\n\x07problem\x18\x06 \x01(\t\x12\x12\n\ngeneration\x18\x07 \x01(\x04\x12\x15\n\x08next_lsn\x18\x08 \x01(\x04H\x00\x88\x01\x01\x12\x14\n\x0cnext_problem\x18\t \x01(\tB\x0b\n\t_next_lsn\"$\n\x0eRebuildRequest\x12\x12\n\nprojection\x18\x01 \x01(\t\"U\n\x0fRebuildProgress\x12\x12\n\nprojection\x18\x01 \x01(\t\x12\x13\n\x0b\x61pplied_lsn\x18\x02 \x01(\x04\x12\x0b\n\x03lsn\x18\x03 \x01(\x04\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\"?\n\nModelStats\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x11\n\tdimension\x18\x03 \x01(\r\"H\n\x0bSourceStats\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0b\n\x03uri\x18\x02 \x01(\t\x12\x0f\n\x07watched\x18\x03 \x01(\x08\x12\x0f\n\x07problem\x18\x04 \x01(\t\"D\n\x16\x43reateNamespaceRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\"\x19\n\x17\x43reateNamespaceResponse\">\n\x15ListNamespacesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"E\n\x16ListNamespacesResponse\x12\x12\n\nnamespaces\x18\x01 \x03(\t\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1d\n\x0b\x46sckRequest\x12\x0e\n\x06repair\x18\x01 \x01(\x08\"\x8a\x01\n\x0c\x46sckResponse\x12\r\n\x05\x63lean\x18\x01 \x01(\x08\x12\x10\n\x08repaired\x18\x02 \x01(\x08\x12\x0b\n\x03lsn\x18\x03 \x01(\x04\x12&\n\x06stores\x18\x04 \x03(\x0b\x32\x16.hivemem.v1.StoreCheck\x12$\n\x04left\x18\x05 \x03(\x0b\x32\x16.hivemem.v1.StoreCheck\"\x9b\x01\n\nStoreCheck\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x65xpected\x18\x02 \x01(\x04\x12\r\n\x05\x66ound\x18\x03 \x01(\x04\x12\x0f\n\x07missing\x18\x04 \x01(\x04\x12\x0f\n\x07surplus\x18\x05 \x01(\x04\x12*\n\x05\x66irst\x18\x06 \x03(\x0b\x32\x1b.hivemem.v1.StoreDifference\x12\x10\n\x08problems\x18\x07 \x03(\t\"i\n\x0fStoreDifference\x12\x0f\n\x07missing\x18\x01 \x01(\x08\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x03 \x01(\t\x12\x10\n\x08\x63hunk_id\x18\x04 \x01(\t\x12\x0b\n\x03uri\x18\x05 \x01(\t\"\x10\n\x0e\x43ompactRequest\"[\n\x0f\x43ompactResponse\x12\x19\n\x11\x64isk_bytes_before\x18\x01 \x01(\x04\x12\x18\n\x10\x64isk_bytes_after\x18\x02 \x01(\x04\x12\x13\n\x0blog_entries\x18\x03 \x01(\x04\"\x0f\n\rBackupRequest\"\x1b\n\x0b\x42\x61\x63kupChunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x32\xff\x03\n\x05\x41\x64min\x12<\n\x05Stats\x12\x18.hivemem.v1.StatsRequest\x1a\x19.hivemem.v1.StatsResponse\x12Z\n\x0f\x43reateNamespace\x12\".hivemem.v1.CreateNamespaceRequest\x1a#.hivemem.v1.CreateNamespaceResponse\x12W\n\x0eListNamespaces\x12!.hivemem.v1.ListNamespacesRequest\x1a\".hivemem.v1.ListNamespacesResponse\x12\x44\n\x07Rebuild\x12\x1a.hivemem.v1.RebuildRequest\x1a\x1b.hivemem.v1.RebuildProgress0\x01\x12\x39\n\x04\x46sck\x12\x17.hivemem.v1.FsckRequest\x1a\x18.hivemem.v1.FsckResponse\x12\x42\n\x07\x43ompact\x12\x1a.hivemem.v1.CompactRequest\x1a\x1b.hivemem.v1.CompactResponse\x12>\n\x06\x42\x61\x63kup\x12\x19.hivemem.v1.BackupRequest\x1a\x17.hivemem.v1.BackupChunk0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16hivemem/v1/admin.proto\x12\nhivemem.v1\"!\n\x0cStatsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\"\xd0\x02\n\rStatsResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x11\n\tdocuments\x18\x03 \x01(\x04\x12\x0e\n\x06\x63hunks\x18\x04 \x01(\x04\x12\r\n\x05\x62ytes\x18\x05 \x01(\x04\x12\x0e\n\x06tokens\x18\x06 \x01(\x04\x12\x1d\n\x15\x63hunks_without_vector\x18\x07 \x01(\x04\x12\x0b\n\x03lsn\x18\x08 \x01(\x04\x12\x30\n\x0bprojections\x18\t \x03(\x0b\x32\x1b.hivemem.v1.ProjectionStats\x12%\n\x05model\x18\n \x01(\x0b\x32\x16.hivemem.v1.ModelStats\x12(\n\x07sources\x18\x0b \x03(\x0b\x32\x17.hivemem.v1.SourceStats\x12\x16\n\x0eresident_bytes\x18\x0c \x01(\x04\x12\x12\n\ndisk_bytes\x18\r \x01(\x04\"\xcf\x01\n\x0fProjectionStats\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x61pplied_lsn\x18\x02 \x01(\x04\x12\x0f\n\x07\x65ntries\x18\x03 \x01(\x04\x12\x17\n\x0findexed_entries\x18\x04 \x01(\x04\x12\x10\n\x08manifest\x18\x05 \x01(\t\x12\x0f\n\x07problem\x18\x06 \x01(\t\x12\x12\n\ngeneration\x18\x07 \x01(\x04\x12\x15\n\x08next_lsn\x18\x08 \x01(\x04H\x00\x88\x01\x01\x12\x14\n\x0cnext_problem\x18\t \x01(\tB\x0b\n\t_next_lsn\"$\n\x0eRebuildRequest\x12\x12\n\nprojection\x18\x01 \x01(\t\"U\n\x0fRebuildProgress\x12\x12\n\nprojection\x18\x01 \x01(\t\x12\x13\n\x0b\x61pplied_lsn\x18\x02 \x01(\x04\x12\x0b\n\x03lsn\x18\x03 \x01(\x04\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\"?\n\nModelStats\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x11\n\tdimension\x18\x03 \x01(\r\"Y\n\x0bSourceStats\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0b\n\x03uri\x18\x02 \x01(\t\x12\x0f\n\x07watched\x18\x03 \x01(\x08\x12\x0f\n\x07problem\x18\x04 \x01(\t\x12\x0f\n\x07syncing\x18\x05 \x01(\x08\"D\n\x16\x43reateNamespaceRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\"\x19\n\x17\x43reateNamespaceResponse\">\n\x15ListNamespacesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"E\n\x16ListNamespacesResponse\x12\x12\n\nnamespaces\x18\x01 \x03(\t\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1d\n\x0b\x46sckRequest\x12\x0e\n\x06repair\x18\x01 \x01(\x08\"\x8a\x01\n\x0c\x46sckResponse\x12\r\n\x05\x63lean\x18\x01 \x01(\x08\x12\x10\n\x08repaired\x18\x02 \x01(\x08\x12\x0b\n\x03lsn\x18\x03 \x01(\x04\x12&\n\x06stores\x18\x04 \x03(\x0b\x32\x16.hivemem.v1.StoreCheck\x12$\n\x04left\x18\x05 \x03(\x0b\x32\x16.hivemem.v1.StoreCheck\"\x9b\x01\n\nStoreCheck\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x65xpected\x18\x02 \x01(\x04\x12\r\n\x05\x66ound\x18\x03 \x01(\x04\x12\x0f\n\x07missing\x18\x04 \x01(\x04\x12\x0f\n\x07surplus\x18\x05 \x01(\x04\x12*\n\x05\x66irst\x18\x06 \x03(\x0b\x32\x1b.hivemem.v1.StoreDifference\x12\x10\n\x08problems\x18\x07 \x03(\t\"i\n\x0fStoreDifference\x12\x0f\n\x07missing\x18\x01 \x01(\x08\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x03 \x01(\t\x12\x10\n\x08\x63hunk_id\x18\x04 \x01(\t\x12\x0b\n\x03uri\x18\x05 \x01(\t\"\x10\n\x0e\x43ompactRequest\"[\n\x0f\x43ompactResponse\x12\x19\n\x11\x64isk_bytes_before\x18\x01 \x01(\x04\x12\x18\n\x10\x64isk_bytes_after\x18\x02 \x01(\x04\x12\x13\n\x0blog_entries\x18\x03 \x01(\x04\"\x0f\n\rBackupRequest\"\x1b\n\x0b\x42\x61\x63kupChunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x32\xff\x03\n\x05\x41\x64min\x12<\n\x05Stats\x12\x18.hivemem.v1.StatsRequest\x1a\x19.hivemem.v1.StatsResponse\x12Z\n\x0f\x43reateNamespace\x12\".hivemem.v1.CreateNamespaceRequest\x1a#.hivemem.v1.CreateNamespaceResponse\x12W\n\x0eListNamespaces\x12!.hivemem.v1.ListNamespacesRequest\x1a\".hivemem.v1.ListNamespacesResponse\x12\x44\n\x07Rebuild\x12\x1a.hivemem.v1.RebuildRequest\x1a\x1b.hivemem.v1.RebuildProgress0\x01\x12\x39\n\x04\x46sck\x12\x17.hivemem.v1.FsckRequest\x1a\x18.hivemem.v1.FsckResponse\x12\x42\n\x07\x43ompact\x12\x1a.hivemem.v1.CompactRequest\x1a\x1b.hivemem.v1.CompactResponse\x12>\n\x06\x42\x61\x63kup\x12\x19.hivemem.v1.BackupRequest\x1a\x17.hivemem.v1.BackupChunk0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,31 +44,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELSTATS']._serialized_start=747
   _globals['_MODELSTATS']._serialized_end=810
   _globals['_SOURCESTATS']._serialized_start=812
-  _globals['_SOURCESTATS']._serialized_end=884
-  _globals['_CREATENAMESPACEREQUEST']._serialized_start=886
-  _globals['_CREATENAMESPACEREQUEST']._serialized_end=954
-  _globals['_CREATENAMESPACERESPONSE']._serialized_start=956
-  _globals['_CREATENAMESPACERESPONSE']._serialized_end=981
-  _globals['_LISTNAMESPACESREQUEST']._serialized_start=983
-  _globals['_LISTNAMESPACESREQUEST']._serialized_end=1045
-  _globals['_LISTNAMESPACESRESPONSE']._serialized_start=1047
-  _globals['_LISTNAMESPACESRESPONSE']._serialized_end=1116
-  _globals['_FSCKREQUEST']._serialized_start=1118
-  _globals['_FSCKREQUEST']._serialized_end=1147
-  _globals['_FSCKRESPONSE']._serialized_start=1150
-  _globals['_FSCKRESPONSE']._serialized_end=1288
-  _globals['_STORECHECK']._serialized_start=1291
-  _globals['_STORECHECK']._serialized_end=1446
-  _globals['_STOREDIFFERENCE']._serialized_start=1448
-  _globals['_STOREDIFFERENCE']._serialized_end=1553
-  _globals['_COMPACTREQUEST']._serialized_start=1555
-  _globals['_COMPACTREQUEST']._serialized_end=1571
-  _globals['_COMPACTRESPONSE']._serialized_start=1573
-  _globals['_COMPACTRESPONSE']._serialized_end=1664
-  _globals['_BACKUPREQUEST']._serialized_start=1666
-  _globals['_BACKUPREQUEST']._serialized_end=1681
-  _globals['_BACKUPCHUNK']._serialized_start=1683
-  _globals['_BACKUPCHUNK']._serialized_end=1710
-  _globals['_ADMIN']._serialized_start=1713
-  _globals['_ADMIN']._serialized_end=2224
+  _globals['_SOURCESTATS']._serialized_end=901
+  _globals['_CREATENAMESPACEREQUEST']._serialized_start=903
+  _globals['_CREATENAMESPACEREQUEST']._serialized_end=971
+  _globals['_CREATENAMESPACERESPONSE']._serialized_start=973
+  _globals['_CREATENAMESPACERESPONSE']._serialized_end=998
+  _globals['_LISTNAMESPACESREQUEST']._serialized_start=1000
+  _globals['_LISTNAMESPACESREQUEST']._serialized_end=1062
+  _globals['_LISTNAMESPACESRESPONSE']._serialized_start=1064
+  _globals['_LISTNAMESPACESRESPONSE']._serialized_end=1133
+  _globals['_FSCKREQUEST']._serialized_start=1135
+  _globals['_FSCKREQUEST']._serialized_end=1164
+  _globals['_FSCKRESPONSE']._serialized_start=1167
+  _globals['_FSCKRESPONSE']._serialized_end=1305
+  _globals['_STORECHECK']._serialized_start=1308
+  _globals['_STORECHECK']._serialized_end=1463
+  _globals['_STOREDIFFERENCE']._serialized_start=1465
+  _globals['_STOREDIFFERENCE']._serialized_end=1570
+  _globals['_COMPACTREQUEST']._serialized_start=1572
+  _globals['_COMPACTREQUEST']._serialized_end=1588
+  _globals['_COMPACTRESPONSE']._serialized_start=1590
+  _globals['_COMPACTRESPONSE']._serialized_end=1681
+  _globals['_BACKUPREQUEST']._serialized_start=1683
+  _globals['_BACKUPREQUEST']._serialized_end=1698
+  _globals['_BACKUPCHUNK']._serialized_start=1700
+  _globals['_BACKUPCHUNK']._serialized_end=1727
+  _globals['_ADMIN']._serialized_start=1730
+  _globals['_ADMIN']._serialized_end=2241
 # @@protoc_insertion_point(module_scope)

@@ -93,16 +93,18 @@ class ModelStats(_message.Message):
     def __init__(self, name: _Optional[str] = ..., revision: _Optional[str] = ..., dimension: _Optional[int] = ...) -> None: ...
 
 class SourceStats(_message.Message):
-    __slots__ = ("id", "uri", "watched", "problem")
+    __slots__ = ("id", "uri", "watched", "problem", "syncing")
     ID_FIELD_NUMBER: _ClassVar[int]
     URI_FIELD_NUMBER: _ClassVar[int]
     WATCHED_FIELD_NUMBER: _ClassVar[int]
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    SYNCING_FIELD_NUMBER: _ClassVar[int]
     id: str
     uri: str
     watched: bool
     problem: str
-    def __init__(self, id: _Optional[str] = ..., uri: _Optional[str] = ..., watched: bool = ..., problem: _Optional[str] = ...) -> None: ...
+    syncing: bool
+    def __init__(self, id: _Optional[str] = ..., uri: _Optional[str] = ..., watched: bool = ..., problem: _Optional[str] = ..., syncing: bool = ...) -> None: ...
 
 class CreateNamespaceRequest(_message.Message):
     __slots__ = ("namespace", "idempotency_key")

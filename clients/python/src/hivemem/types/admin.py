@@ -41,6 +41,8 @@ class SourceStats:
     uri: str
     watched: bool
     problem: str
+    syncing: bool
+    """An ingest is changing it, or was when the server ended: that goes on after the start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
