@@ -229,6 +229,32 @@ async fn what_cannot_be_answered_says_why() {
     server.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_prose_names_is_around_its_section_and_leads_from_page_to_page() {
+    let server = Server::start().await;
+    pages(&server).await;
+    let folder = tree(&[("history.md", b"# Firms\n\nOf Zorvex Instruments little is left.\n")]);
+    server.ingest(folder.path()).await;
+    let around = NeighborsRequest { node: "entity:zorvex instruments".into(), ..Default::default() };
+    let found = server.client.neighbors(around).await.unwrap();
+    let from: Vec<(&str, &str)> =
+        found.edges.iter().map(|edge| (edge.kind.as_str(), edge.from.rsplit('/').next().unwrap())).collect();
+    for expected in [("about", "page:0"), ("mentions", "history.md#Firms")] {
+        assert!(from.contains(&expected), "{expected:?} is not in {from:?}");
+    }
+    assert!(found.edges.iter().all(|edge| !edge.from.contains("#bytes=")), "no bare passages: {from:?}");
+    let way = PathRequest {
+        from: "page:0".into(),
+        to: "page:1".into(),
+        kinds: vec!["mentions".into(), "about".into()],
+        ..Default::default()
+    };
+    let way = server.client.path(way).await.unwrap();
+    let names: Vec<&str> = way.nodes.iter().map(|node| node.address.as_str()).collect();
+    assert_eq!(names, ["page:0", "entity:mira kellanova", "page:1"]);
+    server.stop().await;
+}
+
 /// A crate of two files with a test and a page about it.
 fn crate_with_docs() -> tempfile::TempDir {
     tree(&[
@@ -272,6 +298,10 @@ async fn code_knows_who_calls_it_what_it_uses_its_tests_and_its_page() {
     ] {
         assert!(told.contains(&(kind.to_owned(), other.to_owned())), "{kind} {other} is not in {told:?}");
     }
+    let tests = NeighborsRequest { node: "Engine::warm_up".into(), kinds: vec!["tests".into()], ..Default::default() };
+    let tests = server.client.neighbors(tests).await.unwrap().nodes;
+    let names: Vec<&str> = tests.iter().map(|node| node.name.as_str()).collect();
+    assert_eq!(names, ["a_cold_engine_warms_up"], "what calls it from a test tests it");
     let node = found.node.unwrap();
     assert_eq!(node.doc, "Warms the engine up to its working heat.");
     assert!(node.signature.contains("fn warm_up(&mut self) -> bool"), "{}", node.signature);
@@ -312,6 +342,8 @@ async fn a_map_fits_its_budget_and_shows_what_matters_first() {
     }
     let small = ask("", 25, &[]).await;
     assert!(small.tokens <= 25 && small.text.contains("Engine"), "{}", small.text);
+    let docs = ask("", 1_000, &["docs/**"]).await;
+    assert_eq!(docs.text, "docs/summer.md\n  1: Summer\ndocs/winter.md\n  1: Winter\n", "documents have headings");
     let part = ask("driving off", 1_000, &["src/drive.rs"]).await;
     assert!(part.text.contains("drive_off") && !part.text.contains("warm_up"), "{}", part.text);
     server.stop().await;

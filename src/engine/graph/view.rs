@@ -223,6 +223,32 @@ impl Graph {
         }
     }
 
+    /// What a passage stands in: the innermost definition or section around its beginning, or else its document.
+    pub fn around_passage(&self, passage: NodeId) -> Option<NodeId> {
+        let held = self.held_of(passage.at())?;
+        let start = self.graph.node_weight(passage.at())?.span.0;
+        let spans = held.nodes.iter().filter_map(|node| Some((node, self.graph.node_weight(*node)?.span)));
+        let around = spans.filter(|(_, span)| (span.0..span.1).contains(&start));
+        let inner = around.min_by_key(|(_, span)| span.1 - span.0).map(|(node, _)| *node);
+        Some(NodeId::of(inner.unwrap_or(held.node)))
+    }
+
+    /// The passages that name something and stand in a node, by [`Self::around_passage`].
+    pub fn naming_in(&self, node: NodeId) -> Vec<NodeId> {
+        let (Some(held), Some(own)) = (self.held_of(node.at()), self.graph.node_weight(node.at())) else {
+            return Vec::new();
+        };
+        let whole = node.at() == held.node;
+        let inside = |passage: &NodeId| {
+            let start = self.graph.node_weight(passage.at()).map_or(0, |passage| passage.span.0);
+            whole || (own.span.0..own.span.1).contains(&start)
+        };
+        let names =
+            |passage: &NodeId| self.graph.neighbors_directed(passage.at(), Direction::Outgoing).next().is_some();
+        let passages = held.passages.iter().copied().map(NodeId::of);
+        passages.filter(inside).filter(names).filter(|passage| self.around_passage(*passage) == Some(node)).collect()
+    }
+
     /// Whether a node is a test, or stands among tests.
     pub fn is_test(&self, node: NodeId) -> bool {
         let own = self.graph.node_weight(node.at()).is_some_and(|own| own.test);

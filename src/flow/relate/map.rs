@@ -1,5 +1,5 @@
-//! The map of a repository that fits a budget: its definitions by signature, those first that much refers to and that belong with
-//! the task.
+//! The map of a repository that fits a budget: its definitions by signature and its headings, those first that much refers to and
+//! that belong with the task.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write;
@@ -20,6 +20,12 @@ use crate::rank::pagerank;
 const DEFINITIONS_MAX: usize = 3_000;
 /// Share of what belongs with the task; the rest is that of what much refers to.
 const TASK_SHARE: f32 = 0.6;
+/// What a heading is worth against a definition.
+const HEADING: f32 = 0.5;
+/// What an outermost heading is worth that nothing refers to.
+const HEADING_OUTERMOST: f32 = 0.02;
+/// What a definition is worth that nothing refers to: less than one that something does (0.1), more than a heading.
+const UNUSED: f32 = 0.03;
 /// References of one definition that are counted.
 const USES_MAX: usize = 1_000;
 
@@ -89,7 +95,7 @@ fn choose(graph: &Graph, filter: &Filter, seeds: &[(DocumentId, u64, f32)]) -> V
     let task_share = if passages.is_empty() { 0.0 } else { TASK_SHARE };
     let allowed: Option<HashSet<DocumentId>> = filter.documents.as_ref().map(|ids| ids.iter().copied().collect());
     let mut scored: Vec<(NodeId, f32)> = Vec::new();
-    let shown = |kind: NodeKind| !matches!(kind, NodeKind::Section | NodeKind::Entity | NodeKind::Constant);
+    let shown = |kind: NodeKind| !matches!(kind, NodeKind::Entity | NodeKind::Constant);
     let passes = |document: &DocumentId, source: &SourceId, language: &str| {
         allowed.as_ref().is_none_or(|allowed| allowed.contains(document))
             && (filter.sources.is_empty() || filter.sources.contains(source))
@@ -97,7 +103,9 @@ fn choose(graph: &Graph, filter: &Filter, seeds: &[(DocumentId, u64, f32)]) -> V
     };
     for node in graph.definitions_where(&passes, &shown) {
         let uses = graph.edges_at(node, Toward::In, USES_MAX).iter().filter(|edge| is_use(edge)).count();
-        let important = (1.0 + uses as f32).ln() / (1.0 + USES_MAX as f32).ln();
+        let known = (1.0 + uses as f32).ln() / (1.0 + USES_MAX as f32).ln();
+        let important =
+            if graph.kind(node) == Some(NodeKind::Section) { heading(graph, node, known) } else { known.max(UNUSED) };
         let relevant = near.get(&node.index()).copied().unwrap_or(0.0).sqrt();
         scored.push((node, task_share * relevant + (1.0 - task_share) * important));
     }
@@ -105,6 +113,13 @@ fn choose(graph: &Graph, filter: &Filter, seeds: &[(DocumentId, u64, f32)]) -> V
     scored.truncate(DEFINITIONS_MAX);
     let nodes = scored.into_iter().filter_map(|(node, score)| Some((describe::node(graph, node)?, score)));
     nodes.collect()
+}
+
+/// What a heading is worth: half of a definition that is as much referred to, the outer ones first.
+fn heading(graph: &Graph, node: NodeId, known: f32) -> f32 {
+    let outer = std::iter::successors(graph.outer(node), |node| graph.outer(*node));
+    let depth = outer.take_while(|node| graph.kind(*node) == Some(NodeKind::Section)).count();
+    HEADING * known + HEADING_OUTERMOST / (1.0 + depth as f32)
 }
 
 fn is_use(edge: &EdgeView) -> bool {
@@ -140,7 +155,10 @@ fn render(nodes: &[Node]) -> String {
         let _ = writeln!(text, "{path}");
         for node in definitions {
             let indent = "  ".repeat(node.view.qualified.matches("::").count().min(4) + 1);
-            let named = || format!("{} {}", node.view.kind.as_str(), node.view.name);
+            let named = || match node.view.kind {
+                NodeKind::Section => node.view.name.clone(),
+                kind => format!("{} {}", kind.as_str(), node.view.name),
+            };
             let shown = if node.signature.is_empty() { named() } else { node.signature.clone() };
             let _ = writeln!(text, "{indent}{}: {shown}", node.view.lines.first);
         }

@@ -129,7 +129,8 @@ pub async fn neighbours(engines: &Engines, grant: &Grant, asked: Around) -> Resu
 }
 
 /// Edges that a person asks about, surest first; and whether there were more than are looked at. Passages are how retrieval
-/// sees documents, not what people ask for.
+/// sees documents, not what people ask for: what one names is named by the section that it begins in, or
+/// its document.
 fn edges(graph: &Graph, at: NodeId, toward: Option<Toward>, kinds: &[EdgeKind], least: f32) -> (Vec<EdgeView>, bool) {
     let directions = match toward {
         Some(one) => vec![one],
@@ -142,16 +143,37 @@ fn edges(graph: &Graph, at: NodeId, toward: Option<Toward>, kinds: &[EdgeKind], 
         cut |= own.len() == EDGES_MAX;
         found.extend(own);
     }
-    let wanted = |edge: &EdgeView| {
-        edge.confidence >= least
-            && (kinds.is_empty() || kinds.contains(&edge.kind))
-            && graph.kind(edge.other) != Some(NodeKind::Passage)
-    };
-    found.retain(wanted);
+    if toward != Some(Toward::In) {
+        let named = graph.naming_in(at).into_iter().flat_map(|passage| graph.edges_at(passage, Toward::Out, EDGES_MAX));
+        found.extend(named.take(EDGES_MAX));
+    }
+    if kinds.contains(&EdgeKind::Tests) {
+        let calls = found.iter().filter(|edge| is_tried(graph, at, edge));
+        let tests: Vec<EdgeView> = calls.map(|edge| EdgeView { kind: EdgeKind::Tests, ..*edge }).collect();
+        found.extend(tests);
+    }
+    found.retain(|edge| edge.confidence >= least && (kinds.is_empty() || kinds.contains(&edge.kind)));
+    let placed = found.into_iter().filter_map(|edge| match graph.kind(edge.other)? {
+        NodeKind::Passage if edge.kind == EdgeKind::Contains => None,
+        NodeKind::Passage => Some(EdgeView { other: graph.around_passage(edge.other)?, ..edge }),
+        _ => Some(edge),
+    });
+    let mut found: Vec<EdgeView> = placed.collect();
     found.sort_by(|a, b| {
         b.confidence.total_cmp(&a.confidence).then_with(|| a.kind.cmp(&b.kind)).then_with(|| a.other.cmp(&b.other))
     });
+    // Several passages of one section may name the same: it is said once, as sure as the surest.
+    let mut said = HashSet::new();
+    found.retain(|edge| {
+        edge.kind != EdgeKind::Mentions || edge.line > 0 || said.insert((edge.other, edge.toward == Toward::In))
+    });
     (found, cut)
+}
+
+/// Whether an edge of `at` is a call from a test to what is none: it tests that, beside what its name says that it tests.
+fn is_tried(graph: &Graph, at: NodeId, edge: &EdgeView) -> bool {
+    let (from, to) = if edge.toward == Toward::Out { (at, edge.other) } else { (edge.other, at) };
+    edge.kind == EdgeKind::Calls && graph.is_test(from) && !graph.is_test(to)
 }
 
 /// How far apart the ends of an edge are: what says little is far.
