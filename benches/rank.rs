@@ -87,7 +87,7 @@ fn main() {
     let candidates = candidates(&chunks, &ids);
     let view = QueryView::new(QUERY, analyzer::identifiers(QUERY), &analyzer::terms);
     let score = |candidates| signals::score(&view, candidates, &Weights::default(), &analyzer::terms);
-    let counter = openai::counter(openai::DEFAULT).expect("a vocabulary");
+    let counter = openai::counter(openai::DEFAULT).expect("a vocabulary").expect("the default").counter;
 
     let mut group = criterion.benchmark_group("fuse");
     for length in [100, 1_000] {

@@ -68,6 +68,7 @@ pub async fn open(dir: &Path, model: &Model) -> Engines {
         words: Arc::new(Slot::new(Words { generation: 1, index: Arc::new(words.expect("a lexical index")) })),
         embedder,
         graphs: Arc::default(),
+        counters: Arc::default(),
         rebuilding: Arc::default(),
         turns: Turns::default(),
         background: Door::background(cores()),

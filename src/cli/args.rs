@@ -356,7 +356,7 @@ pub(super) struct ContextArgs {
     /// Most tokens of the context (the server's default where absent)
     #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u32).range(1..=i64::from(CONTEXT_TOKENS_MAX)))]
     pub budget: Option<u32>,
-    /// Whose tokenizer counts: an OpenAI model or encoding, or `local`
+    /// Whose tokenizer counts: an OpenAI model or encoding, a model of the server's [tokenizers], or `local`
     #[arg(long, value_name = "NAME", default_value = "")]
     pub model: String,
     /// Read sources that changed again before answering

@@ -12,7 +12,7 @@ use crate::base::error::{Error, Result};
 use crate::base::limits::{CONTEXT_TOKENS_MAX, HELD_MAX, SEARCH_K_MAX};
 use crate::base::tokens::TokenCounter;
 use crate::base::{Lsn, RunId};
-use crate::engine::tokens::{self, openai};
+use crate::engine::tokens::Named;
 use crate::model::{Citation, Hit, NodePath};
 use crate::rank::packing::{self, Decision, Pack, Step};
 
@@ -69,8 +69,7 @@ pub async fn gather(engines: &Engines, projector: &Projector, grant: &Grant, req
         let message = format!("{} citations are held, the limit is {HELD_MAX}", request.held.len());
         return Err(Error::limit("held", message));
     }
-    let model = if request.model.is_empty() { openai::DEFAULT } else { request.model.as_str() };
-    let counter = tokens::counter_for(model, &engines.embedder.model().name, &engines.embedder.counter())?;
+    let Named { name: tokenizer, counter } = engines.counter_for(&request.model)?;
     let (least, most) = CANDIDATES_RANGE;
     let search = recall::Request {
         query: request.task.clone(),
@@ -83,7 +82,7 @@ pub async fn gather(engines: &Engines, projector: &Projector, grant: &Grant, req
         require_fresh: request.require_fresh,
     };
     if request.map {
-        return map_for(engines, projector, grant, request, &search, counter).await;
+        return map_for(engines, projector, grant, request, &search, (tokenizer, counter)).await;
     }
     let answer = recall::search(engines, projector, grant, &search).await?;
     let (mut hits, mut missing) = (answer.hits, answer.missing);
@@ -99,7 +98,6 @@ pub async fn gather(engines: &Engines, projector: &Projector, grant: &Grant, req
     }
     let budget = request.budget_tokens as usize;
     let pack = engines.door.run_here(|| Ok(pack_without(hits, &request.held, budget, &*counter))).await?;
-    let tokenizer = tokens::encoding_for(model, &engines.embedder.model().name);
     Ok(Gathered { pack, tokenizer, missing, lsn: answer.lsn })
 }
 
@@ -120,7 +118,7 @@ async fn map_for(
     grant: &Grant,
     request: &Request,
     search: &recall::Request,
-    counter: Arc<dyn TokenCounter>,
+    (tokenizer, counter): (String, Arc<dyn TokenCounter>),
 ) -> Result<Gathered> {
     recall::require_namespace(engines, grant).await?;
     let FilterRequest { kinds, tags, modified_from, modified_until, .. } = &request.filter;
@@ -144,9 +142,7 @@ async fn map_for(
     };
     let budget = request.budget_tokens as usize;
     let map = map::map(engines, grant, filter, &hits, budget, counter).await?;
-    let model = if request.model.is_empty() { openai::DEFAULT } else { &request.model };
     let pack = Pack { text: map.text, tokens: map.tokens, items: Vec::new(), trace: Vec::new() };
-    let tokenizer = tokens::encoding_for(model, &engines.embedder.model().name);
     Ok(Gathered { pack, tokenizer, missing, lsn: map.applied })
 }
 

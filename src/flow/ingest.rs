@@ -108,16 +108,7 @@ async fn sync(
     let mut stored: HashMap<String, DocumentState> =
         stored.into_iter().map(|state| (state.uri.clone(), state)).collect();
 
-    if is_unmounted(request, &listing, &stored) {
-        let stored = stored.len();
-        return Err(Error::new(
-            Kind::Precondition,
-            format!(
-                "{uri} is empty, but {stored} documents of it are stored: check that it is mounted; if they are to go, run this \
-                 with --verify, or `hivemem forget source:{uri}`"
-            ),
-        ));
-    }
+    check_mounted(&uri, request, &listing, &stored)?;
     let mut report = Report { source: uri, files: listing.objects.len() as u64, ..Report::default() };
     let mut kept = Vec::new();
     for left in listing.left_out {
@@ -175,13 +166,26 @@ async fn sync(
     Ok(report)
 }
 
-/// Whether a folder that had documents has no entry at all and had none when they were read. So looks the place of a volume
-/// that is not mounted, and nobody wants its documents removed for that; who does says so by `verify`. A folder whose last
-/// file was deleted changed after they were read.
-fn is_unmounted(request: &Request, listing: &Listing, stored: &HashMap<String, DocumentState>) -> bool {
+/// Fails for a folder that had documents and has no entry at all, and had none when they were read. So looks the place of a
+/// volume that is not mounted, and nobody wants its documents removed for that; who does says so by `verify`. A folder whose
+/// last file was deleted changed after they were read.
+fn check_mounted(
+    uri: &str,
+    request: &Request,
+    listing: &Listing,
+    stored: &HashMap<String, DocumentState>,
+) -> Result<()> {
     let read_at = stored.values().map(|state| state.indexed_at).max();
     let unchanged = listing.bare_since.zip(read_at).is_some_and(|(bare_since, read_at)| bare_since < read_at);
-    unchanged && request.at.is_none() && !request.verify
+    if !unchanged || request.at.is_some() || request.verify {
+        return Ok(());
+    }
+    let stored = stored.len();
+    let message = format!(
+        "{uri} is empty, but {stored} documents of it are stored: check that it is mounted; if they are to go, run this with \
+         --verify, or `hivemem forget source:{uri}`"
+    );
+    Err(Error::new(Kind::Precondition, message))
 }
 
 /// Waits until the vectors of everything in `report` are searchable, telling how many are made.

@@ -16,6 +16,7 @@ use crate::engine::parse::formats::apart::Reader;
 use crate::engine::parse::formats::{FORMATS_VERSION, Format};
 use crate::engine::parse::{CHUNKER_VERSION, ChunkSizes};
 use crate::engine::store::Store;
+use crate::engine::tokens;
 use crate::engine::vector::VectorIndex;
 use facts::FACTS_VERSION;
 use rebuild::{Space, Words};
@@ -71,6 +72,8 @@ pub struct Engines {
     pub words: Arc<Slot<Words>>,
     /// The configured embedder, whose tokenizer sizes chunks. The space that serves may still be of another one.
     pub embedder: Arc<dyn Embedder>,
+    /// What counts tokens for other models.
+    pub counters: Arc<tokens::Counters>,
     /// Whose turn it is to sync a source.
     pub turns: turns::Turns,
     /// Projection: the knowledge graphs that are loaded.
@@ -111,6 +114,14 @@ impl Engines {
     /// The lexical index that serves now.
     pub fn lexical(&self) -> Arc<dyn LexicalIndex> {
         Arc::clone(&self.words.get().index)
+    }
+
+    /// What counts tokens for a model by name; empty: for OpenAI's current ones.
+    ///
+    /// # Errors
+    /// Invalid for a model that nobody knows.
+    pub fn counter_for(&self, model: &str) -> crate::base::Result<tokens::Named> {
+        self.counters.of(model, (&self.embedder.model().name, self.embedder.counter()))
     }
 
     /// Everything beside the bytes that shapes a document's chunks; a stored document with another recipe is parsed

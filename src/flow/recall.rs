@@ -281,32 +281,35 @@ async fn ask_channels(
     if filter.documents.as_ref().is_some_and(Vec::is_empty) {
         return Ok((Vec::new(), None));
     }
-    let dense = async {
-        if request.mode == Mode::Lexical {
-            return None;
-        }
+    let space = engines.space.get();
+    // A task of its own: both stay on their threads from beginning to end.
+    let begin_words = || {
+        (request.mode != Mode::Dense).then(|| {
+            let (index, filter) = (engines.lexical(), filter.clone());
+            let query = LexicalQuery { text: request.query.clone() };
+            tokio::spawn(async move {
+                let began = Instant::now();
+                let words = index.search(&query, &filter, limit).await;
+                (words, began.elapsed())
+            })
+        })
+    };
+    // Beside the model if that leaves a core free, else beside the search by vector.
+    let early = request.mode == Mode::Lexical || !space.embedder.fills_cores();
+    let mut words = if early { begin_words() } else { None };
+    let mut dense = None;
+    if request.mode != Mode::Lexical {
         let began = Instant::now();
-        let space = engines.space.get();
         let embedded = space.embedder.embed_query(&request.query).await;
         let embed = began.elapsed();
+        words = if early { words } else { begin_words() };
         let (found, vector) = match embedded {
             Ok(vector) => (space.vectors.search(vector.clone(), filter, limit).await, Some(vector)),
             Err(error) => (Err(error), None),
         };
-        Some((found, vector, embed, began.elapsed() - embed))
-    };
-    // A task of its own, begun first: both stay on their threads from beginning to end.
-    let lexical = (request.mode != Mode::Dense).then(|| {
-        let (index, filter) = (engines.lexical(), filter.clone());
-        let query = LexicalQuery { text: request.query.clone() };
-        tokio::spawn(async move {
-            let began = Instant::now();
-            let words = index.search(&query, &filter, limit).await;
-            (words, began.elapsed())
-        })
-    });
-    let dense = dense.await;
-    let lexical = match lexical {
+        dense = Some((found, vector, embed, began.elapsed() - embed));
+    }
+    let lexical = match words {
         Some(asked) => {
             let broken = |cause| Error::internal("the search by words ended early").caused_by(cause);
             Some(asked.await.map_err(broken)?)

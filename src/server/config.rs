@@ -38,6 +38,7 @@ struct Raw {
     ingest: RawIngest,
     runs: RawRuns,
     network: RawNetwork,
+    tokenizers: BTreeMap<String, PathBuf>,
     credentials: BTreeMap<String, toml::Table>,
     log: RawLog,
 }
@@ -103,6 +104,8 @@ pub struct Config {
     pub embedder: LocalOptions,
     /// What another model has to pass.
     pub gate: Option<Arc<Gate>>,
+    /// `tokenizer.json` files by the names of the models that contexts are packed for.
+    pub tokenizers: BTreeMap<String, PathBuf>,
     /// Sizes of chunks.
     pub chunks: ChunkSizes,
     /// Folders that sources may lie in; empty: anywhere.
@@ -177,6 +180,7 @@ impl Config {
         let retention = retention(&raw.runs)?;
         Ok(Self {
             gate,
+            tokenizers: raw.tokenizers,
             listen: raw.listen,
             data_dir: data_dir.ok_or_else(|| no_home("data_dir"))?,
             token: environment.token.clone().or_else(|| non_empty(&raw.token).map(str::to_owned)),
@@ -338,7 +342,7 @@ mod tests {
         assert!(config.chunks.tokens_max + config.chunks.header_tokens_max <= model_reads);
         let mut previous = "";
         for line in DEFAULT.lines() {
-            if (line.contains(" = ") || line == "[credentials]") && !line.starts_with('#') {
+            if (line.contains(" = ") || ["[credentials]", "[tokenizers]"].contains(&line)) && !line.starts_with('#') {
                 assert!(previous.starts_with('#'), "{line} has no explanation above it");
             }
             previous = line;
@@ -349,6 +353,13 @@ mod tests {
     fn a_users_file_changes_only_its_own_keys() {
         let config = Config::parse("[chunks]\ntokens_max = 100\n", &environment()).unwrap();
         assert_eq!((config.chunks.tokens_max, config.chunks.header_tokens_max), (100, 44));
+    }
+
+    #[test]
+    fn tokenizers_are_files_by_model() {
+        let config =
+            Config::parse("[tokenizers]\n\"llama-3.1\" = \"/models/llama/tokenizer.json\"\n", &environment()).unwrap();
+        assert_eq!(config.tokenizers["llama-3.1"], PathBuf::from("/models/llama/tokenizer.json"));
     }
 
     #[test]
@@ -398,6 +409,7 @@ mod tests {
             ("[chunks]\ntokens_max = \"many\"", "tokens_max"),
             ("[runs]\nremove_after_days = 40000", "runs.remove_after_days"),
             ("[runs]\ncompact_after_days = -1", "compact_after_days"),
+            ("[tokenizers]\nllama = 3", "tokenizers"),
             ("listen = ", "listen"),
             ("[ingest]\nroots = [\"/no/such/folder\"]", "/no/such/folder"),
         ] {

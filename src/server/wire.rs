@@ -32,6 +32,7 @@ use crate::engine::store::local_watch::LocalWatcher;
 use crate::engine::store::sqlite::SqliteStore;
 use crate::engine::store::stores::Stores;
 use crate::engine::store::web::WebStore;
+use crate::engine::tokens::Counters;
 use crate::engine::vector::VectorIndex;
 use crate::engine::vector::edge::{EdgeIndex, EdgeSettings, Opened};
 use crate::flow::access::Access;
@@ -105,6 +106,7 @@ impl Assembly {
             words: Arc::new(Slot::new(opened.words)),
             embedder,
             graphs: Arc::default(),
+            counters: Arc::new(Counters::load(&config.tokenizers)?),
             rebuilding: Arc::default(),
             turns: Turns::default(),
             background: Door::background(cores),

@@ -82,7 +82,7 @@ pub(in crate::cli) struct RouteArgs {
     /// Show schemas that fit in so many tokens
     #[arg(long, value_name = "TOKENS")]
     pub budget: Option<u32>,
-    /// Whose tokenizer counts: an OpenAI model or encoding, or `local`
+    /// Whose tokenizer counts: an OpenAI model or encoding, a model of the server's [tokenizers], or `local`
     #[arg(long, value_name = "NAME", default_value = "")]
     pub model: String,
 }

@@ -78,6 +78,7 @@ pub struct LocalEmbedder {
     query: Mutex<TextEmbedding>,
     batch_door: Door,
     query_door: Door,
+    fills_cores: bool,
 }
 
 impl std::fmt::Debug for LocalEmbedder {
@@ -112,6 +113,7 @@ impl LocalEmbedder {
             query: Mutex::new(query),
             batch_door: Door::background(sessions),
             query_door: Door::new(4),
+            fills_cores: options.query_threads >= std::thread::available_parallelism().map_or(1, usize::from),
         })
     }
 
@@ -308,6 +310,10 @@ impl Embedder for LocalEmbedder {
 
     fn counter(&self) -> Arc<dyn TokenCounter> {
         Arc::clone(&self.counter) as Arc<dyn TokenCounter>
+    }
+
+    fn fills_cores(&self) -> bool {
+        self.fills_cores
     }
 
     async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>> {

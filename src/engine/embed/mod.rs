@@ -47,6 +47,12 @@ pub trait Embedder: Send + Sync {
     /// Its tokenizer, for sizing chunks.
     fn counter(&self) -> Arc<dyn TokenCounter>;
 
+    /// Whether embedding a query takes all cores: whatever runs beside it then holds it up for longer than it takes itself, because
+    /// each step of the model waits for its slowest thread.
+    fn fills_cores(&self) -> bool {
+        false
+    }
+
     /// Embeds many texts; best called with hundreds, which are sorted by length and batched by tokens.
     async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>>;
 

@@ -74,6 +74,10 @@ impl Embedder for RecentQueries {
         self.inner.counter()
     }
 
+    fn fills_cores(&self) -> bool {
+        self.inner.fills_cores()
+    }
+
     async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>> {
         self.inner.embed(texts).await
     }

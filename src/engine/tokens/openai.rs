@@ -8,6 +8,7 @@ use rustc_hash::FxBuildHasher;
 use tiktoken_rs::CoreBPE;
 use tiktoken_rs::tokenizer::{Tokenizer, get_tokenizer};
 
+use super::Named;
 use crate::base::EmbedKey;
 use crate::base::error::{Error, Result};
 use crate::base::tokens::TokenCounter;
@@ -67,32 +68,26 @@ fn encoding(model: &str) -> Option<Tokenizer> {
     by_name.or_else(|| get_tokenizer(model))
 }
 
-/// The name of the encoding that counts for `model`; none for one that nobody knows.
-pub fn encoding_name(model: &str) -> Option<&'static str> {
-    let wanted = encoding(model)?;
+fn encoding_name(wanted: Tokenizer) -> &'static str {
     let named = ENCODINGS.iter().find(|(_, encoding)| *encoding == wanted).map(|(name, _)| *name);
     // The two that are an older one with other special tokens, which are not counted.
-    Some(named.unwrap_or(if wanted == Tokenizer::Gpt2 { "r50k_base" } else { "p50k_base" }))
+    named.unwrap_or(if wanted == Tokenizer::Gpt2 { "r50k_base" } else { "p50k_base" })
 }
 
-/// The counter for an OpenAI model or encoding name.
+/// The encodings by name.
+pub fn encodings() -> impl Iterator<Item = &'static str> {
+    ENCODINGS.iter().map(|(name, _)| *name)
+}
+
+/// The counter for an OpenAI model or encoding name; none for one that nobody knows.
 ///
 /// # Errors
-/// Invalid for any other name, listing the encodings.
-pub fn counter(model: &str) -> Result<Arc<dyn TokenCounter>> {
-    let unknown = || {
-        let known = ENCODINGS.map(|(name, _)| name).join(", ");
-        Error::invalid(
-            "model",
-            format!(
-                "no tokenizer is known for model {model:?}: name an OpenAI model, an encoding ({known}), or \"local\""
-            ),
-        )
-    };
-    let encoding = encoding(model).ok_or_else(unknown)?;
+/// Internal if the vocabulary is broken.
+pub fn counter(model: &str) -> Result<Option<Named>> {
+    let Some(encoding) = encoding(model) else { return Ok(None) };
     let bpe = tiktoken_rs::bpe_for_tokenizer(encoding)
         .map_err(|cause| Error::internal(format!("the vocabulary of {model:?} cannot be loaded")).caused_by(cause))?;
-    Ok(Arc::new(Bpe { encoding, bpe }))
+    Ok(Some(Named { name: encoding_name(encoding).to_owned(), counter: Arc::new(Bpe { encoding, bpe }) }))
 }
 
 #[cfg(test)]
@@ -100,24 +95,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_match_the_encoding_and_unknown_models_are_refused() {
-        let gpt4o = counter("gpt-4o").unwrap();
+    fn counts_match_the_encoding_of_a_model() {
+        let counter_of = |model| counter(model).unwrap().unwrap().counter;
+        let gpt4o = counter_of("gpt-4o");
         assert_eq!(gpt4o.count("hello world"), 2);
-        assert_eq!(gpt4o.count("<|endoftext|>"), counter("o200k_base").unwrap().count("<|endoftext|>"));
+        assert_eq!(gpt4o.count("<|endoftext|>"), counter_of("o200k_base").count("<|endoftext|>"));
         assert!(gpt4o.count("<|endoftext|>") > 1, "text is data: special tokens in it are not special");
         let text = "fn größe() -> 漢字 { 1 }";
         assert_eq!(gpt4o.starts(text).len(), gpt4o.count(text));
         assert_eq!(gpt4o.count("hello world"), 2, "as the first time");
-        assert_ne!(
-            gpt4o.count(text),
-            counter("r50k_base").unwrap().count(text),
-            "what is remembered is of one encoding"
-        );
+        assert_ne!(gpt4o.count(text), counter_of("r50k_base").count(text), "what is remembered is of one encoding");
         for (model, name) in [("gpt-4o", "o200k_base"), ("gpt-4", "cl100k_base"), ("o200k_harmony", "o200k_harmony")] {
-            assert_eq!(encoding_name(model), Some(name));
+            assert_eq!(counter(model).unwrap().unwrap().name, name);
         }
-        assert_eq!(encoding_name("no-such-model"), None);
-        let refused = counter("no-such-model").err().unwrap();
-        assert!(refused.message().contains("no-such-model") && refused.message().contains("o200k_base"));
+        assert!(counter("no-such-model").unwrap().is_none());
     }
 }

@@ -60,6 +60,7 @@ impl Bench {
             words: Arc::new(Slot::new(Words { generation: 1, index: Arc::new(lexical) })),
             embedder,
             graphs: Arc::default(),
+            counters: Arc::default(),
             rebuilding: Arc::default(),
             turns: Turns::default(),
             background: Door::background(2),

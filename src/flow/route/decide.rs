@@ -6,7 +6,6 @@ use super::{Routing, URGENT_TEXTS_MAX, texts};
 use crate::base::error::{Error, Result};
 use crate::base::limits::{CONTEXT_TOKENS_MAX, QUERY_BYTES_MAX, ROUTE_BATCH_MAX, ROUTE_K_MAX};
 use crate::base::tokens::TokenCounter;
-use crate::engine::tokens::{self, openai};
 use crate::flow::access::Grant;
 use crate::model::{Node, ToolKind};
 
@@ -164,11 +163,7 @@ impl Routing {
         check(&request)?;
         let counter = match request.budget_tokens {
             None => None,
-            Some(_) => {
-                let model = if request.model.is_empty() { openai::DEFAULT } else { request.model.as_str() };
-                let embedder = &self.engines.embedder;
-                Some(tokens::counter_for(model, &embedder.model().name, &embedder.counter())?)
-            }
+            Some(_) => Some(self.engines.counter_for(&request.model)?.counter),
         };
         let space = self.space(grant).await?;
         let parts: Vec<Vec<&str>> = request.goals.iter().map(|goal| parts(goal)).collect();
