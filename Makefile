@@ -29,8 +29,9 @@ example: setup build $(PYTHON_ENV)/bin/python ## Have a swarm document a reposit
 	@"$(PYTHON_ENV)/bin/python" -m pip install -q './clients/python[swarm]'
 	@scripts/example.sh "$(PYTHON_ENV)/bin/python"
 
+# Beside a PostgreSQL server, which some of them read.
 test: setup ## Run all tests
-	cargo test --workspace
+	$(PYTHON) scripts/postgres.py "$(abspath $(TARGET_DIR))/postgres" cargo test --workspace
 
 # The tests take HIVEMEM_BINARY, else what is built here.
 test-python: setup $(PYTHON_ENV)/bin/python ## Run the tests of the Python package against a built server

@@ -26,7 +26,7 @@ const FLOORS: &[(&str, &[&str])] = &[
 const CONFINED: &[(&str, &[&str])] = &[
     ("tonic", &["src/rpc", "src/server", "src/cli", "clients"]),
     ("prost", &["src/rpc", "clients"]),
-    ("sqlx", &["src/engine/catalog", "src/engine/store/sqlite.rs"]),
+    ("sqlx", &["src/engine/catalog", "src/engine/store/sql"]),
     ("gix", &["src/engine/store/git"]),
     ("gix_transport", &["src/engine/store/git"]),
     ("html5ever", &["src/engine/store/web"]),

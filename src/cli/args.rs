@@ -133,8 +133,8 @@ pub(super) struct IngestArgs {
     /// Directories or files that the server can read; relative ones count from here
     ///
     /// Or an address: git+https://HOST/REPO.git[@REF][#FOLDER] or git+file://PATH, github:OWNER/NAME (code, issues and pull
-    /// requests), https://PAGE, site:https://PAGE (all that it links to at and below its folder), sqlite:///FILE, s3://, gs://,
-    /// az://.
+    /// requests), https://PAGE, site:https://PAGE (all that it links to at and below its folder), sqlite:///FILE,
+    /// postgres://HOST/DATABASE, s3://, gs://, az://.
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<String>,
     /// Only paths that match, such as 'src/**/*.rs' (repeatable)

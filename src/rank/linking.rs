@@ -32,7 +32,7 @@ const NAMED: f32 = 0.5;
 /// Passages at the ends of ways whose vectors are looked at.
 pub const ENDS_MAX: usize = 100;
 /// What a hit lends to the passages one and two before and after it in a series.
-const LENT: [f32; 2] = [0.5, 0.25];
+const LENT: [f32; 2] = [0.6, 0.4];
 /// Bytes that a hit and those it lends to may have together: short turns need each other, chapters stand alone.
 const LENT_BYTES_MAX: usize = 600;
 
@@ -272,7 +272,7 @@ mod tests {
         let hits = [(4, 0.4)];
         let asked = Question { terms: Vec::new(), named: vec![vec![7, 8]] };
         let gains = gains(&asked, &hits, &[], &|_| None, &|_, _| None, false, &Small);
-        assert!((gains[&5].beside - 0.2).abs() < 1e-6);
+        assert!((gains[&5].beside - LENT[0] * 0.4).abs() < 1e-6);
         assert!((gains[&7].named - NAMED / 2.0_f32.sqrt()).abs() < 1e-6);
     }
 

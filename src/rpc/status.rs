@@ -28,6 +28,9 @@ pub fn status(error: &Error) -> Status {
     details.set_error_info(format!("{:?}", error.kind()).to_uppercase(), "hivemem", std::collections::HashMap::new());
     if let Some(field) = error.field() {
         details.add_bad_request_violation(field, error.message());
+        if error.kind() == Kind::Limit {
+            details.add_quota_failure_violation(field, error.message());
+        }
     }
     Status::with_error_details(code, error.message(), details)
 }
@@ -43,5 +46,15 @@ mod tests {
         assert_eq!(status.code(), Code::InvalidArgument);
         assert_eq!(status.get_details_bad_request().unwrap().field_violations[0].field, "k");
         assert!(!format!("{status:?}").contains("secret"));
+        assert!(status.get_details_quota_failure().is_none());
+    }
+
+    #[test]
+    fn a_limit_is_told_as_one() {
+        let status = status(&Error::limit("k", "k is 2000, it must be 1 to 1000"));
+        assert_eq!(status.code(), Code::OutOfRange);
+        let violation = &status.get_details_quota_failure().unwrap().violations[0];
+        assert_eq!((violation.subject.as_str(), violation.description.as_str()), ("k", status.message()));
+        assert_eq!(status.get_details_bad_request().unwrap().field_violations[0].field, "k");
     }
 }

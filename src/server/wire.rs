@@ -29,7 +29,9 @@ use crate::engine::store::http::HttpStore;
 use crate::engine::store::line::Line;
 use crate::engine::store::local::LocalStore;
 use crate::engine::store::local_watch::LocalWatcher;
-use crate::engine::store::sqlite::SqliteStore;
+use crate::engine::store::sql::SqlStore;
+use crate::engine::store::sql::postgres::Postgres;
+use crate::engine::store::sql::sqlite::Sqlite;
 use crate::engine::store::stores::Stores;
 use crate::engine::store::web::WebStore;
 use crate::engine::tokens::Counters;
@@ -204,13 +206,16 @@ fn stores(config: &Config) -> Result<Arc<dyn Store>> {
     let page = Arc::new(http);
     let web =
         WebStore::new(fetcher, credentials.clone(), page, cache("web"), config.crawl_delay_min).beside_github(web);
-    let sql = SqliteStore::new(local.clone(), tokio::runtime::Handle::current());
+    let runtime = tokio::runtime::Handle::current;
+    let sqlite = SqlStore::new(Sqlite::new(local.clone()), runtime());
+    let postgres = SqlStore::new(Postgres::new(guard.clone(), credentials.clone()), runtime());
     let stores = Stores::new(Arc::new(local))
         .with(CloudStore::BEGINNINGS, Arc::new(cloud))
         .with(WebStore::BEGINNINGS, Arc::new(web))
         .with(GitStore::BEGINNINGS, git)
         .with(GithubStore::BEGINNINGS, Arc::new(github))
-        .with(SqliteStore::BEGINNINGS, Arc::new(sql));
+        .with(Sqlite::BEGINNINGS, Arc::new(sqlite))
+        .with(Postgres::BEGINNINGS, Arc::new(postgres));
     Ok(Arc::new(stores))
 }
 

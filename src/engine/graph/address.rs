@@ -17,7 +17,7 @@ const SEPARATORS: [char; 3] = ['/', ':', '#'];
 
 /// Whether addresses below `root` escape paths as those of files do; buckets take keys as they are.
 fn escapes(root: &str) -> bool {
-    ["file://", "git", "sqlite://"].iter().any(|scheme| root.starts_with(scheme))
+    ["file://", "git", "sqlite://", "postgres://"].iter().any(|scheme| root.starts_with(scheme))
 }
 
 /// A path as addresses of files spell it.

@@ -168,19 +168,39 @@ impl Guard {
     }
 }
 
+impl Guard {
+    /// What a host resolves to, as far as it may be spoken to.
+    async fn addresses(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> std::result::Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
+        let found: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
+        let (good, bad): (Vec<_>, Vec<_>) = found.into_iter().partition(|address| self.allows(host, address.ip()));
+        match (good.is_empty(), bad.first()) {
+            (true, Some(refused)) => Err(Refused::host(host, refused.ip()).into()),
+            _ => Ok(good),
+        }
+    }
+
+    /// Where to connect to for a host, for who speaks something else than HTTP.
+    ///
+    /// # Errors
+    /// Denied if it may not be spoken to; unavailable if nobody knows it.
+    pub async fn address(&self, host: &str, port: u16) -> Result<SocketAddr> {
+        let found = self.addresses(host, port).await.map_err(|cause| match Refused::among(&*cause) {
+            Some(refused) => refused.clone().into(),
+            None => Error::new(Kind::Unavailable, format!("{host} can't be resolved: {cause}")),
+        })?;
+        let none = || Error::new(Kind::Unavailable, format!("{host} resolves to nothing"));
+        found.first().copied().ok_or_else(none)
+    }
+}
+
 impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
         let guard = self.clone();
-        Box::pin(async move {
-            let host = name.as_str().to_owned();
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
-            let (good, bad): (Vec<_>, Vec<_>) =
-                found.into_iter().partition(|address| guard.allows(&host, address.ip()));
-            match (good.is_empty(), bad.first()) {
-                (true, Some(refused)) => Err(Refused::host(&host, refused.ip()).into()),
-                _ => Ok(Box::new(good.into_iter()) as Addrs),
-            }
-        })
+        Box::pin(async move { Ok(Box::new(guard.addresses(name.as_str(), 0).await?.into_iter()) as Addrs) })
     }
 }
 

@@ -40,7 +40,7 @@ pub mod line;
 pub mod local;
 pub mod local_watch;
 pub mod polled;
-pub mod sqlite;
+pub mod sql;
 pub mod stores;
 #[cfg(test)]
 pub mod testing;

@@ -19,7 +19,8 @@ use crate::engine::store::guard::Guard;
 use crate::engine::store::http::HttpStore;
 use crate::engine::store::line::Line;
 use crate::engine::store::local::LocalStore;
-use crate::engine::store::sqlite::SqliteStore;
+use crate::engine::store::sql::SqlStore;
+use crate::engine::store::sql::sqlite::Sqlite;
 use crate::engine::store::stores::Stores;
 use crate::engine::store::{About, LeftOut, ListOptions, Listing, Object, Range, Stat, Store, testing as servers};
 use crate::flow::{ingest, preview};
@@ -134,10 +135,10 @@ async fn tables_and_files_of_repositories_are_fetched_like_any_object() {
 
     let fetcher = Fetcher::new(Guard::new(true, &[]), Handle::current()).unwrap();
     let code = GitStore::new(LocalStore::default(), fetcher, Credentials::new(Vec::new()), root.join("cache"));
-    let tables = SqliteStore::new(LocalStore::default(), Handle::current());
+    let tables = SqlStore::new(Sqlite::new(LocalStore::default()), Handle::current());
     let stores = Stores::new(Arc::new(LocalStore::default()))
         .with(GitStore::BEGINNINGS, Arc::new(code))
-        .with(SqliteStore::BEGINNINGS, Arc::new(tables));
+        .with(Sqlite::BEGINNINGS, Arc::new(tables));
     let view = on(stores).await;
     let (repository, database) =
         (format!("git+file://{}", root.display()), format!("sqlite://{}/shop.db", root.display()));

@@ -1,51 +1,39 @@
-//! SQLite databases as sources: a document for each table or view, with its columns, keys and a few rows.
-//!
-//! It is opened read-only, and rows are samples: the data itself stays where it is. The catalogue's own database engine is a
-//! room of its own; this reader shares nothing with it but the library.
+//! SQLite databases of this machine: `sqlite:///PATH`, a table as `sqlite:///PATH#NAME`.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, Column, ConnectOptions, Row, TypeInfo, ValueRef};
-use tokio::runtime::Handle;
 
-use super::globs::Globs;
-use super::local::LocalStore;
-use super::uri::{file_uri, path_of_uri};
-use super::{About, ListOptions, Listing, Object, Stat, Store, Ways, over_limit, shell_word};
-use crate::base::ContentHash;
+use super::super::local::LocalStore;
+use super::super::shell_word;
+use super::super::uri::{file_uri, path_of_uri};
+use super::{Database, ROWS_COUNTED, ROWS_SHOWN, TABLES_MAX, Table, quoted, rows_section, section};
 use crate::base::error::{Error, Kind, Result};
-use crate::model::{DataKind, DataObject};
-
-/// Rows shown of a table.
-const ROWS_SHOWN: usize = 3;
-/// Rows that are counted; more is "more than".
-const ROWS_COUNTED: i64 = 100_000;
-/// Longest value of a row that is shown.
-const VALUE_CHARS_MAX: usize = 80;
-/// Tables of one database that are described.
-const TABLES_MAX: usize = 5_000;
-/// Longest wait for one database: somebody may be writing it.
-const TIME_MAX: Duration = Duration::from_secs(60);
 
 /// See the module's documentation. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct SqliteStore {
+pub struct Sqlite {
     local: LocalStore,
-    runtime: Handle,
 }
 
-/// A database, and a table of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Address {
-    file: PathBuf,
-    table: Option<String>,
+impl Sqlite {
+    /// Beginnings of the addresses that it serves.
+    pub const BEGINNINGS: &'static [&'static str] = &["sqlite://"];
+
+    /// Reads databases that `local` allows.
+    pub fn new(local: LocalStore) -> Self {
+        Self { local }
+    }
 }
 
-impl Address {
-    fn parse(address: &str) -> Result<Self> {
+#[async_trait::async_trait]
+impl Database for Sqlite {
+    const NAME: &'static str = "SQLite";
+    type Place = PathBuf;
+
+    fn parse(&self, address: &str) -> Result<(PathBuf, Option<String>)> {
         let bad = || {
             let message = format!("{address:?} is no SQLite database: give sqlite:///PATH with an absolute path");
             Error::invalid("source", message)
@@ -58,160 +46,41 @@ impl Address {
             path.strip_prefix("/").ok()?.to_str().map(str::to_owned)
         };
         let table = table.map(|table| unescaped(table).ok_or_else(bad)).transpose()?;
-        Ok(Self { file, table })
-    }
-}
-
-/// The address of a database, or of a table of it.
-fn uri(file: &Path, table: Option<&str>) -> String {
-    let database = file_uri(file).replacen("file://", "sqlite://", 1);
-    match table {
-        None => database,
-        Some(table) => format!("{database}#{}", file_uri(Path::new(table)).trim_start_matches("file://")),
-    }
-}
-
-/// A table as it is described.
-#[derive(Debug, PartialEq)]
-struct Table {
-    name: String,
-    is_view: bool,
-    /// Names and types, as a statement has them.
-    columns: String,
-    text: String,
-}
-
-impl SqliteStore {
-    /// Beginnings of the addresses that it serves.
-    pub const BEGINNINGS: &'static [&'static str] = &["sqlite://"];
-
-    /// Reads databases that `local` allows.
-    pub fn new(local: LocalStore, runtime: Handle) -> Self {
-        Self { local, runtime }
+        Ok((file, table))
     }
 
-    /// The file of a database that may be read.
-    fn allowed(&self, file: &Path) -> Result<PathBuf> {
-        let (file, metadata) = self.local.open_root(&file_uri(file))?;
+    fn uri(file: &PathBuf, table: Option<&str>) -> String {
+        let database = file_uri(file).replacen("file://", "sqlite://", 1);
+        match table {
+            None => database,
+            Some(table) => format!("{database}#{}", file_uri(Path::new(table)).trim_start_matches("file://")),
+        }
+    }
+
+    fn label(file: &PathBuf) -> String {
+        file.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    fn native(file: &PathBuf, table: Option<&str>) -> String {
+        let query = table.map_or(".schema".to_owned(), |table| format!("SELECT * FROM {}", quoted(table)));
+        format!("sqlite3 -readonly {} {}", shell_word(&file.display().to_string()), shell_word(&query))
+    }
+
+    fn allowed(&self, file: PathBuf) -> Result<PathBuf> {
+        let (file, metadata) = self.local.open_root(&file_uri(&file))?;
         if !metadata.is_file() {
             return Err(Error::invalid("source", format!("{} is no file, so no database", file.display())));
         }
         Ok(file)
     }
 
-    /// The tables of a database, or the one that is asked for, by name.
-    fn tables(&self, file: &Path, only: Option<&str>) -> Result<Vec<Table>> {
-        let file = self.allowed(file)?;
-        let _context = self.runtime.enter();
-        let read = tokio::time::timeout(TIME_MAX, read(&file, only));
-        let late = |_| Error::new(Kind::Unavailable, format!("{} takes too long to be read", file.display()));
-        let outcome = self.runtime.block_on(read);
-        outcome.map_err(late)?.map_err(|cause| {
+    async fn tables(&self, file: &PathBuf, only: Option<&str>) -> Result<Vec<Table>> {
+        read(file, only).await.map_err(|cause| {
             let message =
                 format!("{} can't be read as a SQLite database: it is none, or is locked or damaged", file.display());
             Error::new(Kind::Unavailable, message).caused_by(cause)
         })
     }
-
-    fn object(file: &Path, table: &Table) -> Object {
-        // A name may hold anything.
-        let name: String = table.name.chars().map(|c| if c == '/' || c.is_control() { '_' } else { c }).collect();
-        Object {
-            path: format!("{name}.md"),
-            uri: uri(file, Some(&table.name)),
-            bytes: table.text.len() as u64,
-            modified_at: None,
-            mark: Some(ContentHash::of(table.text.as_bytes()).to_string()),
-        }
-    }
-
-    /// The table that an address names.
-    fn table(&self, address: &str) -> Result<Option<(PathBuf, Table)>> {
-        let Address { file, table } = Address::parse(address)?;
-        let name = table.ok_or_else(|| Error::invalid("uri", format!("{address} names no table")))?;
-        Ok(self.tables(&file, Some(&name))?.pop().map(|table| (file, table)))
-    }
-}
-
-impl Store for SqliteStore {
-    fn resolve(&self, address: &str) -> Result<String> {
-        let Address { file, table } = Address::parse(address)?;
-        Ok(uri(&self.allowed(&file)?, table.as_deref()))
-    }
-
-    fn list(&self, source: &str, options: &ListOptions) -> Result<Listing> {
-        let (globs, Address { file, table }) = (Globs::new(options)?, Address::parse(source)?);
-        let tables = self.tables(&file, table.as_deref())?;
-        let mut listing = Listing::default();
-        listing.objects.extend(tables.iter().map(|table| Self::object(&file, table)));
-        listing.objects.retain(|object| !globs.excludes(&object.path) && globs.includes(&object.path));
-        listing.objects.sort_by(|a, b| a.path.cmp(&b.path).then_with(|| a.uri.cmp(&b.uri)));
-        Ok(listing)
-    }
-
-    fn list_at(&self, source: &str, options: &ListOptions, uris: &BTreeSet<String>) -> Result<Listing> {
-        let mut listing = self.list(source, options)?;
-        listing.objects.retain(|object| uris.contains(source) || uris.contains(&object.uri));
-        Ok(listing)
-    }
-
-    fn read(&self, object: &Object, bytes_max: u64) -> Result<Vec<u8>> {
-        let found = self.table(&object.uri)?;
-        let (_, table) = found.ok_or_else(|| Error::not_found(format!("{} is no longer there", object.uri)))?;
-        if table.text.len() as u64 > bytes_max {
-            return Err(over_limit(&object.uri, table.text.len() as u64, bytes_max));
-        }
-        Ok(table.text.into_bytes())
-    }
-
-    fn stat(&self, uri: &str) -> Result<Option<Stat>> {
-        Ok(self.table(uri)?.map(|(file, table)| {
-            let Object { bytes, modified_at, mark, .. } = Self::object(&file, &table);
-            Stat { bytes, modified_at, mark }
-        }))
-    }
-
-    fn holds(&self, uri: &str) -> Result<Option<bool>> {
-        let Address { file, table } = Address::parse(uri)?;
-        let there = match table {
-            Some(_) => self.table(uri).map(|table| table.is_some()),
-            None => self.allowed(&file).map(|_| true),
-        };
-        match there {
-            Err(error) if error.kind() == Kind::NotFound => Ok(Some(false)),
-            there => there.map(Some),
-        }
-    }
-
-    fn about(&self, object: &Object) -> Result<About> {
-        let Some((file, table)) = self.table(&object.uri)? else { return Ok(About::default()) };
-        let tags = vec!["table".to_owned()];
-        let described = DataObject {
-            name: table.name.clone(),
-            description: format!(
-                "{} of the SQLite database {}",
-                if table.is_view { "View" } else { "Table" },
-                file.file_name().unwrap_or_default().to_string_lossy()
-            ),
-            kind: DataKind::Table,
-            schema: table.columns,
-            tags: tags.clone(),
-            ..DataObject::at(&object.uri)
-        };
-        Ok(About { title: Some(table.name), tags, describes: Some(Box::new(described)), ..About::default() })
-    }
-
-    fn ways(&self, uri: &str, _ttl: Duration) -> Result<Ways> {
-        let Address { file, table } = Address::parse(uri)?;
-        let query = table.map_or(".schema".to_owned(), |table| format!("SELECT * FROM {}", quoted(&table)));
-        let native = format!("sqlite3 -readonly {} {}", shell_word(&file.display().to_string()), shell_word(&query));
-        Ok(Ways { native: Some(native), ..Ways::default() })
-    }
-}
-
-/// A name as SQL writes it.
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 async fn read(file: &Path, only: Option<&str>) -> sqlx::Result<Vec<Table>> {
@@ -245,9 +114,8 @@ async fn read(file: &Path, only: Option<&str>) -> sqlx::Result<Vec<Table>> {
 
 /// A table in Markdown: columns, what refers to what, indexes, and a few rows.
 async fn describe(connection: &mut SqliteConnection, name: &str, is_view: bool) -> sqlx::Result<Table> {
-    let mut text =
-        format!("# {name}\n\n{} of a SQLite database.\n\n## Columns\n\n", if is_view { "View" } else { "Table" });
-    let mut short = Vec::new();
+    let mut text = format!("# {name}\n\n{} of a SQLite database.\n", if is_view { "View" } else { "Table" });
+    let (mut short, mut lines) = (Vec::new(), Vec::new());
     let columns = sqlx::query("SELECT name, type, \"notnull\", dflt_value, pk FROM pragma_table_xinfo(?1)").bind(name);
     for row in columns.fetch_all(&mut *connection).await? {
         let (column, kind): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
@@ -255,26 +123,25 @@ async fn describe(connection: &mut SqliteConnection, name: &str, is_view: bool) 
         let default = row.try_get::<Option<&str>, _>(3)?.map(|value| format!(", default {value}")).unwrap_or_default();
         let key = if key > 0 { ", primary key" } else { "" };
         let required = if required { ", not null" } else { "" };
-        text.push_str(&format!("- `{column}` {kind}{key}{required}{default}\n"));
+        lines.push(format!("`{column}` {kind}{key}{required}{default}"));
         short.push(format!("{column} {kind}").trim_end().to_owned());
     }
+    text.push_str(&section("Columns", &lines));
     let keys =
         sqlx::query("SELECT \"from\", \"table\", \"to\" FROM pragma_foreign_key_list(?1) ORDER BY id, seq").bind(name);
-    for (place, row) in keys.fetch_all(&mut *connection).await?.iter().enumerate() {
-        if place == 0 {
-            text.push_str("\n## Foreign keys\n\n");
-        }
+    let mut lines = Vec::new();
+    for row in keys.fetch_all(&mut *connection).await? {
         let to = row.try_get::<Option<&str>, _>(2)?.map(|to| format!(".{to}")).unwrap_or_default();
-        text.push_str(&format!("- `{}` refers to `{}{to}`\n", row.try_get::<&str, _>(0)?, row.try_get::<&str, _>(1)?));
+        lines.push(format!("`{}` refers to `{}{to}`", row.try_get::<&str, _>(0)?, row.try_get::<&str, _>(1)?));
     }
+    text.push_str(&section("Foreign keys", &lines));
     let indexes = sqlx::query("SELECT name, \"unique\" FROM pragma_index_list(?1) ORDER BY name").bind(name);
-    for (place, row) in indexes.fetch_all(&mut *connection).await?.iter().enumerate() {
-        if place == 0 {
-            text.push_str("\n## Indexes\n\n");
-        }
+    let mut lines = Vec::new();
+    for row in indexes.fetch_all(&mut *connection).await? {
         let unique = if row.try_get::<bool, _>(1)? { " (unique)" } else { "" };
-        text.push_str(&format!("- `{}`{unique}\n", row.try_get::<&str, _>(0)?));
+        lines.push(format!("`{}`{unique}", row.try_get::<&str, _>(0)?));
     }
+    text.push_str(&section("Indexes", &lines));
     let definition: Option<String> = sqlx::query_scalar("SELECT sql FROM sqlite_schema WHERE name = ?1")
         .bind(name)
         .fetch_one(&mut *connection)
@@ -295,26 +162,21 @@ async fn rows(connection: &mut SqliteConnection, name: &str) -> sqlx::Result<Str
     // The name is quoted; nothing else is put in.
     let count = format!("SELECT count(*) FROM (SELECT 1 FROM {from} LIMIT {})", ROWS_COUNTED + 1);
     let count: i64 = sqlx::query_scalar(AssertSqlSafe(count)).fetch_one(&mut *connection).await?;
-    let count = if count > ROWS_COUNTED { format!("more than {ROWS_COUNTED}") } else { count.to_string() };
     let sample = format!("SELECT * FROM {from} LIMIT {ROWS_SHOWN}");
     let shown = sqlx::query(AssertSqlSafe(sample)).fetch_all(&mut *connection).await?;
-    let mut text = format!("\n## Rows\n\n{count} rows.\n");
-    if let Some(first) = shown.first() {
-        let names: Vec<&str> = first.columns().iter().map(Column::name).collect();
-        text.push_str(&format!("\n| {} |\n|{}\n", names.join(" | "), " --- |".repeat(names.len())));
-        for row in &shown {
-            let values: Vec<String> = (0..row.len()).map(|place| value(row, place)).collect();
-            text.push_str(&format!("| {} |\n", values.join(" | ")));
-        }
-    }
-    Ok(text)
+    let names: Vec<String> = shown
+        .first()
+        .map(|first| first.columns().iter().map(|column| column.name().to_owned()).collect())
+        .unwrap_or_default();
+    let values = |row: &SqliteRow| (0..row.len()).map(|place| value(row, place)).collect();
+    Ok(rows_section(count, &names, &shown.iter().map(values).collect::<Vec<_>>()))
 }
 
-/// A value in a cell of a table.
+/// A value as text.
 fn value(row: &SqliteRow, place: usize) -> String {
     let Ok(raw) = row.try_get_raw(place) else { return String::new() };
     let kind = raw.type_info().name().to_owned();
-    let text = match kind.as_str() {
+    match kind.as_str() {
         "NULL" => "NULL".to_owned(),
         "BLOB" => row
             .try_get_unchecked::<Vec<u8>, _>(place)
@@ -325,16 +187,15 @@ fn value(row: &SqliteRow, place: usize) -> String {
             row.try_get_unchecked::<i64, _>(place).map(|number| number.to_string()).unwrap_or_default()
         }
         _ => row.try_get_unchecked::<String, _>(place).unwrap_or_default(),
-    };
-    let flat = text.replace(['\n', '\r'], " ").replace('|', "\\|");
-    match flat.char_indices().nth(VALUE_CHARS_MAX) {
-        Some((cut, _)) => format!("{}…", &flat[..cut]),
-        None => flat,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::runtime::Handle;
+
+    use super::super::super::{ListOptions, Store};
+    use super::super::SqlStore;
     use super::*;
 
     async fn database(dir: &Path) -> PathBuf {
@@ -358,8 +219,8 @@ mod tests {
     async fn tables_are_described_and_changes_show_in_their_marks() {
         let dir = tempfile::tempdir().unwrap();
         let file = database(dir.path()).await.canonicalize().unwrap();
-        let store = SqliteStore::new(LocalStore::default(), Handle::current());
-        let source = uri(&file, None);
+        let store = SqlStore::new(Sqlite::new(LocalStore::default()), Handle::current());
+        let source = Sqlite::uri(&file, None);
         let look = {
             let (store, source) = (store.clone(), source.clone());
             move || {
@@ -404,8 +265,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("x.db");
         std::fs::write(&file, "not a database at all, but long enough to be looked at as one".repeat(50)).unwrap();
-        let store = SqliteStore::new(LocalStore::default(), Handle::current());
-        let address = uri(&file.canonicalize().unwrap(), None);
+        let store = SqlStore::new(Sqlite::new(LocalStore::default()), Handle::current());
+        let address = Sqlite::uri(&file.canonicalize().unwrap(), None);
         let (asked, source) = (store.clone(), address.clone());
         let error = tokio::task::spawn_blocking(move || asked.list(&source, &ListOptions::default()))
             .await
@@ -414,7 +275,7 @@ mod tests {
         assert!(error.kind() == Kind::Unavailable && error.message().contains("SQLite"), "{error}");
         assert_eq!(store.resolve("sqlite:///no/such.db").unwrap_err().kind(), Kind::NotFound);
         assert!(store.resolve("sqlite://relative.db").unwrap_err().message().contains("absolute"));
-        let walled = SqliteStore::new(LocalStore::new(vec!["/var/empty".into()]), Handle::current());
+        let walled = SqlStore::new(Sqlite::new(LocalStore::new(vec!["/var/empty".into()])), Handle::current());
         assert_eq!(walled.resolve(&address).unwrap_err().kind(), Kind::Denied);
     }
 }
