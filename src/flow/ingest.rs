@@ -437,7 +437,7 @@ impl Writer<'_> {
             self.report.outcome.removed += outcome.removed;
         }
         let model = self.engines.space.get().embedder.model().key();
-        let vectors = self.moved.vectors(self.engines, self.namespace, &model, &batch.writes).await?;
+        let vectors = self.moved.vectors(self.engines, self.namespace, &model, &batch.writes).await;
         let mut by_recipe: BTreeMap<&str, Vec<DocumentWrite>> = BTreeMap::new();
         for write in batch.writes {
             by_recipe.entry(recipes.of(&write.document.path)).or_default().push(write);
@@ -448,7 +448,7 @@ impl Writer<'_> {
             self.report.chunks += chunks;
             add(&mut self.report.outcome, outcome);
         }
-        catalog.cache_vectors(&model, vectors).await?;
+        moved::keep(self.engines, &model, vectors).await;
         self.projector.wake();
         tables::register(self.engines, self.namespace, batch.described).await?;
         if !batch.skipped.is_empty() {

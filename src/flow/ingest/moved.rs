@@ -53,3 +53,16 @@ impl Moved {
         Ok(vectors.filter_map(|(before, after)| Some((*after, known.get(before)?.clone()))).collect())
     }
 }
+
+/// Puts what [`Moved::vectors`] found into the cache. Where that fails, the chunks are embedded like any others: they are stored
+/// already, and vectors are made whenever they are missing.
+pub(super) async fn keep(engines: &Engines, model: &str, vectors: Result<Vec<(EmbedKey, Vec<f32>)>>) {
+    let kept = match vectors {
+        Ok(vectors) if vectors.is_empty() => Ok(()),
+        Ok(vectors) => engines.catalog.cache_vectors(model, vectors).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = kept {
+        tracing::warn!(error = %error.chain(), "files that were moved are embedded again");
+    }
+}
