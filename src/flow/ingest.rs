@@ -157,8 +157,8 @@ async fn sync(
     };
     let under_way = UnderWay::note(engines, namespace, source, request, has_work).await?;
     let changed = changing.await;
-    under_way.over().await?;
-    changed?;
+    let noted = under_way.over().await;
+    changed.and(noted)?;
 
     projector.wake();
     report.outcome.lsn = engines.catalog.head().await?;

@@ -98,7 +98,7 @@ pub async fn go_on(engines: Engines, projector: Arc<Projector>) {
         for (namespace, source, order) in cut_off {
             let grant = Grant::standing(namespace);
             let uri = source.uri;
-            match finish(&engines, &projector, &grant, source.id, read(&uri, &order)).await {
+            match finish(&engines, &projector, &grant, (source.id, &uri), &order).await {
                 Ok((added, updated, removed)) => {
                     tracing::info!(source = uri, added, updated, removed, "an ingest that was cut off is done");
                 }
@@ -120,18 +120,17 @@ async fn finish(
     engines: &Engines,
     projector: &Projector,
     grant: &Grant,
-    source: SourceId,
-    request: Result<Request>,
+    (source, uri): (SourceId, &str),
+    order: &str,
 ) -> Result<(u64, u64, u64)> {
     let progress = mpsc::channel(1).0;
-    let done = match request {
+    let done = match read(uri, order) {
         Ok(request) => ingest(engines, projector, grant, &request, &progress).await,
         Err(error) => Err(error),
     };
-    // What can be tried again by itself is, with the next start.
-    if !done.as_ref().is_err_and(|error| error.kind() == Kind::Unavailable) {
-        engines.catalog.set_standing(grant.namespace(), source, Standing::Sync, None).await?;
-    }
+    // What may work another time is tried with the next start, however far it came.
+    let again = done.as_ref().is_err_and(|error| error.kind() == Kind::Unavailable).then_some(order);
+    engines.catalog.set_standing(grant.namespace(), source, Standing::Sync, again).await?;
     let outcome = done?.outcome;
     Ok((outcome.added, outcome.updated, outcome.removed))
 }
@@ -140,7 +139,7 @@ async fn finish(
 mod tests {
     use super::*;
     use crate::flow::recall::Mode;
-    use crate::flow::testing::{Rig, START, TREE};
+    use crate::flow::testing::{How, Rig, START, TREE};
 
     #[test]
     fn a_request_is_read_as_it_was_written_and_old_ones_stay_readable() {
@@ -174,6 +173,24 @@ mod tests {
         let found = rig.search("granite", Mode::Lexical).await.unwrap().hits;
         assert_eq!(found[0].found.document.tags, ["diary"]);
         assert_eq!(catalog.standing(Standing::Sync).await.unwrap(), [], "nothing is tried for ever");
+    }
+
+    #[tokio::test]
+    async fn what_is_out_of_reach_is_tried_again_at_the_next_start() {
+        let rig = Rig::new().await;
+        rig.tree.write("a.md", "granite", START);
+        let (namespace, catalog) = (rig.grant.namespace(), &rig.engines.catalog);
+        catalog.create_namespace(namespace, START).await.unwrap();
+        let source = catalog.ensure_source(namespace, TREE, START).await.unwrap().id;
+        catalog.set_standing(namespace, source, Standing::Sync, Some("{}")).await.unwrap();
+        for (method, left) in [("store.list", 1), ("catalog.write", 1), ("none", 0)] {
+            if left > 0 {
+                rig.faults.once(method, How::Fails(Kind::Unavailable));
+            }
+            go_on(rig.engines.clone(), Arc::clone(&rig.projector)).await;
+            assert_eq!(catalog.standing(Standing::Sync).await.unwrap().len(), left, "{method}");
+        }
+        assert_eq!(rig.finds("granite", Mode::Lexical).await.0, [format!("{TREE}/a.md")]);
     }
 
     #[tokio::test]

@@ -129,8 +129,8 @@ pub async fn neighbours(engines: &Engines, grant: &Grant, asked: Around) -> Resu
 }
 
 /// Edges that a person asks about, surest first; and whether there were more than are looked at. Passages are how retrieval
-/// sees documents, not what people ask for: what one names is named by the section that it begins in, or
-/// its document.
+/// sees documents, not what people ask for: what one names is named by the
+/// section that it begins in, or its document.
 fn edges(graph: &Graph, at: NodeId, toward: Option<Toward>, kinds: &[EdgeKind], least: f32) -> (Vec<EdgeView>, bool) {
     let directions = match toward {
         Some(one) => vec![one],
@@ -144,8 +144,11 @@ fn edges(graph: &Graph, at: NodeId, toward: Option<Toward>, kinds: &[EdgeKind], 
         found.extend(own);
     }
     if toward != Some(Toward::In) {
-        let named = graph.naming_in(at).into_iter().flat_map(|passage| graph.edges_at(passage, Toward::Out, EDGES_MAX));
-        found.extend(named.take(EDGES_MAX));
+        let passages = graph.naming_in(at).into_iter();
+        let named = passages.flat_map(|passage| graph.edges_at(passage, Toward::Out, EDGES_MAX)).take(EDGES_MAX);
+        let before = found.len();
+        found.extend(named);
+        cut |= found.len() - before == EDGES_MAX;
     }
     if kinds.contains(&EdgeKind::Tests) {
         let calls = found.iter().filter(|edge| is_tried(graph, at, edge));

@@ -54,7 +54,8 @@ impl Postgres {
         Self { guard, credentials, named: None }
     }
 
-    async fn connect(&self, place: &Place) -> Result<PgConnection> {
+    /// A connection, and whose it is.
+    async fn connect(&self, place: &Place) -> Result<(PgConnection, String)> {
         let uri = Self::uri(place, None);
         let credential = self.named.clone().or_else(|| self.credentials.of_uri("sql", &uri));
         let user = credential.as_deref().and_then(|credential| credential.setting("user")).ok_or_else(|| {
@@ -80,7 +81,7 @@ impl Postgres {
         let told = |cause| told(&uri, user, cause);
         let mut connection = options.connect().await.map_err(told)?;
         sqlx::raw_sql(SETTINGS).execute(&mut connection).await.map_err(told)?;
-        Ok(connection)
+        Ok((connection, user.to_owned()))
     }
 }
 
@@ -155,7 +156,7 @@ impl Database for Postgres {
     }
 
     async fn tables(&self, place: &Place, only: Option<&str>) -> Result<Vec<Table>> {
-        let mut connection = self.connect(place).await?;
+        let (mut connection, user) = self.connect(place).await?;
         let read = async {
             let names = format!(
                 "SELECT c.oid::int8, format('%I.%I', n.nspname, c.relname), c.relkind IN ('v', 'm'), \
@@ -170,7 +171,7 @@ impl Database for Postgres {
             }
             sqlx::Result::Ok(tables)
         };
-        let tables = read.await.map_err(|cause| told(&Self::uri(place, None), "", cause));
+        let tables = read.await.map_err(|cause| told(&Self::uri(place, None), &user, cause));
         // Nothing depends on how it says good-bye.
         let _ = connection.close().await;
         tables
