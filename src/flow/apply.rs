@@ -44,6 +44,8 @@ pub struct Projections {
     pub lexical: Lsn,
     /// Position that vector search reflects.
     pub vector: Lsn,
+    /// Position that the vectors on the disk reflect, which is where a crash would leave them.
+    pub vector_kept: Lsn,
     /// Chunks embedded since the server started.
     pub embedded: u64,
     /// Chunks whose vector came from the cache since the server started.
@@ -96,7 +98,7 @@ impl Projector {
         let space = engines.space.get();
         let vector = vectors::position(&*engines.catalog, &space).await?;
         let lexical = engines.lexical().applied();
-        let state = Projections { lexical, vector, ..Projections::default() };
+        let state = Projections { lexical, vector, vector_kept: vector, ..Projections::default() };
         let projector = Arc::new(Self {
             state: watch::channel(state).0,
             wanted: watch::channel(Lsn(0)).0,
@@ -212,6 +214,14 @@ impl Projector {
     /// Unavailable if the follower is stuck or the server stops.
     pub async fn wait_vector(&self, lsn: Lsn) -> Result<()> {
         self.wait(|state| (state.vector >= lsn, state.vector_problem.as_deref())).await
+    }
+
+    /// Waits until the vectors on the disk reflect `lsn`: at once where nobody writes, else within seconds.
+    ///
+    /// # Errors
+    /// Unavailable if the follower is stuck or the server stops.
+    pub async fn wait_vector_kept(&self, lsn: Lsn) -> Result<()> {
+        self.wait(|state| (state.vector_kept >= lsn, state.vector_problem.as_deref())).await
     }
 
     /// Waits until no index is being built any more.

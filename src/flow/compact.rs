@@ -55,6 +55,7 @@ pub async fn compact(engines: &Engines, projector: &Projector, _custodian: &Cust
     let (vectors, words) = (engines.vectors(), engines.lexical());
     let vector = vectors.compact().await?;
     vectors.flush().await?;
+    projector.wait_vector_kept(head).await?;
     let lexical = words.compact().await?;
     Ok(Compacted { lexical, vector, ..compact_catalog(engines, projector).await? })
 }

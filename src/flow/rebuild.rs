@@ -302,7 +302,8 @@ pub(super) async fn space_takes_over(
     record.write(&*engines.catalog, kind.serving()).await?;
     let old = projector.switch(|state| {
         (applied >= state.vector).then(|| {
-            (state.vector, state.vector_next, state.next_problem) = (applied, None, None);
+            (state.vector, state.vector_kept) = (applied, applied);
+            (state.vector_next, state.next_problem) = (None, None);
             engines.space.replace(Arc::clone(space))
         })
     });

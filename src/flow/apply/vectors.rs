@@ -125,11 +125,15 @@ impl Follow for Follower {
 impl Follower {
     fn tell(&self, projector: &Projector) {
         projector.state.send_if_modified(|state| {
+            let kept = self.role == Role::Serving && state.vector_kept != self.flushed;
+            if kept {
+                state.vector_kept = self.flushed;
+            }
             let (position, problem) = match self.role {
                 Role::Serving => (&mut state.vector, &mut state.vector_problem),
                 Role::Building => (state.vector_next.get_or_insert_default(), &mut state.next_problem),
             };
-            let news = *position != self.at || problem.is_some();
+            let news = kept || *position != self.at || problem.is_some();
             (*position, *problem) = (self.at, None);
             news
         });

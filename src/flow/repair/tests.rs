@@ -145,15 +145,16 @@ impl Bench {
         assert!(self.fsck().await.is_clean());
     }
 
-    /// All bytes below the data directory.
+    /// All bytes below the data directory. The followers work on, so a file may go between its listing and its reading.
     fn bytes(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let mut files = Vec::new();
         let mut open = vec![self.dir.path().to_owned()];
         while let Some(dir) = open.pop() {
-            for path in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
-                match path.is_dir() {
-                    true => open.push(path),
-                    false => files.push((path.clone(), std::fs::read(&path).unwrap())),
+            for path in std::fs::read_dir(dir).into_iter().flatten().map(|entry| entry.unwrap().path()) {
+                match std::fs::read(&path) {
+                    Ok(bytes) => files.push((path, bytes)),
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    Err(_) => open.push(path),
                 }
             }
         }
@@ -307,6 +308,17 @@ async fn a_busy_server_has_no_false_differences() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_replaced_a_moment_ago_leaves_the_log_too() {
+    let bench = Bench::start().await;
+    for round in 0..10 {
+        bench.put(&[("a", &format!("round {round} of many"))]).await;
+        let done = compact::compact(&bench.engines, &bench.projector, &bench.custodian).await.unwrap();
+        assert_eq!(done.log_entries, 1, "round {round}: {done:?}");
+    }
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_what_was_forgotten_stays() {
     let bench = Bench::start().await;
     let filler = "words that many documents have ".repeat(40);
@@ -327,7 +339,8 @@ async fn nothing_of_what_was_forgotten_stays() {
     let model = bench.engines.embedder.model().key();
     assert!(bench.engines.catalog.cached_vectors(&model, &keys).await.unwrap().is_empty());
     let done = compact::compact(&bench.engines, &bench.projector, &bench.custodian).await.unwrap();
-    assert!(done.lexical && done.vector && done.log_entries == 2, "{done:?}");
+    // Which of both indexes had something left to rewrite depends on what they rewrote by themselves meanwhile.
+    assert_eq!(done.log_entries, 2, "{done:?}");
     assert_eq!(holding("xylocarpquartz"), Vec::<PathBuf>::new(), "not even in the files");
     let left: Vec<PathBuf> = holding("tag-secret");
     assert!(left.iter().all(|path| path.components().any(|part| part.as_os_str() == "wal")), "{left:?}");
