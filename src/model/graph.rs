@@ -161,6 +161,17 @@ pub struct Mention {
     pub strong: bool,
 }
 
+/// Another name of something, as a text gives it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alias {
+    /// The other name, as a key of mentions: an abbreviation, a stage name.
+    pub name: String,
+    /// What it is the name of, likewise.
+    pub of: String,
+    /// Byte where the text says so.
+    pub at: u64,
+}
+
 /// All that one document says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
@@ -176,6 +187,9 @@ pub struct Facts {
     pub terms: Vec<Vec<u32>>,
     /// Some of it could not be read, or a limit cut it short: what is here is true but may not be all.
     pub partial: bool,
+    /// What its prose says to be other names of the same thing. Stored beside the rest, which is older.
+    #[serde(skip)]
+    pub aliases: Vec<Alias>,
 }
 
 /// A term as it is kept: 24 bits of FNV-1a. Among a hundred thousand terms some three hundred share a number with another, which

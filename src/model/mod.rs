@@ -15,7 +15,7 @@ pub mod run;
 pub use data::{CostClass, DataEntry, DataFilter, DataKind, DataObject, DataUse, StoreKind};
 pub use document::{Chunk, Document, DocumentKind, DocumentWrite, Lines, Role, Span, Trust};
 pub use filter::Filter;
-pub use graph::{EdgeKind, FactNode, Facts, Mention, NodeKind, Reference};
+pub use graph::{Alias, EdgeKind, FactNode, Facts, Mention, NodeKind, Reference};
 pub use hit::{CONTEXT_MARK, Candidate, Channel, Citation, Freshness, Hit, Hydrated, Proposal, ScorePart};
 pub use namespace::Namespace;
 pub use node_type::{Node, NodeSpec, Outcome, ToolKind};

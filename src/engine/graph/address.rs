@@ -183,7 +183,7 @@ impl Graph {
     }
 
     /// What a name as people write it may mean, best first: an address, a path or its end, `Outer::inner` or its end, a name
-    /// whatever its case, an entity. At most `limit`; and whether there were more.
+    /// whatever its case, an entity with its other name. At most `limit`; and whether there were more.
     pub fn candidates_for(&self, text: &str, limit: usize) -> (Vec<NodeId>, bool) {
         let text = text.trim();
         if let Some(exact) = self.find(text) {
@@ -224,9 +224,8 @@ impl Graph {
         let folded = text.to_lowercase();
         for kind in [NodeKind::Entity, NodeKind::Run, NodeKind::Task] {
             for name in [text, folded.as_str()] {
-                found.extend(
-                    self.names.find(name).and_then(|name| self.things.get(&(kind, name))).copied().map(NodeId::of),
-                );
+                let thing = self.names.find(name).and_then(|name| self.things.get(&(kind, name))).copied();
+                found.extend(thing.into_iter().chain(thing.and_then(|thing| self.same(thing))).map(NodeId::of));
             }
         }
         let mut seen = std::collections::HashSet::new();

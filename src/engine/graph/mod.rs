@@ -26,6 +26,7 @@ mod paths;
 mod prose;
 mod put;
 mod resolve;
+mod same;
 mod scope;
 mod series;
 #[cfg(test)]
@@ -56,6 +57,8 @@ pub struct GraphDocument {
     pub role: Role,
     /// Whether it is prose, whose names are those of entities.
     pub prose: bool,
+    /// Whether it was remembered: a memory is about what it names, where a page only mentions it.
+    pub memory: bool,
     /// Its title.
     pub title: Option<String>,
     /// Hash of its bytes, for the ids of its chunks.
@@ -182,6 +185,8 @@ struct Held {
     /// The same by name, for finding one.
     by_name: Vec<(NameId, NodeIndex<u32>)>,
     used: Vec<Used>,
+    /// Pairs of entities that it says to be the same.
+    aliases: Vec<(NodeIndex<u32>, NodeIndex<u32>)>,
     /// Its imports, as places in `used`, by local name.
     imports: Vec<(NameId, u32)>,
 }

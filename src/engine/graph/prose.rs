@@ -8,8 +8,8 @@ use petgraph::stable_graph::NodeIndex;
 use petgraph::visit::EdgeRef;
 use rustc_hash::FxHashMap;
 
-use super::{Edge, Graph, Held, NodeId, STRUCTURE};
-use crate::model::{EdgeKind, Facts, NodeKind};
+use super::{Edge, Graph, GraphDocument, Held, NodeId, STRUCTURE};
+use crate::model::{EdgeKind, NodeKind};
 
 /// Confidence of a name whose capital may be an accident.
 const WEAK: u8 = 100;
@@ -34,7 +34,8 @@ pub struct Link {
 }
 
 impl Graph {
-    pub(super) fn place_mentions(&mut self, held: &Held, facts: &Facts) {
+    pub(super) fn place_mentions(&mut self, held: &Held, document: &GraphDocument) {
+        let facts = &document.facts;
         for mention in &facts.mentions {
             let from = match mention.at {
                 Some(at) => held.passage_at(at.min(u64::from(u32::MAX)) as u32).unwrap_or(held.node),
@@ -42,7 +43,8 @@ impl Graph {
             };
             let entity = self.thing(NodeKind::Entity, &mention.key);
             let confidence = if mention.strong { u8::MAX } else { WEAK };
-            self.graph.add_edge(from, entity, Edge { kind: EdgeKind::Mentions, confidence, reference: STRUCTURE });
+            let kind = if document.memory && mention.strong { EdgeKind::About } else { EdgeKind::Mentions };
+            self.graph.add_edge(from, entity, Edge { kind, confidence, reference: STRUCTURE });
         }
         for title in &facts.titles {
             let entity = self.thing(NodeKind::Entity, title);
@@ -51,12 +53,17 @@ impl Graph {
                 entity,
                 Edge { kind: EdgeKind::About, confidence: u8::MAX, reference: STRUCTURE },
             );
-            let first = title.split(' ').next().unwrap_or_default();
-            let first = self.names.intern(first);
-            let words = title.split(' ').count().min(TITLE_WORDS_MAX) as u8;
-            let longest = self.title_words.entry(first).or_default();
-            *longest = words.max(*longest);
+            self.know_title(title);
         }
+    }
+
+    /// Has [`Self::titles_in`] look for a title.
+    pub(super) fn know_title(&mut self, title: &str) {
+        let first = title.split(' ').next().unwrap_or_default();
+        let first = self.names.intern(first);
+        let words = title.split(' ').count().min(TITLE_WORDS_MAX) as u8;
+        let longest = self.title_words.entry(first).or_default();
+        *longest = words.max(*longest);
     }
 
     pub(super) fn count_terms(&mut self, held: &Held) {
@@ -132,21 +139,23 @@ impl Graph {
         found
     }
 
-    /// The entity that some title is known as.
+    /// The entity that some title is known as, by this name or by another one of the same thing.
     fn titled(&self, key: &str) -> Option<NodeIndex<u32>> {
         let entity = *self.things.get(&(NodeKind::Entity, self.names.find(key)?))?;
-        let mut incoming = self.graph.edges_directed(entity, Direction::Incoming);
-        incoming.any(|edge| edge.weight().kind == EdgeKind::About).then_some(entity)
+        let titled = |entity: &NodeIndex<u32>| self.titled_documents(*entity).next().is_some();
+        Some(entity).filter(titled).or_else(|| self.same(entity).filter(titled))
+    }
+
+    /// Documents whose title is a name of an entity. Passages of memories are about entities as well, without being pages of them.
+    fn titled_documents(&self, entity: NodeIndex<u32>) -> impl Iterator<Item = NodeIndex<u32>> + '_ {
+        let incoming = self.graph.edges_directed(entity, Direction::Incoming);
+        let titles = incoming.filter(|edge| edge.weight().kind == EdgeKind::About).map(|edge| edge.source());
+        titles.filter(|from| self.graph.node_weight(*from).is_some_and(|from| from.kind == NodeKind::Document))
     }
 
     /// The first passages of documents about an entity; none if its name is a label that many have.
     pub fn about(&self, entity: NodeId) -> Vec<NodeId> {
-        let incoming = self.graph.edges_directed(entity.at(), Direction::Incoming);
-        let mut documents: Vec<NodeIndex<u32>> = incoming
-            .filter(|edge| edge.weight().kind == EdgeKind::About)
-            .map(|edge| edge.source())
-            .take(TITLED_MAX + 1)
-            .collect();
+        let mut documents: Vec<NodeIndex<u32>> = self.titled_documents(entity.at()).take(TITLED_MAX + 1).collect();
         documents.sort_unstable();
         documents.dedup();
         if documents.len() > TITLED_MAX {
@@ -164,10 +173,14 @@ impl Graph {
     pub fn links(&self, passage: NodeId, named: &[NodeId], known: &dyn Fn(&str) -> bool) -> Vec<Link> {
         let Some(held) = self.held_of(passage.at()) else { return Vec::new() };
         let own_titles: Vec<NodeIndex<u32>> = self.targets(held.node, EdgeKind::About).collect();
-        let mentioned =
-            self.targets(passage.at(), EdgeKind::Mentions).chain(self.targets(held.node, EdgeKind::Mentions));
+        let mentioned = [(passage.at(), EdgeKind::Mentions), (passage.at(), EdgeKind::About)]
+            .into_iter()
+            .chain([(held.node, EdgeKind::Mentions)])
+            .flat_map(|(node, kind)| self.targets(node, kind));
         let mut entities: Vec<NodeIndex<u32>> =
             mentioned.chain(own_titles.iter().copied()).chain(named.iter().map(|node| node.at())).collect();
+        let others: Vec<NodeIndex<u32>> = entities.iter().filter_map(|entity| self.same(*entity)).collect();
+        entities.extend(others);
         entities.sort_unstable();
         entities.dedup();
         let all = f32::max(2.0, self.prose_passages as f32).ln();
@@ -184,7 +197,8 @@ impl Graph {
             let Some(node) = self.graph.node_weight(entity).filter(|node| node.kind == NodeKind::Entity) else {
                 continue;
             };
-            if known(self.names.text(node.name)) {
+            let other = self.same(entity).and_then(|other| self.graph.node_weight(other));
+            if known(self.names.text(node.name)) || other.is_some_and(|other| known(self.names.text(other.name))) {
                 continue;
             }
             let (passages, many, strong) = self.named_by(entity);
@@ -214,7 +228,8 @@ impl Graph {
     fn named_by(&self, entity: NodeIndex<u32>) -> (Vec<NodeIndex<u32>>, usize, bool) {
         let (mut passages, mut many, mut strong) = (Vec::new(), 0, false);
         for edge in self.graph.edges_directed(entity, Direction::Incoming) {
-            strong |= edge.weight().kind == EdgeKind::About || edge.weight().confidence == u8::MAX;
+            let titled = matches!(edge.weight().kind, EdgeKind::About | EdgeKind::SameAs);
+            strong |= titled || edge.weight().confidence == u8::MAX;
             let Some(node) = self.graph.node_weight(edge.source()) else { continue };
             match node.kind {
                 NodeKind::Passage => {

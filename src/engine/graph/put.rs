@@ -68,6 +68,7 @@ impl Graph {
             self.forget_stems(slot, &held.path, &mut touched);
             self.forget_terms(&held);
             self.leave_series(slot, &held);
+            self.leave_aliases(&held);
             self.lift(slot);
             let mut things = self.things_of(held.node);
             for passage in &held.passages {
@@ -102,6 +103,7 @@ impl Graph {
             self.forget_stems(slot, &before.path, touched);
             self.forget_terms(before);
             self.leave_series(slot, before);
+            self.leave_aliases(before);
             for node in before.passages.iter().chain([&before.node]) {
                 things.extend(self.things_of(*node));
             }
@@ -128,13 +130,15 @@ impl Graph {
             by_name: Vec::new(),
             used: Vec::with_capacity(document.facts.references.len()),
             imports: Vec::new(),
+            aliases: Vec::new(),
         };
         self.by_uri.insert(Arc::clone(&held.uri), slot);
         self.place_passages(&mut held, slot, before.as_ref());
         self.place_definitions(&mut held, slot, &document, before.as_ref(), touched);
         self.note_references(&mut held, slot, &document);
         touched.names.extend(held.imports.iter().map(|(local, _)| *local));
-        self.place_mentions(&held, &document.facts);
+        self.place_mentions(&held, &document);
+        self.place_aliases(&mut held, &document.facts);
         self.count_terms(&held);
         self.join_series(slot, &held);
         for stem in paths::stems(&held.path) {
@@ -273,8 +277,12 @@ impl Graph {
             let local = reference.alias.as_deref().map_or(name, |alias| self.names.intern(alias));
             let (scope, weight) = (self.names.intern(&reference.scope), partners::weight(reference));
             let place = held.used.len() as u32;
+            let kind = match reference.kind {
+                EdgeKind::Mentions if document.memory => EdgeKind::About,
+                kind => kind,
+            };
             held.used.push(Used {
-                kind: reference.kind,
+                kind,
                 from,
                 name,
                 scope,

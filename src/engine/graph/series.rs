@@ -2,9 +2,14 @@
 //!
 //! The rule: same source, same title that is not empty, and addresses that differ in their last number alone, by one.
 
+use petgraph::Direction;
+use petgraph::visit::EdgeRef;
+
 use super::names::NameId;
+use super::put::structure;
 use super::{Graph, GraphDocument, Held, NodeId, Slot};
 use crate::base::SourceId;
+use crate::model::EdgeKind;
 
 /// What the members of a series have in common: source, title, and what stands before and after the number.
 pub(super) type Key = (SourceId, NameId, NameId, NameId);
@@ -18,8 +23,15 @@ impl Graph {
     }
 
     pub(super) fn join_series(&mut self, slot: Slot, held: &Held) {
-        if let Some(place) = held.series {
-            self.series.insert(place, slot);
+        let Some((key, number)) = held.series else { return };
+        self.series.insert((key, number), slot);
+        let beside = |step: i64| Some(self.held(*self.series.get(&(key, number.checked_add_signed(step)?))?)?.node);
+        let (before, after) = (beside(-1), beside(1));
+        if let Some(before) = before {
+            self.graph.add_edge(before, held.node, structure(EdgeKind::Precedes));
+        }
+        if let Some(after) = after {
+            self.graph.add_edge(held.node, after, structure(EdgeKind::Precedes));
         }
     }
 
@@ -28,6 +40,13 @@ impl Graph {
             && self.series.get(&place) == Some(&slot)
         {
             self.series.remove(&place);
+            let incoming = self.graph.edges_directed(held.node, Direction::Incoming);
+            let outgoing = self.graph.edges_directed(held.node, Direction::Outgoing);
+            let edges = incoming.chain(outgoing).filter(|edge| edge.weight().kind == EdgeKind::Precedes);
+            let edges: Vec<_> = edges.map(|edge| edge.id()).collect();
+            for edge in edges {
+                self.graph.remove_edge(edge);
+            }
         }
     }
 

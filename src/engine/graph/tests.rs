@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{Graph, GraphDocument, NodeId, Overlay, Toward};
 use crate::base::{ContentHash, DocumentId, SourceId};
-use crate::model::{EdgeKind, FactNode, Facts, Lines, Mention, NodeKind, Reference, Role, Span};
+use crate::model::{Alias, EdgeKind, FactNode, Facts, Lines, Mention, NodeKind, Reference, Role, Span};
 
 /// A document at `path` with nothing in it.
 fn document(path: &str) -> GraphDocument {
@@ -21,6 +21,7 @@ fn document(path: &str) -> GraphDocument {
             _ => None,
         }),
         prose: path.ends_with(".md"),
+        memory: false,
         uri,
         path: path.to_owned(),
         role: Role::Main,
@@ -79,6 +80,12 @@ impl GraphDocument {
         let mention = |key: &&str| Mention { key: (*key).to_owned(), at: Some(5), strong: true };
         self.facts.mentions.extend(keys.iter().map(mention));
         self.facts.terms = vec![vec![1, 2], vec![3]];
+        self
+    }
+
+    /// Says in its first chunk that `name` is another name of `of`.
+    fn same(mut self, name: &str, of: &str) -> Self {
+        self.facts.aliases.push(Alias { name: name.to_owned(), of: of.to_owned(), at: 5 });
         self
     }
 
@@ -260,6 +267,40 @@ fn passages_with_a_rare_name_in_common_are_linked_and_pages_about_it_more() {
 }
 
 #[test]
+fn another_name_leads_where_the_first_one_does_while_it_is_the_only_one() {
+    let page = document("c.md").titled("bayerische motoren werke");
+    let says = document("a.md").same("bmw", "bayerische motoren werke");
+    let mut graph = graph(vec![page, says, document("b.md").names(&["bmw"])]);
+    let passage = |graph: &Graph, path: &str| {
+        graph.passage(DocumentId::derive("default", &format!("file:///repo/{path}")), 0).unwrap()
+    };
+    let leads = |graph: &Graph| -> Vec<(NodeId, bool)> {
+        graph.links(passage(graph, "b.md"), &[], &|_| false).iter().map(|link| (link.to, link.about)).collect()
+    };
+    assert!(leads(&graph).contains(&(passage(&graph, "c.md"), true)), "to the page of the long name");
+    assert!(graph.links(passage(&graph, "b.md"), &[], &|name| name == "bayerische motoren werke").is_empty());
+    let asked = [("bmw".to_owned(), true, false)];
+    let named = graph.titles_in(&asked);
+    assert_eq!(named.iter().flat_map(|entity| graph.about(*entity)).next(), Some(passage(&graph, "c.md")));
+    assert_eq!(graph.candidates_for("BMW", 9).0.len(), 2);
+    graph.put(vec![document("d.md").same("bmw", "brood mare weekly")]);
+    assert!(!leads(&graph).iter().any(|(_, about)| *about), "a name of two things leads to none");
+    assert!(graph.titles_in(&asked).is_empty());
+    graph.remove(&["a.md", "d.md"].map(|path| DocumentId::derive("default", &format!("file:///repo/{path}"))));
+    assert!(!leads(&graph).iter().any(|(_, about)| *about), "nobody says so any more");
+}
+
+#[test]
+fn a_memory_is_about_what_it_names_without_being_the_page_of_it() {
+    let memory = GraphDocument { memory: true, ..document("m.md").names(&["ada"]).says("", Mentions, "", "parse") };
+    let code = document("src/a.rs").defines(Function, "parse");
+    let graph = graph(vec![memory, code, document("b.md").names(&["ada"])]);
+    let said = |kind| edges(&graph).into_iter().filter(|(_, own, _, _)| *own == kind).count();
+    assert_eq!((said(EdgeKind::About), said(Mentions)), (2, 1), "{:?}", edges(&graph));
+    assert!(graph.titles_in(&[("ada".to_owned(), true, false)]).is_empty());
+}
+
+#[test]
 fn turns_follow_each_other_by_their_number_and_title() {
     let mut turns = ["chat/1.md", "chat/2.md", "chat/4.md"].map(|path| document(path).titled("session"));
     turns[0].chunks.truncate(1);
@@ -272,8 +313,12 @@ fn turns_follow_each_other_by_their_number_and_title() {
     assert_eq!(graph.beside(passage(&graph, 2, 600), 1), None, "there is no third");
     graph.put(vec![document("chat/3.md").titled("session")]);
     assert_eq!(graph.beside(passage(&graph, 2, 600), 1), Some(passage(&graph, 3, 0)));
+    let order = |graph: &Graph| edges(graph).into_iter().filter(|(_, kind, _, _)| *kind == EdgeKind::Precedes).count();
+    assert_eq!(order(&graph), 3);
+    graph.put(vec![document("chat/3.md").titled("session")]);
+    assert_eq!(order(&graph), 3, "put again it stands where it stood");
     graph.remove(&[DocumentId::derive("default", "file:///repo/chat/2.md")]);
-    assert_eq!(graph.beside(passage(&graph, 1, 0), 1), None);
+    assert_eq!((graph.beside(passage(&graph, 1, 0), 1), order(&graph)), (None, 1));
 }
 
 #[test]
@@ -354,7 +399,8 @@ fn files_that_change_together_are_joined_while_both_are_there() {
     assert!(found(&graph).is_empty() && graph.users.values().all(|users| !users.is_empty()));
 }
 
-const PATHS: [&str; 6] = ["a.rs", "src/b.rs", "src/c/mod.rs", "src/c/d.rs", "src/lib.rs", "notes.md"];
+const PATHS: [&str; 8] =
+    ["a.rs", "src/b.rs", "src/c/mod.rs", "src/c/d.rs", "src/lib.rs", "notes.md", "part-1.md", "part-2.md"];
 const NAMES: [&str; 4] = ["alpha", "beta", "gamma", "d"];
 const SCOPES: [&str; 7] = ["", "self", "alpha", "crate::c", "super", "b", "crate"];
 
@@ -365,6 +411,7 @@ prop_compose! {
         said in prop::collection::vec((0..NAMES.len(), 0..SCOPES.len(), 0..NAMES.len(), 0..4_u8, prop::bool::weighted(0.3)), 0..6),
         mentions in prop::collection::vec(0..NAMES.len(), 0..3),
         partners in prop::collection::btree_set(0..PATHS.len(), 0..3),
+        same in prop::option::of((0..NAMES.len(), 0..NAMES.len())),
     ) -> GraphDocument {
         let mut made = document(PATHS[path]);
         for name in types {
@@ -383,6 +430,7 @@ prop_compose! {
         made.facts.references.extend(partners.into_iter().map(partner));
         if made.prose {
             made = made.names(&mentions.iter().map(|name| NAMES[*name]).collect::<Vec<_>>()).titled("beta");
+            made = same.into_iter().filter(|(a, b)| a != b).fold(made, |made, (a, b)| made.same(NAMES[a], NAMES[b]));
         }
         made
     }

@@ -125,13 +125,39 @@ pub fn mentions(title: &str, text: &str, stretches: &[u64]) -> Vec<Mention> {
 struct Part {
     folded: String,
     start: usize,
+    end: usize,
     connects: bool,
     begins_sentence: bool,
 }
 
-/// Calls `found` with key, place and strength of every run of capitalised words, and of the last word of longer ones: people are
-/// named by it after their first mention.
+/// A run of capitalised words that is a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// Its words, folded, joined by spaces.
+    pub key: String,
+    /// First byte.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+    /// Whether its capitals are no accident of where it stands in the sentence.
+    pub strong: bool,
+    /// Its last word with its place, if it has more than one and that can stand for it: people are named by it after their
+    /// first mention.
+    last: Option<(String, usize)>,
+}
+
+/// Calls `found` with key, place and strength of every name, and of the last word of longer ones.
 fn scan(text: &str, found: &mut dyn FnMut(String, usize, bool)) {
+    runs(text, &mut |run| {
+        found(run.key, run.start, run.strong);
+        if let Some((last, start)) = run.last {
+            found(last, start, true);
+        }
+    });
+}
+
+/// Calls `found` with every name, from left to right.
+pub fn runs(text: &str, found: &mut dyn FnMut(Run)) {
     let mut run: Vec<Part> = Vec::new();
     let mut last_end = None;
     for word in words(text) {
@@ -149,9 +175,11 @@ fn scan(text: &str, found: &mut dyn FnMut(String, usize, bool)) {
             if !joins {
                 flush(&mut run, found);
             }
-            run.push(Part { folded: fold(word.text), start: word.start, connects: false, begins_sentence });
+            let (start, end) = (word.start, word.end);
+            run.push(Part { folded: fold(word.text), start, end, connects: false, begins_sentence });
         } else if !run.is_empty() && joins && CONNECT.contains(&word.text) {
-            run.push(Part { folded: word.text.to_owned(), start: word.start, connects: true, begins_sentence: false });
+            let (start, end) = (word.start, word.end);
+            run.push(Part { folded: word.text.to_owned(), start, end, connects: true, begins_sentence: false });
         } else {
             flush(&mut run, found);
         }
@@ -164,7 +192,7 @@ fn ends_sentence(gap: &str) -> bool {
         && gap.contains(['.', '!', '?', ':', ';', '\n', '"', '“', '”', '(', ')', '[', ']', '-', '–', '—', '*', '•'])
 }
 
-fn flush(run: &mut Vec<Part>, found: &mut dyn FnMut(String, usize, bool)) {
+fn flush(run: &mut Vec<Part>, found: &mut dyn FnMut(Run)) {
     let parts = std::mem::take(run);
     let end = parts.iter().rposition(|part| !part.connects).map_or(0, |last| last + 1);
     let opens = |part: &Part| part.connects || STOP.contains(&part.folded.as_str());
@@ -179,14 +207,15 @@ fn flush(run: &mut Vec<Part>, found: &mut dyn FnMut(String, usize, bool)) {
     if key.len() > KEY_BYTES_MAX {
         return;
     }
-    found(key, first.start, strong);
-    if let [_, .., last] = name
-        && last.folded.chars().count() > 2
-        && !STOP.contains(&last.folded.as_str())
-        && !last.folded.chars().all(|c| c.is_numeric())
-    {
-        found(last.folded.clone(), last.start, true);
-    }
+    let last = match name {
+        [_, .., last] if stands_alone(&last.folded) => Some((last.folded.clone(), last.start)),
+        _ => None,
+    };
+    found(Run { key, start: first.start, end: parts[end - 1].end, strong, last });
+}
+
+fn stands_alone(last: &str) -> bool {
+    last.chars().count() > 2 && !STOP.contains(&last) && !last.chars().all(char::is_numeric)
 }
 
 #[cfg(test)]

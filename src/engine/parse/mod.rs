@@ -10,6 +10,7 @@ use crate::base::tokens::{TokenCounter, TokenMap};
 use crate::model::{DocumentKind, Facts, Lines, Role, Span};
 
 pub mod chunk;
+pub mod aliases;
 pub mod entities;
 pub mod facts;
 pub mod formats;

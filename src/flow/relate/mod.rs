@@ -14,7 +14,7 @@ use crate::base::limits::GRAPH_EDGES_MAX;
 use crate::base::{DocumentId, Lsn, SourceId};
 use crate::engine::catalog::StatedDocument;
 use crate::engine::graph::{Graph, GraphDocument};
-use crate::model::{EdgeKind, Namespace, NodeKind};
+use crate::model::{DocumentKind, EdgeKind, Namespace, NodeKind};
 
 mod describe;
 pub mod expand;
@@ -252,6 +252,7 @@ fn document(stated: StatedDocument) -> GraphDocument {
         id: document.id,
         source: document.source,
         prose: is_prose(document.kind),
+        memory: document.kind == DocumentKind::Memory,
         uri: document.uri,
         path: document.path,
         title: document.title,

@@ -89,6 +89,7 @@ fn page(name: &str, overlay: Option<(&str, EdgeKind, &str)>) -> GraphDocument {
         language: None,
         role: Role::Main,
         prose: true,
+        memory: false,
         title: None,
         content: ContentHash::of(name.as_bytes()),
         chunks: Vec::new(),

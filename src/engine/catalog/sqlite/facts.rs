@@ -10,22 +10,27 @@ use super::fault::unreadable;
 use crate::base::DocumentId;
 use crate::base::error::{Error, Result};
 use crate::engine::catalog::StatedDocument;
-use crate::model::{DocumentWrite, Facts, Namespace, Span};
+use crate::model::{Alias, DocumentWrite, Facts, Namespace, Span};
 
-/// Version of the encoding, its first byte. A value of another version counts as none: the document is read again when its
+/// Version of the encoding, its first byte. A value of an unknown version counts as none: the document is read again when its
 /// recipe changes, which names the version of the facts.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+
+/// The version without [`Body::aliases`]. It is still read: what was remembered or put cannot be read again.
+const VERSION_WITHOUT_ALIASES: u8 = 1;
 
 /// As it is encoded. Terms are differences, which take three bytes instead of five.
 #[derive(Serialize, Deserialize)]
 struct Body {
     chunks: Vec<Span>,
     facts: Facts,
+    aliases: Vec<Alias>,
 }
 
 /// The stored form of what `write` says.
 pub(super) fn encode(write: &DocumentWrite) -> Result<Vec<u8>> {
-    let mut body = Body { chunks: write.chunks.iter().map(|chunk| chunk.span).collect(), facts: write.facts.clone() };
+    let chunks = write.chunks.iter().map(|chunk| chunk.span).collect();
+    let mut body = Body { chunks, facts: write.facts.clone(), aliases: write.facts.aliases.clone() };
     for terms in &mut body.facts.terms {
         let mut before = 0;
         for term in terms {
@@ -40,10 +45,18 @@ pub(super) fn encode(write: &DocumentWrite) -> Result<Vec<u8>> {
 }
 
 fn decode(stored: &[u8]) -> Result<Body> {
-    let nothing = Body { chunks: Vec::new(), facts: Facts { partial: true, ..Facts::default() } };
-    let Some((&VERSION, packed)) = stored.split_first() else { return Ok(nothing) };
-    let plain = lz4_flex::decompress_size_prepended(packed).map_err(|cause| unreadable("facts").caused_by(cause))?;
+    let nothing =
+        Body { chunks: Vec::new(), facts: Facts { partial: true, ..Facts::default() }, aliases: Vec::new() };
+    let Some((&version, packed)) = stored.split_first() else { return Ok(nothing) };
+    if ![VERSION, VERSION_WITHOUT_ALIASES].contains(&version) {
+        return Ok(nothing);
+    }
+    let mut plain = lz4_flex::decompress_size_prepended(packed).map_err(|cause| unreadable("facts").caused_by(cause))?;
+    if version == VERSION_WITHOUT_ALIASES {
+        plain.push(0);
+    }
     let mut body: Body = postcard::from_bytes(&plain).map_err(|cause| unreadable("facts").caused_by(cause))?;
+    body.facts.aliases = std::mem::take(&mut body.aliases);
     for terms in &mut body.facts.terms {
         let mut sum = 0_u32;
         for term in terms {
@@ -122,17 +135,25 @@ pub(super) async fn facts_after(
 mod tests {
     use super::*;
 
+    fn packed(version: u8, body: &impl Serialize) -> Vec<u8> {
+        let mut stored = vec![version];
+        stored.extend(lz4_flex::compress_prepend_size(&postcard::to_allocvec(body).unwrap()));
+        stored
+    }
+
     #[test]
     fn what_is_encoded_comes_back_and_another_version_is_nothing() {
-        let facts =
-            Facts { terms: vec![vec![3, 90, 16_000_000], vec![]], titles: vec!["a b".into()], ..Facts::default() };
-        let body = |facts: &Facts| Body { chunks: vec![Span { start: 0, end: 9 }], facts: facts.clone() };
-        let mut packed = body(&facts);
-        packed.facts.terms[0] = vec![3, 87, 15_999_910];
-        let mut stored = vec![VERSION];
-        stored.extend(lz4_flex::compress_prepend_size(&postcard::to_allocvec(&packed).unwrap()));
+        let aliases = vec![Alias { name: "bmw".into(), of: "bayerische motoren werke".into(), at: 7 }];
+        let (terms, titles) = (vec![vec![3, 90, 16_000_000], vec![]], vec!["a b".into()]);
+        let facts = Facts { terms, titles, aliases: aliases.clone(), ..Facts::default() };
+        let chunks = vec![Span { start: 0, end: 9 }];
+        let mut encoded = facts.clone();
+        encoded.terms[0] = vec![3, 87, 15_999_910];
+        let mut stored = packed(VERSION, &(&chunks, &encoded, &aliases));
         let back = decode(&stored).unwrap();
-        assert_eq!((back.facts, back.chunks), (facts, body(&Facts::default()).chunks));
+        assert_eq!((&back.facts, &back.chunks), (&facts, &chunks));
+        let older = decode(&packed(VERSION_WITHOUT_ALIASES, &(&chunks, &encoded))).unwrap();
+        assert_eq!((older.facts, older.chunks), (Facts { aliases: Vec::new(), ..facts }, chunks));
         stored[0] = 99;
         assert!(decode(&stored).unwrap().facts.partial);
         stored[0] = VERSION;

@@ -1,0 +1,59 @@
+//! Names of the same thing: an abbreviation and what it stands for, a stage name and the other one.
+//!
+//! A document that says so lays an edge between the two entities, as long as it says so. A name that stands for several things
+//! leads to none of them: which one is meant depends on the text, and a wrong way is worse than none.
+
+use petgraph::Direction;
+use petgraph::stable_graph::NodeIndex;
+use petgraph::visit::EdgeRef;
+
+use super::put::structure;
+use super::{Graph, Held};
+use crate::model::{EdgeKind, Facts, NodeKind};
+
+impl Graph {
+    pub(super) fn place_aliases(&mut self, held: &mut Held, facts: &Facts) {
+        for alias in &facts.aliases {
+            let ends = [&alias.name, &alias.of].map(|name| self.thing(NodeKind::Entity, name));
+            let passage = held.passage_at(alias.at.min(u64::from(u32::MAX)) as u32).unwrap_or(held.node);
+            for entity in ends {
+                // What it says of them it names as well, which is also what keeps them in the graph.
+                if !self.graph.contains_edge(passage, entity) {
+                    self.graph.add_edge(passage, entity, structure(EdgeKind::Mentions));
+                }
+            }
+            self.graph.add_edge(ends[0], ends[1], structure(EdgeKind::SameAs));
+            held.aliases.push((ends[0], ends[1]));
+            self.know_title(&alias.name);
+        }
+    }
+
+    pub(super) fn leave_aliases(&mut self, held: &Held) {
+        for (name, of) in &held.aliases {
+            let mut edges = self.graph.edges_connecting(*name, *of);
+            let edge = edges.find(|edge| edge.weight().kind == EdgeKind::SameAs).map(|edge| edge.id());
+            if let Some(edge) = edge {
+                self.graph.remove_edge(edge);
+            }
+        }
+    }
+
+    /// The other name of an entity, if there is exactly one that it and nothing else has.
+    pub(super) fn same(&self, entity: NodeIndex<u32>) -> Option<NodeIndex<u32>> {
+        let other = self.only_other(entity)?;
+        (self.only_other(other)? == entity).then_some(other)
+    }
+
+    fn only_other(&self, entity: NodeIndex<u32>) -> Option<NodeIndex<u32>> {
+        let ends = |direction| {
+            let edges = self.graph.edges_directed(entity, direction);
+            edges.filter(|edge| edge.weight().kind == EdgeKind::SameAs).map(move |edge| match direction {
+                Direction::Outgoing => edge.target(),
+                Direction::Incoming => edge.source(),
+            })
+        };
+        let mut others = ends(Direction::Outgoing).chain(ends(Direction::Incoming));
+        let first = others.next()?;
+        others.all(|other| other == first).then_some(first)
+    }
+}
