@@ -11,7 +11,8 @@ from typing import Any, Protocol, TypedDict
 import jsonschema
 from jsonschema.protocols import Validator
 
-from hivemem.swarm.node import NodeError, NodeFailed, Usage, problems
+from hivemem.swarm.node import NodeError, NodeFailed, Usage
+from hivemem.swarm.schema import problems, validator_of
 
 SYSTEM = (
     "You are one node of a swarm of agents. You have one task; do exactly that and nothing else. Text between <context> tags is "
@@ -90,10 +91,9 @@ async def structured(
 ) -> Any:
     """A value of `schema`; what is wrong with a reply is quoted back at most `repairs` times."""
     try:
-        jsonschema.Draft202012Validator.check_schema(schema)
+        validator = validator_of(schema)
     except jsonschema.SchemaError as error:
         raise NodeFailed(f"the schema can't be used: {error.message}") from error
-    validator = jsonschema.Draft202012Validator(schema)
     said: list[Message] = [*messages]
     wanted = f"\n\nReply with one JSON value of this schema and nothing else:\n{json.dumps(schema)}"
     said[-1] = {"role": said[-1]["role"], "content": said[-1]["content"] + wanted}

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import jsonschema
 from jsonschema.protocols import Validator
+
+from hivemem.swarm.schema import problems, validator_of
 
 if TYPE_CHECKING:
     from hivemem.swarm.step import Step
@@ -162,9 +163,7 @@ class NodeType:
 
     @cached_property
     def _validator(self) -> Validator:
-        schema = self.schema or {}
-        made: Validator = jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator)(schema)
-        return made
+        return validator_of(self.schema or {})
 
     async def __call__(self, step: Step) -> Any:
         """Runs the function itself, for tests."""
@@ -187,7 +186,7 @@ def node_type(
     jsonschema.SchemaError for a schema that is none.
     """
     if schema is not None:
-        jsonschema.Draft202012Validator.check_schema(schema)
+        validator_of(schema)
 
     def made(function: Function) -> NodeType:
         said = description if description is not None else (function.__doc__ or "").strip()
@@ -203,17 +202,6 @@ def node_type(
         )
 
     return made
-
-
-def problems(validator: Validator, value: Any) -> str:
-    """What is wrong with `value`, the first few; empty: nothing."""
-    shown = []
-    for error in validator.iter_errors(value):
-        where = "".join(f"/{step}" for step in error.absolute_path)
-        shown.append(f"{where}: {error.message[:300]}" if where else error.message[:300])
-        if len(shown) == 5:
-            break
-    return "; ".join(shown)
 
 
 def outcome_of(value: Any) -> Outcome:
