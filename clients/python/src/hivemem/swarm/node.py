@@ -6,13 +6,18 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
+from unicodedata import category
 
 from jsonschema.protocols import Validator
 
 from hivemem.swarm.schema import problems, validator_of
 
 if TYPE_CHECKING:
+    from hivemem.swarm.script import Script
     from hivemem.swarm.step import Step
+
+NAME_BYTES_MAX = 256
+# Of the name of a node type or an effect, by the server's rule.
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +151,10 @@ class NodeType:
     routed: bool = True
     """Whether goals are routed to it; no, if it is only a step of others."""
     resumed: Function | None = field(default=None, repr=False)
+    task: Callable[[Any], str] | None = field(default=None, repr=False)
+    """Makes of a node's data what its context is gathered for. None: what `Step.task` says."""
+    script: Script | None = field(default=None, repr=False)
+    """Its logic, where that is a script."""
 
     def resume(self, function: Function) -> Function:
         """Decorates the function that runs when the children of a node are done.
@@ -221,3 +230,10 @@ def combine(children: Sequence[Child]) -> Finish:
 def depth_of(path: str) -> int:
     """Steps from the root."""
     return path.count(".")
+
+
+def named(name: object) -> bool:
+    """Whether the server takes it for the name of a node type or an effect."""
+    if not isinstance(name, str) or not name or any(category(letter) in ("Cc", "Cs") for letter in name):
+        return False
+    return len(name.encode()) <= NAME_BYTES_MAX
