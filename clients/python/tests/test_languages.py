@@ -296,6 +296,34 @@ async def test_scripts_that_the_command_line_registered_run_here(client: AsyncCl
     assert (await client.get_node("double")).versions == before, "both describe a script in the same way"
 
 
+async def test_a_tool_that_is_begun_here_is_made_at_the_command_line_and_used_here(
+    both: Both, client: AsyncClient, tmp_path: Path
+) -> None:
+    arguments = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    code = "import json, sys\nprint(json.load(sys.stdin)['n'] ** 2)"
+    tool = {"name": "square_it", "description": "Squares.", "language": "python", "code": code, "arguments": arguments}
+    settings = replace(allowed(tmp_path), approve=True)
+    async with OpenAi(both.endpoint.address, "scripted") as model:
+        swarm = Swarm(client, builtin.TYPES, model=model, settings=settings)
+        run = await swarm.create("squares", Blueprint("create_tool", {"goal": "square the number"}))
+        both.endpoint.replies.insert(0, json.dumps(tool))
+        working = asyncio.create_task(swarm.resume(run))
+        for node in ("0", "0.0"):
+            # Then the tests are to be approved, and nobody does.
+            while not [question async for question in client.iter_questions(run) if question.node == node]:
+                assert not working.done()
+                await asyncio.sleep(0.05)
+            if node == "0":
+                await client.answer_question(run, node, "yes")
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+    both.endpoint.replies.insert(0, json.dumps({"tests": [{"arguments": {"n": 3}, "expected": 9}]}))
+    said = json.loads(await asyncio.to_thread(ended, both.working("resume", run, "--json")))
+    assert (said["status"], said["output"], said["nodes"]) == ("succeeded", {"tool": "square_it"}, 3)
+    end = await Swarm(client, [], settings=allowed(tmp_path)).run("squares", Blueprint("square_it", {"n": 5}))
+    assert end.output == 25
+
+
 async def test_built_in_nodes_of_the_command_line_go_on_here(client: AsyncClient, killed: Killed) -> None:
     run = killed.helping
     await client.answer_question(run, "0.0", "blue")

@@ -22,9 +22,9 @@ SYSTEM = (
 
 ABOUT_THE_SWARM = (
     "About the swarm: a goal is a node. route_goal picks the node type that serves it, break_down_goal splits it into steps, "
-    "write_text, write_code, retrieve_info, browse_web and ask_user_for_help do work, review checks work of others, finish "
-    "combines results. Each node has its context gathered from memory, and its output is remembered for the others. Try a task "
-    "before you split it."
+    "write_text, write_code, execute_code, create_tool, retrieve_info, browse_web and ask_user_for_help do work, review checks "
+    "work of others, finish combines results. Each node has its context gathered from memory, and its output is remembered for "
+    "the others. Try a task before you split it."
 )
 # What the nodes at the top have to know of the system that they are part of, where it has the built-in types.
 

@@ -12,12 +12,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hivemem.errors import HivememError
+from hivemem.swarm.builtin.code import execute_code
 from hivemem.swarm.builtin.schemas import texts
+from hivemem.swarm.builtin.tools import create_tool, run_tests
 from hivemem.swarm.node import Blueprint, Child, Finish, NodeError, NodeFailed, NodeType, Outcome, node_type, parallel, plan
 from hivemem.swarm.step import Step, as_text, stable_key
 
 _ALWAYS = ("write_text", "write_code", "retrieve_info", "create_tool", "break_down_goal", "ask_user_for_help")
 # There to choose from, whatever the router says, as far as they can be run here.
+
+_RUN_CODE = (create_tool, execute_code, run_tests)
 
 _STEPS_MAX = 12
 
@@ -63,7 +67,8 @@ async def _runnable(step: Step, name: str) -> NodeType | None:
         kind = await step.scope.types.find(name)
     except NodeError:
         return None
-    return kind if step.settings.scripts.enabled or kind.script is None else None
+    runs_code = kind.script is not None or kind in _RUN_CODE
+    return kind if step.settings.scripts.enabled or not runs_code else None
 
 
 def _plain_field(kind: NodeType) -> str | None:
