@@ -5,8 +5,10 @@
     end = await swarm.run("tell the team", Blueprint("route_goal", {"goal": "write a paragraph about the release"}))
 
 Each is some logic around one model call, or none; none reviews itself. Names, schemas, outputs and what is kept are those of the
-Rust client, so that a run of either goes on in the other. `execute_code` and `run_tests`, which `create_tool` has tools tested
-by, run code: they fail unless `Settings(scripts=ScriptSettings(enabled=True))` allows it, and no goal is routed to what would.
+Rust client, so that a run of either goes on in the other.
+
+`execute_code` and `run_tests` run code, and fail unless `Settings(scripts=ScriptSettings(enabled=True))` allows it; so does
+`create_tool`, whose tools are tested. No goal is routed to them then.
 
 To have another type in the place of one of them, leave that one out: a swarm refuses two of one name.
 """
