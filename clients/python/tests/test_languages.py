@@ -18,11 +18,12 @@ from typing import Any
 import pytest
 from conftest import Server, find_binary, needs
 from endpoint import Endpoint, serving
+from scripted import allowed
 from swarms import APPROVED, QUICK, history
 
 import hivemem
 from hivemem import AsyncClient, RunStatus
-from hivemem.swarm import Blueprint, LeaseLost, OpenAi, Step, Swarm, ask, builtin, node_type, plan
+from hivemem.swarm import Blueprint, LeaseLost, OpenAi, Step, Swarm, ask, builtin, node_scripts, node_type, plan
 from hivemem.swarm.approval import approval_of
 from hivemem.swarm.settings import Stored
 from hivemem.swarm.tree import encode
@@ -158,6 +159,8 @@ class Killed:
     """A built-in node asks people."""
     waiting: str
     """Made here; a script waits."""
+    scripted: str
+    """As `waiting`."""
     approving: str
     """Made here; people are asked whether its one node may be executed."""
     helping: str
@@ -173,16 +176,18 @@ def killed(both: Both) -> Killed:
     held.touch()
     with hivemem.Client(both.address, namespace=both.namespace) as client:
         waiting = client.create_run("three steps", settings=Stored(three_steps(held), QUICK).to_json()).id
+        scripted = client.create_run("three steps", settings=Stored(three_steps(held), QUICK).to_json()).id
         approving = client.create_run("three", settings=Stored(Blueprint("double", NUMBERS), QUICK).to_json()).id
         helping = client.create_run("help", settings=Stored(Blueprint("route_goal", {"goal": QUESTION}), QUICK).to_json()).id
-        children = [both.working("run", QUESTION), both.working("resume", waiting), both.working("resume", helping)]
-        children.append(both.working("resume", approving, "--approve"))
+        children = [both.working("run", QUESTION), both.working("resume", approving, "--approve")]
+        children += [both.working("resume", run) for run in (waiting, scripted, helping)]
         end = time.monotonic() + WAIT_S
         while time.monotonic() < end:
             questions = {question.run for question in client.iter_questions()}
             asking = questions - {approving, helping}
-            nodes = {node.node: node.phase for node in client.read_state(waiting).nodes}
-            if asking and {approving, helping} <= questions and nodes.get("0.1") is NodePhase.RUNNING:
+            states = [client.read_state(run) for run in (waiting, scripted)]
+            phases = [{node.node: node.phase for node in state.nodes}.get("0.1") for state in states]
+            if asking and {approving, helping} <= questions and phases == [NodePhase.RUNNING] * 2:
                 break
             for child in children:
                 assert child.poll() is None, child.communicate()
@@ -192,7 +197,7 @@ def killed(both: Both) -> Killed:
     for child in children:
         os.kill(child.pid, signal.SIGKILL)
         child.wait(10)
-    return Killed(asking.pop(), waiting, approving, helping, held)
+    return Killed(asking.pop(), waiting, scripted, approving, helping, held)
 
 
 async def once_free(client: AsyncClient, run: str) -> None:
@@ -225,10 +230,10 @@ async def test_a_run_of_the_command_line_is_seen_whole_and_answered_from_here(
     ]
 
     swarm = Swarm(client, [steps, double, wait], settings=QUICK)
-    with contextlib.suppress(LeaseLost), pytest.raises(ValueError, match="does not have"):
+    with contextlib.suppress(LeaseLost), pytest.raises(ValueError, match="can't be executed here"):
         await swarm.resume(run)
     await once_free(client, run)
-    with pytest.raises(ValueError, match="does not have: 'ask_user_for_help', 'route_goal'"):
+    with pytest.raises(ValueError, match=r"here: ask_user_for_help \(.*it is a llm of a program in rust.*, route_goal \("):
         await swarm.resume(run)
     assert await history(client, run) == before, "it is left as it was"
     assert not (await client.get_run(run)).holder
@@ -249,7 +254,7 @@ async def test_a_run_that_the_command_line_began_goes_on_here(client: AsyncClien
     run = killed.waiting
     swarm = Swarm(client, [steps, double, wait], settings=QUICK)
     await once_free(client, run)
-    killed.held.unlink()
+    killed.held.unlink(missing_ok=True)
     end = await asyncio.wait_for(swarm.resume(run), WAIT_S)
     assert (end.status, end.output, end.nodes) == (RunStatus.SUCCEEDED, [2, "waited", 6], 4)
     begun = [event.node for event in await history(client, run) if event.kind is EventKind.RUN_NODE]
@@ -275,6 +280,48 @@ async def test_a_run_that_began_here_goes_on_at_the_command_line(both: Both, cli
     begun = [event.node for event in await history(client, run) if event.kind is EventKind.RUN_NODE]
     assert (begun.count("0.0"), begun.count("0.1")) == (1, 2)
     assert (await swarm.resume(run)).output == said["output"]
+
+
+async def test_scripts_that_the_command_line_registered_run_here(client: AsyncClient, killed: Killed, tmp_path: Path) -> None:
+    run = killed.scripted
+    await once_free(client, run)
+    killed.held.unlink(missing_ok=True)
+    end = await asyncio.wait_for(Swarm(client, [], settings=allowed(tmp_path)).resume(run), WAIT_S)
+    assert (end.status, end.output, end.nodes) == (RunStatus.SUCCEEDED, [2, "waited", 6], 4)
+    begun = [event.node for event in await history(client, run) if event.kind is EventKind.RUN_NODE]
+    assert (begun.count("0.0"), begun.count("0.1")) == (1, 2)
+    assert (tmp_path / run).is_dir(), "they ran here"
+    before = (await client.get_node("double")).versions
+    await Swarm(client, node_scripts(json.dumps(SCRIPTS))).register()
+    assert (await client.get_node("double")).versions == before, "both describe a script in the same way"
+
+
+async def test_a_tool_that_is_begun_here_is_made_at_the_command_line_and_used_here(
+    both: Both, client: AsyncClient, tmp_path: Path
+) -> None:
+    arguments = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    code = "import json, sys\nprint(json.load(sys.stdin)['n'] ** 2)"
+    tool = {"name": "square_it", "description": "Squares.", "language": "python", "code": code, "arguments": arguments}
+    settings = replace(allowed(tmp_path), approve=True)
+    async with OpenAi(both.endpoint.address, "scripted") as model:
+        swarm = Swarm(client, builtin.TYPES, model=model, settings=settings)
+        run = await swarm.create("squares", Blueprint("create_tool", {"goal": "square the number"}))
+        both.endpoint.replies.insert(0, json.dumps(tool))
+        working = asyncio.create_task(swarm.resume(run))
+        for node in ("0", "0.0"):
+            # Then the tests are to be approved, and nobody does.
+            while not [question async for question in client.iter_questions(run) if question.node == node]:
+                assert not working.done()
+                await asyncio.sleep(0.05)
+            if node == "0":
+                await client.answer_question(run, node, "yes")
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+    both.endpoint.replies.insert(0, json.dumps({"tests": [{"arguments": {"n": 3}, "expected": 9}]}))
+    said = json.loads(await asyncio.to_thread(ended, both.working("resume", run, "--json")))
+    assert (said["status"], said["output"], said["nodes"]) == ("succeeded", {"tool": "square_it"}, 3)
+    end = await Swarm(client, [], settings=allowed(tmp_path)).run("squares", Blueprint("square_it", {"n": 5}))
+    assert end.output == 25
 
 
 async def test_built_in_nodes_of_the_command_line_go_on_here(client: AsyncClient, killed: Killed) -> None:

@@ -89,6 +89,15 @@ async def test_the_swarm_of_the_readme(any_server: str, namespace: str, endpoint
         await found["swarm"].model.close()
 
 
+async def test_the_scripts_of_the_readme(
+    fake_client: hivemem.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("node_scripts.json").write_text(README.split("```json\n")[1].partition("```")[0])
+    found = await run(of_readme(2), client=fake_client)
+    assert (found["end"].status.value, found["end"].output) == ("succeeded", 3)
+
+
 async def test_the_swarm_of_the_docstring(any_server: str, namespace: str, endpoint: Endpoint) -> None:
     needs(any_server, lambda client: client.list_runs())
     endpoint.replies = ["Dear Ada!"]

@@ -82,7 +82,7 @@ async def test_the_model_chooses_where_the_router_leaves_it_open_and_is_told_of_
     assert "Goal: sing\n\nNode types to choose from:\n- write_text: The router's write_text. Data: {" in first
     assert "- break_down_goal: Splits a goal" in first
     assert "nowhere" not in first
-    assert "create_tool" not in first.partition("Node types to choose from")[2], "what this swarm has not is not to choose"
+    assert "create_tool" not in first.partition("Node types to choose from")[2], "what may not run here is not to choose"
     assert "The last choice can't be used: data of write_text: 'task' is a required property" in second
     assert "a song" in song
     end, _ = await run(fake_client, "route_goal", {"goal": "sing"}, wrong)
@@ -263,7 +263,7 @@ async def test_a_person_is_asked_and_the_answer_is_the_output(fake: Fake, fake_c
 async def test_goals_are_routed_to_those_that_are_no_mere_steps_of_others(fake: Fake, fake_client: AsyncClient) -> None:
     await swarm_of(fake_client, *builtin.TYPES).register()
     routed = {node.name: node for node in fake.router.registered}
-    assert routed.keys() == {kind.name for kind in builtin.TYPES} - {"route_goal", "finish"}
+    assert routed.keys() == {kind.name for kind in builtin.TYPES} - {"route_goal", "finish", "write_tests", "run_tests"}
     for node in routed.values():
         assert len(node.utterances) >= 3
         assert node.description.endswith(".")
@@ -285,7 +285,7 @@ async def test_the_nodes_at_the_top_know_the_swarm_and_the_others_their_task(fak
     assert ABOUT_THE_SWARM not in prompts(model)[0], "it tells of types that are there"
 
 
-async def test_a_tool_that_was_made_elsewhere_is_no_reason_to_stop(fake: Fake, fake_client: AsyncClient) -> None:
+async def test_a_tool_that_is_not_there_is_no_reason_to_stop(fake: Fake, fake_client: AsyncClient) -> None:
     @node_type("create_tool")
     async def create_tool(step: Step) -> Any:
         return step.data["makes"]
@@ -296,7 +296,8 @@ async def test_a_tool_that_was_made_elsewhere_is_no_reason_to_stop(fake: Fake, f
         )
         if made["tool"] == "sorts":
             model.replies[1:] = ['{"type": "write_text", "data": {"task": "sort"}}', "sorted"]
-        swarm = swarm_of(fake_client, *builtin.TYPES, echo, create_tool, model=model)
+        others = [kind for kind in builtin.TYPES if kind is not builtin.create_tool]
+        swarm = swarm_of(fake_client, *others, echo, create_tool, model=model)
         end = await swarm.run("x", Blueprint("route_goal", {"goal": "sort"}))
         assert end.output == ("did sort" if made["tool"] == "echo" else "sorted")
         again = prompts(model)[1]

@@ -86,7 +86,7 @@ async def test_nodes_that_spawn_at_the_same_time_keep_to_the_limit_together(fake
     [
         (Blueprint("leaf", {"n": "x"}), "data of leaf: /n: 'x' is not of type 'integer'"),
         (Blueprint("leaf", {}), "data of leaf: 'n' is a required property"),
-        (Blueprint("nobody"), "it spawns a 'nobody': there is no node type of that name"),
+        (Blueprint("nobody"), "it spawns a 'nobody': there is no node type 'nobody'"),
     ],
 )
 async def test_children_with_wrong_data_are_an_error_of_the_node_that_would_spawn_them(

@@ -9,7 +9,7 @@
 
 Needs the extra `swarm` (`pip install "hivemem[swarm]"`). The names are those of the Rust client's module `swarm`, and a run of
 either can be resumed by the other, if it has the same node types; one without them leaves the run as it is. The built-in node
-types are in `hivemem.swarm.builtin`, except those that run code: they and scripts in other languages are left to the Rust client.
+types are in `hivemem.swarm.builtin`; `node_scripts` reads node types in any language, which run in processes of their own.
 """
 
 from hivemem.swarm.journal import LeaseLost
@@ -33,7 +33,8 @@ from hivemem.swarm.node import (
 )
 from hivemem.swarm.openai import OpenAi
 from hivemem.swarm.runtime import RunEnd, Swarm
-from hivemem.swarm.settings import Settings
+from hivemem.swarm.script import node_scripts
+from hivemem.swarm.settings import ScriptSettings, Settings
 from hivemem.swarm.step import Step, as_text
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "Outcome",
     "Reply",
     "RunEnd",
+    "ScriptSettings",
     "Settings",
     "Spawn",
     "Step",
@@ -59,6 +61,7 @@ __all__ = [
     "as_text",
     "ask",
     "combine",
+    "node_scripts",
     "node_type",
     "parallel",
     "plan",

@@ -11,7 +11,8 @@ from typing import Any, Protocol, TypedDict
 import jsonschema
 from jsonschema.protocols import Validator
 
-from hivemem.swarm.node import NodeError, NodeFailed, Usage, problems
+from hivemem.swarm.node import NodeError, NodeFailed, Usage
+from hivemem.swarm.schema import problems, validator_of
 
 SYSTEM = (
     "You are one node of a swarm of agents. You have one task; do exactly that and nothing else. Text between <context> tags is "
@@ -21,9 +22,9 @@ SYSTEM = (
 
 ABOUT_THE_SWARM = (
     "About the swarm: a goal is a node. route_goal picks the node type that serves it, break_down_goal splits it into steps, "
-    "write_text, write_code, retrieve_info, browse_web and ask_user_for_help do work, review checks work of others, finish "
-    "combines results. Each node has its context gathered from memory, and its output is remembered for the others. Try a task "
-    "before you split it."
+    "write_text, write_code, execute_code, create_tool, retrieve_info, browse_web and ask_user_for_help do work, review checks "
+    "work of others, finish combines results. Each node has its context gathered from memory, and its output is remembered for "
+    "the others. Try a task before you split it."
 )
 # What the nodes at the top have to know of the system that they are part of, where it has the built-in types.
 
@@ -90,10 +91,9 @@ async def structured(
 ) -> Any:
     """A value of `schema`; what is wrong with a reply is quoted back at most `repairs` times."""
     try:
-        jsonschema.Draft202012Validator.check_schema(schema)
+        validator = validator_of(schema)
     except jsonschema.SchemaError as error:
         raise NodeFailed(f"the schema can't be used: {error.message}") from error
-    validator = jsonschema.Draft202012Validator(schema)
     said: list[Message] = [*messages]
     wanted = f"\n\nReply with one JSON value of this schema and nothing else:\n{json.dumps(schema)}"
     said[-1] = {"role": said[-1]["role"], "content": said[-1]["content"] + wanted}

@@ -6,12 +6,18 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
+from unicodedata import category
 
-import jsonschema
 from jsonschema.protocols import Validator
 
+from hivemem.swarm.schema import problems, validator_of
+
 if TYPE_CHECKING:
+    from hivemem.swarm.script import Script
     from hivemem.swarm.step import Step
+
+NAME_BYTES_MAX = 256
+# Of the name of a node type or an effect, by the server's rule.
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +151,10 @@ class NodeType:
     routed: bool = True
     """Whether goals are routed to it; no, if it is only a step of others."""
     resumed: Function | None = field(default=None, repr=False)
+    task: Callable[[Any], str] | None = field(default=None, repr=False)
+    """Makes of a node's data what its context is gathered for. None: what `Step.task` says."""
+    script: Script | None = field(default=None, repr=False)
+    """Its logic, where that is a script."""
 
     def resume(self, function: Function) -> Function:
         """Decorates the function that runs when the children of a node are done.
@@ -162,9 +172,7 @@ class NodeType:
 
     @cached_property
     def _validator(self) -> Validator:
-        schema = self.schema or {}
-        made: Validator = jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator)(schema)
-        return made
+        return validator_of(self.schema or {})
 
     async def __call__(self, step: Step) -> Any:
         """Runs the function itself, for tests."""
@@ -187,7 +195,7 @@ def node_type(
     jsonschema.SchemaError for a schema that is none.
     """
     if schema is not None:
-        jsonschema.Draft202012Validator.check_schema(schema)
+        validator_of(schema)
 
     def made(function: Function) -> NodeType:
         said = description if description is not None else (function.__doc__ or "").strip()
@@ -203,17 +211,6 @@ def node_type(
         )
 
     return made
-
-
-def problems(validator: Validator, value: Any) -> str:
-    """What is wrong with `value`, the first few; empty: nothing."""
-    shown = []
-    for error in validator.iter_errors(value):
-        where = "".join(f"/{step}" for step in error.absolute_path)
-        shown.append(f"{where}: {error.message[:300]}" if where else error.message[:300])
-        if len(shown) == 5:
-            break
-    return "; ".join(shown)
 
 
 def outcome_of(value: Any) -> Outcome:
@@ -233,3 +230,10 @@ def combine(children: Sequence[Child]) -> Finish:
 def depth_of(path: str) -> int:
     """Steps from the root."""
     return path.count(".")
+
+
+def named(name: object) -> bool:
+    """Whether the server takes it for the name of a node type or an effect."""
+    if not isinstance(name, str) or not name or any(category(letter) in ("Cc", "Cs") for letter in name):
+        return False
+    return len(name.encode()) <= NAME_BYTES_MAX

@@ -20,6 +20,7 @@ from typing import Any
 
 from hivemem.aio import AsyncClient
 from hivemem.errors import Conflict, HivememError, NotFound
+from hivemem.swarm.catalogue import NodeTypes, described
 from hivemem.swarm.context import said_of
 from hivemem.swarm.journal import Journal, LeaseLost, passes
 from hivemem.swarm.limits import check, check_budget, told
@@ -36,9 +37,9 @@ from hivemem.swarm.node import (
     outcome_of,
 )
 from hivemem.swarm.settings import Settings, Stored
-from hivemem.swarm.step import Scope, Step, as_text, cut, stable_key
-from hivemem.swarm.tree import End, Live, Tree
-from hivemem.types import ContextPack, Lease, Node, NodePhase, Registered, Run, RunEvent, RunStatus
+from hivemem.swarm.step import Scope, Step, as_text, stable_key
+from hivemem.swarm.tree import End, Live, Tree, noted
+from hivemem.types import ContextPack, Lease, NodePhase, Registered, Run, RunEvent, RunStatus
 
 _WATCH_PAUSE_S = 1.0
 # After a watch that broke off.
@@ -76,7 +77,7 @@ class Swarm:
         on_text: Callable[[str, str], None] | None = None,
         holder: str | None = None,
     ) -> None:
-        """`types` are the node types that there are.
+        """`types` are the node types of this swarm; others are looked for in the server's catalogue.
 
         `observe` sees each event once it is written, `on_text` what models say on behalf of a node. Both must not block.
         `holder` names this process to people (None: host and process id). Raises ValueError for two types of one name.
@@ -87,6 +88,7 @@ class Swarm:
             if kind.name in self.types:
                 raise ValueError(f"two node types are named {kind.name!r}")
             self.types[kind.name] = kind
+        self.known = NodeTypes(client, self.types)
         self.model = model
         self.settings = settings or Settings()
         self.observe = observe or (lambda _: None)
@@ -95,17 +97,17 @@ class Swarm:
 
     async def register(self) -> Registered:
         """Registers the node types with the router, so that goals are routed to them, and waits until they are."""
-        routed = [_described(kind) for kind in self.types.values() if kind.routed]
+        routed = [described(kind) for kind in self.types.values() if kind.routed]
         return await self.client.register_nodes(routed, wait=True)
 
     async def run(self, goal: str, root: Blueprint, *, idempotency_key: str | None = None) -> RunEnd:
         """Makes a run, works on it until it ends, and says what it came to. A run that fails is no exception.
 
         Cancelling this leaves the run open: `resume` goes on with it. Raises LeaseLost if another process took it, what the
-        server says once its patience is over, and ValueError, before there is a run, for a root of an unknown type.
+        server says once its patience is over, and ValueError, before there is a run, for a root that can't be executed here.
         """
-        if root.type not in self.types:
-            raise ValueError(f"there is no node type {root.type!r}: give it to the swarm")
+        if missing := await self.known.missing([root.type], scripts=True):
+            raise ValueError(f"the root can't be executed here: {missing[0]}: give its type to the swarm")
         return await self.resume(await self.create(goal, root, idempotency_key=idempotency_key))
 
     async def create(self, goal: str, root: Blueprint, *, idempotency_key: str | None = None) -> str:
@@ -115,37 +117,43 @@ class Swarm:
         return made.id
 
     async def resume(self, run: str) -> RunEnd:
-        """Works on a run until it ends, under the limits that it was made with; of this swarm's, `approve` and `work_dir` count.
+        """Works on a run until it ends, under the limits that it was made with.
+
+        Of this swarm's, `approve`, `scripts` and `work_dir` count.
 
         It is one that was created, or one whose process is gone; one that has ended is not touched. Raises LeaseLost while
         another process holds it, NotFound, and as `run`; ValueError for a run that another program made and gave no root, and
-        for one with nodes of types that this swarm does not have (it names them, and nothing of the run is changed).
+        for one with nodes that can't be executed here: of types that neither this swarm nor the catalogue has, or scripts where
+        they are not enabled (it names them, and nothing of the run is changed).
         """
         held = await self.client.get_run(run)
         if held.status is not RunStatus.OPEN:
             output = json.loads(held.result) if held.result else None
             return RunEnd(run, held.status, output, held.nodes, Usage())
         stored = Stored.from_json(held.settings, self.settings)
-        limits = replace(stored.limits, approve=self.settings.approve, work_dir=self.settings.work_dir)
+        mine = self.settings
+        limits = replace(stored.limits, approve=mine.approve, scripts=mine.scripts, work_dir=mine.work_dir)
         lease = await self._acquire(run, limits)
         patience_s = limits.patience_ms / 1000
         journal = Journal(self.client, run, fence=lease.fence, last=lease.run.last_sequence, patience_s=patience_s)
         try:
             tree = Tree.restore(await self.client.read_state(run))
             if tree.end is None:
-                self._know(run, tree, stored.root)
+                await self._know(run, tree, stored.root)
             return await _Coordinator(self, lease.run, limits, journal, tree).drive(stored.root)
         finally:
             await journal.release()
 
-    def _know(self, run: str, tree: Tree, root: Blueprint | None) -> None:
-        """Raises ValueError if some node that is to be executed is of a type that is not there: it would only fail."""
+    async def _know(self, run: str, tree: Tree, root: Blueprint | None) -> None:
+        """Raises ValueError if some node can't be executed here: it would only fail."""
         named = tree.types() if tree.created or root is None else {root.type}
-        if unknown := sorted(named - self.types.keys()):
-            shown = ", ".join(repr(cut(name, 80)) for name in unknown[:_TYPES_SHOWN]) + (" …" if unknown[_TYPES_SHOWN:] else "")
+        # Where nothing is there yet, nothing is lost by an error that says what is not enabled.
+        scripts = self.settings.scripts.enabled or not tree.created
+        if missing := await self.known.missing(named, scripts=scripts):
+            told = ", ".join(missing[:_TYPES_SHOWN]) + (" …" if missing[_TYPES_SHOWN:] else "")
             raise ValueError(
-                f"run {run} has nodes of types that this swarm does not have: {shown}. It was left as it is: resume it with a "
-                "swarm that has them, or with the program that began it (`hivemem swarm resume` has all the built-in ones)"
+                f"run {run} has nodes that can't be executed here: {told}. It was left as it is: resume it with a swarm that has "
+                "their types, or with the program that began it (`hivemem swarm resume` has all the built-in ones)"
             )
 
     async def _acquire(self, run: str, settings: Settings) -> Lease:
@@ -183,7 +191,7 @@ class _Coordinator:
         self._scope = Scope(
             client=swarm.client,
             model=swarm.model,
-            types=swarm.types,
+            types=swarm.known,
             settings=settings,
             run=run.id,
             goal=run.goal,
@@ -317,28 +325,25 @@ class _Coordinator:
             scope=self._scope,
             held=node.receipts,
         )
-        notes: list[str] = []
         try:
-            outcome = await self._outcome(step, node, notes)
+            outcome = await self._outcome(step, node)
         except asyncio.CancelledError:
             # A function may cancel itself, with a task that it waits for; that is an error like another.
             if self._stopping:
                 raise
-            await self._put_and_wait(partial(self._fail, path, NodeError("the function was cancelled"), step.usage))
+            await self._put_and_wait(partial(self._fail, path, NodeError("the function was cancelled"), step))
         except Exception as error:
-            await self._put_and_wait(partial(self._fail, path, error, step.usage))
+            await self._put_and_wait(partial(self._fail, path, error, step))
         else:
-            await self._put_and_wait(partial(self._settle, path, outcome, step.usage, notes))
+            await self._put_and_wait(partial(self._settle, path, outcome, step))
 
-    async def _outcome(self, step: Step, node: Live, notes: list[str]) -> Outcome:
-        kind = self._swarm.types.get(step.type)
-        if kind is None:
-            raise NodeFailed(f"there is no node type {step.type!r}")
+    async def _outcome(self, step: Step, node: Live) -> Outcome:
+        kind = await self._swarm.known.find(step.type)
         function = kind.resumed if node.resumes else kind.execute
         said = None
         if kind.context and function is not None and self._settings.memory:
             above = len(step.citations)
-            node.pack = await self._context(step)
+            node.pack = await self._context(step, kind)
             said = said_of(node.pack, above) if node.pack else None
         await self._put_and_wait(partial(self._tree.begin, step.path, said))
         kind.check(step.data)
@@ -350,28 +355,28 @@ class _Coordinator:
                 outcome = outcome_of(await asyncio.wait_for(function(step), most_ms / 1000))
             except asyncio.TimeoutError:
                 raise NodeError(f"the node took longer than {most_ms} ms (node_timeout_ms)") from None
-        check(step.path, outcome, self._settings, self._swarm.types)
+        await check(step.path, outcome, self._settings, self._swarm.known)
         if isinstance(outcome, Finish) and kind.remember and self._settings.memory:
-            notes += await self._remember(step, outcome.output)
+            await self._remember(step, outcome.output)
         return outcome
 
-    def _settle(self, path: str, outcome: Outcome, usage: Usage, notes: list[str]) -> list[RunEvent]:
+    def _settle(self, path: str, outcome: Outcome, step: Step) -> list[RunEvent]:
         try:
             # Here and not where the function ended: others that end at the same time have taken theirs by now.
             check_budget(self._tree, outcome, self._settings)
         except NodeFailed as error:
-            return self._fail(path, error, usage)
+            return self._fail(path, error, step)
         self._executing.discard(path)
-        self._usage.add(usage)
-        return self._tree.settle(path, outcome, usage, notes)
+        self._usage.add(step.usage)
+        return noted(self._tree.settle(path, outcome, step.usage), step.notes)
 
-    def _fail(self, path: str, error: Exception, usage: Usage) -> list[RunEvent]:
+    def _fail(self, path: str, error: Exception, step: Step) -> list[RunEvent]:
         self._executing.discard(path)
-        self._usage.add(usage)
+        self._usage.add(step.usage)
         failures = self._tree.nodes[path].failures
         retry = not isinstance(error, NodeError) or error.retry
         again = retry and failures + 1 < self._settings.attempts_max
-        events = self._tree.fail(path, told(error), again=again, usage=usage)
+        events = noted(self._tree.fail(path, told(error), again=again, usage=step.usage), step.notes)
         if again:
             longest_ms = min(self._settings.backoff_ms * 2**failures, self._settings.backoff_ms_max)
             self._delayed += 1
@@ -404,21 +409,22 @@ class _Coordinator:
             packs.append(node.pack)
         return packs
 
-    async def _context(self, step: Step) -> ContextPack | None:
+    async def _context(self, step: Step, kind: NodeType) -> ContextPack | None:
+        task = step.task if kind.task is None else kind.task(step.data)
         try:
-            return await step.gather_context(step.task or self._run.goal)
+            return await step.gather_context(task or self._run.goal)
         except NotFound:
             # Nothing was ever stored in the namespace.
             return None
 
-    async def _remember(self, step: Step, output: Any) -> list[str]:
+    async def _remember(self, step: Step, output: Any) -> None:
         """Remembers an output once: an execution that a crash repeats and that comes to the same has the same key.
 
         What can't be remembered is noted and does not undo the work.
         """
         text = as_text(output)
         if not text.strip():
-            return []
+            return
         try:
             await self._client.remember(
                 text,
@@ -429,8 +435,7 @@ class _Coordinator:
                 idempotency_key=stable_key(f"swarm/{step.run}/{step.path}/{text}"),
             )
         except HivememError as error:
-            return [f"the output was not remembered: {error}"]
-        return []
+            step.note(f"the output was not remembered: {error}")
 
     # Questions.
 
@@ -465,15 +470,3 @@ class _Coordinator:
 
 def _raise(error: BaseException) -> list[RunEvent]:
     raise error
-
-
-def _described(kind: NodeType) -> Node:
-    return Node(
-        name=kind.name,
-        description=kind.description,
-        kind="llm" if kind.context else "function",
-        language="python",
-        arguments=json.dumps(kind.schema) if kind.schema is not None else "",
-        utterances=kind.utterances,
-        tags=("node_type",),
-    )

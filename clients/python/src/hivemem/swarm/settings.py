@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,44 @@ _MOST = {"depth_max": 63, "nodes_max": 100_000, "fan_out_max": 700, "node_bytes_
 # What the server takes of any run, and what fits into one append; a limit beyond would only stop the run when it is met. As the
 # Rust client has it.
 
-_NOT_KEPT = ("approve", "work_dir")
+_NOT_KEPT = ("approve", "scripts", "work_dir")
 # The Rust client can not read the settings of a run if there is a name among them that it does not keep.
+
+_INTERPRETERS = {
+    "bash": ("bash",),
+    "javascript": ("node",),
+    "perl": ("perl",),
+    "python": ("python3",),
+    "ruby": ("ruby",),
+    "sh": ("sh",),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptSettings:
+    """How scripts are run, and that they may be at all. Needs a POSIX system.
+
+    The limits keep a mistake from taking the machine along; they are no wall against an attacker who knows the kernel.
+    """
+
+    enabled: bool = False
+    """Off unless somebody turned it on."""
+    interpreters: Mapping[str, Sequence[str]] = field(default_factory=lambda: dict(_INTERPRETERS))
+    """Language, in lower case → command that the path of the script is given to."""
+    path: str = "/usr/local/bin:/usr/bin:/bin"
+    """Where commands are looked for: `PATH` of the script."""
+    network: bool = False
+    """Whether scripts may use the network. It is taken from them where the kernel lends namespaces to this user."""
+    wall_ms: int = 60_000
+    """Time on the clock."""
+    cpu_s: int = 60
+    """Time of each process on the processor, in seconds."""
+    memory_bytes: int = 2 * 1024 * 1024 * 1024
+    """Address space of each process."""
+    output_bytes: int = 1024 * 1024
+    """Most bytes of stdout, and of each file that is written."""
+    processes: int = 256
+    """Processes of the user who runs it. The kernel does not hold root to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +100,11 @@ class Settings:
     review: bool = False
     """Whether what the built-in types write is reviewed by another node."""
     rounds_max: int = 2
-    """Times something may be improved after a review."""
+    """Times something may be improved after a review or a failed test."""
+    scripts: ScriptSettings = field(default_factory=ScriptSettings)
+    """How scripts are run; off unless enabled. Not kept with the run: whoever resumes it decides again."""
     work_dir: Path | str = "hivemem-runs"
-    """Folder under which each run has its own, for files of its nodes. Not kept with the run."""
+    """Folder under which each run has its own, for its scripts and the files of its nodes. Not kept with the run."""
     approve: bool = False
     """Ask people before each execution; a repeat of one that failed is not asked for again. They say `yes` (or `y`, `ok`, `okay`,
     `approve`, `approved`); whatever else they say fails the node, with their words. Not kept with the run: whoever resumes it
@@ -81,7 +119,7 @@ class Settings:
     @classmethod
     def of(cls, held: Mapping[str, Any]) -> Settings:
         """Those that are kept with a run. What this runtime has no use for is left out; a limit is at most what it can be."""
-        known = {field.name for field in dataclasses.fields(cls)}.difference(_NOT_KEPT)
+        known = {one.name for one in dataclasses.fields(cls)}.difference(_NOT_KEPT)
         kept = {name: value for name, value in held.items() if name in known}
         return cls(**{name: min(value, _MOST[name]) if name in _MOST else value for name, value in kept.items()})
 
@@ -96,7 +134,8 @@ class Stored:
     def to_json(self) -> str:
         """As it is kept."""
         root = None if self.root is None else self.root.to_json()
-        limits = {name: value for name, value in dataclasses.asdict(self.limits).items() if name not in _NOT_KEPT}
+        names = (one.name for one in dataclasses.fields(self.limits) if one.name not in _NOT_KEPT)
+        limits = {name: getattr(self.limits, name) for name in names}
         return json.dumps({"root": root, "limits": limits}, ensure_ascii=False)
 
     @classmethod

@@ -7,24 +7,29 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
-from unicodedata import category
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from hivemem.aio import AsyncClient
 from hivemem.swarm import llm
 from hivemem.swarm.llm import Message, Model
-from hivemem.swarm.node import Child, Finish, NodeError, NodeFailed, NodeType, Usage, depth_of, outcome_of
+from hivemem.swarm.node import NAME_BYTES_MAX, Child, Finish, NodeError, NodeFailed, Usage, depth_of, named, outcome_of
 from hivemem.swarm.settings import Settings
 from hivemem.types import ContextPack
+
+if TYPE_CHECKING:
+    from hivemem.swarm.catalogue import NodeTypes
 
 T = TypeVar("T")
 
 _TASK_BYTES_MAX = 8 * 1024
 # Of a task that a context is gathered for: what a node has beyond that is material, and the server takes 32 KiB.
 
-_KEY_BYTES_MAX = 256
 _RECEIPT_BYTES_MAX = 960 * 1024
-# Of a receipt and its key in one event: the server's limits are 256 bytes for a key and 1 MiB for an event.
+# Of a receipt, which goes into one event: the server's limit is 1 MiB for all of it.
+
+_NOTES_MAX = 20
+_NOTE_BYTES_MAX = 500
+# Notes of one execution, and bytes of each.
 
 
 class Receipts(Protocol):
@@ -40,7 +45,7 @@ class Scope:
 
     client: AsyncClient
     model: Model | None
-    types: Mapping[str, NodeType]
+    types: NodeTypes
     settings: Settings
     run: str
     goal: str
@@ -78,6 +83,8 @@ class Step:
     """Tokens of its model calls so far."""
     call: str = field(default="", repr=False)
     """Before the names of effects: which call of a function carries them out; empty for the node itself."""
+    notes: list[str] = field(default_factory=list, repr=False)
+    """What people find in the history."""
 
     @property
     def run(self) -> str:
@@ -128,6 +135,11 @@ class Step:
         if last.error is not None:
             raise NodeFailed(f"{last.type} failed: {last.error}")
         return last.output
+
+    def note(self, text: str) -> None:
+        """Says something that people should find in the history: the first 20 notes of an execution, 500 bytes of each."""
+        if len(self.notes) < _NOTES_MAX:
+            self.notes.append(cut(text, _NOTE_BYTES_MAX))
 
     async def gather_context(self, task: str, *, budget_tokens: int | None = None) -> ContextPack:
         """Gathers more context, without what is there already; later model calls have it before them too.
@@ -180,21 +192,20 @@ class Step:
             raise NodeFailed(f"the run has used its {most} tokens (tokens_max)")
         known = [f"<context>\n{pack.text}\n</context>" for pack in self.packs if pack.text]
         # The nodes at the top plan for the others, so they know what there is; the ones below have their task.
-        about = [llm.ABOUT_THE_SWARM] if self.depth <= 1 and "route_goal" in self.scope.types else []
+        about = [llm.ABOUT_THE_SWARM] if self.depth <= 1 and self.scope.types.is_own("route_goal") else []
         user = "\n\n".join([*known, *about, role, task])
         return self.scope.model, [{"role": "system", "content": llm.SYSTEM}, {"role": "user", "content": user}]
 
     async def exec_function(self, name: str, arguments: Any) -> Any:
-        """Calls a function: a node type that finishes at once. Its arguments are checked against its schema.
+        """Calls a function: a node type that finishes at once, a script too. Its arguments are checked against its schema.
 
         It has the same context before its model, and what it gathers itself stays with it. The receipts of its effects hold for
         calls of this function with these arguments, and for no others: the same call twice is one effect.
 
-        Raises NodeError for wrong arguments, NodeFailed for an unknown one and for one that would spawn or ask.
+        Raises NodeError for wrong arguments and for an unknown one, NodeFailed for one that can't be run here and for one that
+        would spawn or ask.
         """
-        kind = self.scope.types.get(name)
-        if kind is None:
-            raise NodeFailed(f"there is no node type {name!r}")
+        kind = await self.scope.types.find(name)
         kind.check(arguments)
         call = self._call_of(name, arguments)
         packs = [*self.packs]
@@ -208,7 +219,7 @@ class Step:
         """Names a call by what is called and with what, so that it has the same name after a resume. As the Rust client does."""
         try:
             said = json.dumps(arguments, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
-            return f"{cut(name, _KEY_BYTES_MAX // 4)} {stable_key(f'{self.call}{name} {said}')} "
+            return f"{cut(name, NAME_BYTES_MAX // 4)} {stable_key(f'{self.call}{name} {said}')} "
         except (TypeError, ValueError) as error:
             raise NodeFailed(f"the arguments of {name} are no JSON value: {error}") from error
 
@@ -222,14 +233,21 @@ class Step:
         Raises NodeFailed for a name over 256 bytes (that of the call counted in) or with control characters, and for a receipt
         over 960 KiB; NodeError for one that is no JSON value.
         """
+        return await self.effect_unless(lambda _: False, name, carry_out)
+
+    async def effect_unless(
+        self, no_receipt: Callable[[Any], bool], name: str, carry_out: Callable[[str], Awaitable[Any]]
+    ) -> Any:
+        """As `effect`, but what comes to something that is `no_receipt` is carried out again the next time."""
         key = self.call + name
-        if key in self.held:
+        if key in self.held and not no_receipt(self.held[key]):
             return self.held[key]
-        control = any(category(letter) in ("Cc", "Cs") for letter in key)
-        if not name or control or len(key.encode()) > _KEY_BYTES_MAX:
-            most = _KEY_BYTES_MAX - len(self.call.encode())
+        if not name or not named(key):
+            most = NAME_BYTES_MAX - len(self.call.encode())
             raise NodeFailed(f"{cut(name, 80)!r} can't name an effect: give it 1 to {most} bytes without control characters")
         receipt = await carry_out(stable_key(f"swarm/{self.run}/{self.path}/effect/{key}"))
+        if no_receipt(receipt):
+            return receipt
         try:
             size = len(json.dumps(receipt, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode())
         except (TypeError, ValueError) as error:

@@ -166,13 +166,12 @@ class Tree:
         question = encode({"text": node.question, "choices": []})
         return [*self.begin(path, None), _event(EventKind.QUESTION, path, data=question)]
 
-    def settle(self, path: str, outcome: Outcome, usage: Usage, notes: Sequence[str] = ()) -> list[RunEvent]:
-        """What an execution that ended well comes to. `notes` are for people who read the history."""
+    def settle(self, path: str, outcome: Outcome, usage: Usage) -> list[RunEvent]:
+        """What an execution that ended well comes to."""
         node = self.nodes[path]
         node.failures = 0
         if isinstance(outcome, Finish):
-            data = encode({"notes": list(notes)}) if notes else ""
-            said = _spent(EventKind.NODE_OUTPUT, path, usage, output=encode(outcome.output), data=data)
+            said = _spent(EventKind.NODE_OUTPUT, path, usage, output=encode(outcome.output))
             return [said, _event(EventKind.DELETE_NODE, path), *self._leave(path, outcome.output, None)]
         if isinstance(outcome, Ask):
             question = encode({"text": outcome.text, "choices": list(outcome.choices)})
@@ -269,6 +268,13 @@ class Tree:
         node.waiting, node.resumes = False, True
         self.queue.append(path)
         return []
+
+
+def noted(events: list[RunEvent], notes: Sequence[str]) -> list[RunEvent]:
+    """The same events; the first one has the notes, for people who read the history, unless it has other data."""
+    if notes and events and not events[0].data:
+        return [replace(events[0], data=encode({"notes": list(notes)})), *events[1:]]
+    return events
 
 
 def _restored(node: RunNode) -> Live:

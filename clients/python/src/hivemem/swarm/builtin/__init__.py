@@ -1,20 +1,22 @@
-"""The node types that the Rust client has built in, as far as they run no scripts.
+"""The node types that the Rust client has built in.
 
     swarm = Swarm(client, [*builtin.TYPES, mine], model=model)
     await swarm.register()
     end = await swarm.run("tell the team", Blueprint("route_goal", {"goal": "write a paragraph about the release"}))
 
 Each is some logic around one model call, or none; none reviews itself. Names, schemas, outputs and what is kept are those of the
-Rust client, so that a run of either goes on in the other. What runs code stays there: `execute_code`, `create_tool` (with
-`write_tests` and `run_tests`) and the scripts of the catalogue. A goal is never routed to those here; a run that has nodes of
-them is left as it is.
+Rust client, so that a run of either goes on in the other.
+
+`execute_code` and `run_tests` run code, and fail unless `Settings(scripts=ScriptSettings(enabled=True))` allows it; so does
+`create_tool`, whose tools are tested. No goal is routed to them then.
 
 To have another type in the place of one of them, leave that one out: a swarm refuses two of one name.
 """
 
-from hivemem.swarm.builtin.code import save_code
+from hivemem.swarm.builtin.code import execute_code, save_code
 from hivemem.swarm.builtin.goals import break_down_goal, finish, route_goal
 from hivemem.swarm.builtin.information import ask_user_for_help, browse_web, retrieve_info
+from hivemem.swarm.builtin.tools import create_tool, run_tests, write_tests
 from hivemem.swarm.builtin.writing import review, write_code, write_text
 from hivemem.swarm.node import NodeType
 
@@ -26,6 +28,10 @@ TYPES: tuple[NodeType, ...] = (
     write_code,
     review,
     save_code,
+    execute_code,
+    create_tool,
+    write_tests,
+    run_tests,
     retrieve_info,
     browse_web,
     ask_user_for_help,
@@ -37,11 +43,15 @@ __all__ = [
     "ask_user_for_help",
     "break_down_goal",
     "browse_web",
+    "create_tool",
+    "execute_code",
     "finish",
     "retrieve_info",
     "review",
     "route_goal",
+    "run_tests",
     "save_code",
     "write_code",
+    "write_tests",
     "write_text",
 ]

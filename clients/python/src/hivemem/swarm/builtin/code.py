@@ -1,4 +1,4 @@
-"""Code and texts that are kept in the folder of the run."""
+"""Code in the folder of the run: kept there, and run there."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from hivemem.swarm import launch
 from hivemem.swarm.builtin.schemas import texts
 from hivemem.swarm.node import Finish, NodeError, NodeFailed, Outcome, node_type
 from hivemem.swarm.step import Step
@@ -46,3 +47,20 @@ def _write(folder: Path, file: Path, content: bytes) -> None:
         file.write_bytes(content)
     except OSError as error:
         raise NodeError(f"{file} can't be written: {error}") from error
+
+
+@node_type(
+    "execute_code",
+    schema=texts(["language", "code"], input={}, effect={"type": "boolean"}),
+    utterances=["run this script", "execute the code", "run the command and read the terminal output"],
+)
+async def execute_code(step: Step) -> Outcome:
+    """Runs code in a process of its own and returns what it printed."""
+
+    async def carry_out(_: str) -> Any:
+        ran = await launch.run(step, step.data["language"], step.data["code"], step.data.get("input"))
+        # Here a failing program is a result like any other: whoever reads it decides.
+        return {"stdout": ran.stdout, "stderr": ran.stderr, "code": ran.code}
+
+    effect = step.data.get("effect") is True
+    return Finish(await step.effect("execute_code", carry_out) if effect else await carry_out(""))

@@ -12,12 +12,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hivemem.errors import HivememError
+from hivemem.swarm.builtin.code import execute_code
 from hivemem.swarm.builtin.schemas import texts
-from hivemem.swarm.node import Blueprint, Child, Finish, NodeError, NodeFailed, Outcome, node_type, parallel, plan
+from hivemem.swarm.builtin.tools import create_tool, run_tests
+from hivemem.swarm.node import Blueprint, Child, Finish, NodeError, NodeFailed, NodeType, Outcome, node_type, parallel, plan
 from hivemem.swarm.step import Step, as_text, stable_key
 
 _ALWAYS = ("write_text", "write_code", "retrieve_info", "create_tool", "break_down_goal", "ask_user_for_help")
-# There to choose from, whatever the router says, as far as the swarm has them.
+# There to choose from, whatever the router says, as far as they can be run here.
+
+_RUN_CODE = (create_tool, execute_code, run_tests)
 
 _STEPS_MAX = 12
 
@@ -29,7 +33,8 @@ async def route_goal(step: Step) -> Outcome:
     # One node that takes the goal as it is needs no model to say so.
     if route.decision == "route" and len(route.set) == 1:
         (chosen,) = route.set
-        if (field := _plain_field(step, chosen)) is not None:
+        kind = await _runnable(step, chosen)
+        if kind is not None and (field := _plain_field(kind)) is not None:
             return parallel(Blueprint(chosen, {field: step.data["goal"]}))
     names = () if route.decision == "none" else route.set
     hint = f"\nThe router says: {route.advice}" if route.advice else ""
@@ -41,10 +46,11 @@ async def _routed(step: Step) -> Outcome:
     child = step.children[-1]
     await _tell(step, child)
     if child.error is None and child.type == "create_tool":
-        # The Rust client made it for this goal, so it is what does it, if this swarm has it.
+        # A new tool was made for this goal, so it is what does it.
         tool = str(child.output.get("tool")) if isinstance(child.output, Mapping) else ""
-        hint = "\nThe tool was made for this goal: use it." if tool in step.scope.types else ""
-        return await _choose(step, [tool], hint, {})
+        step.scope.types.forget(tool)
+        there = await _runnable(step, tool) is not None
+        return await _choose(step, [tool], "\nThe tool was made for this goal: use it." if there else "", {})
     if child.error is None:
         return Finish(child.output)
     if child.type == "break_down_goal":
@@ -52,10 +58,22 @@ async def _routed(step: Step) -> Outcome:
     return parallel(Blueprint("break_down_goal", {"goal": step.data["goal"], "why": child.error}))
 
 
-def _plain_field(step: Step, name: str) -> str | None:
-    """The one field of a type that wants one text, which is then the goal; None if it wants more, or is not there."""
-    kind = step.scope.types.get(name)
-    schema = kind.schema if kind is not None and kind.schema is not None else {}
+async def _runnable(step: Step, name: str) -> NodeType | None:
+    """The type of that name, if it can be run here.
+
+    The catalogue also has tools whose code is somewhere else, and what runs code has to be allowed to.
+    """
+    try:
+        kind = await step.scope.types.find(name)
+    except NodeError:
+        return None
+    runs_code = kind.script is not None or kind in _RUN_CODE
+    return kind if step.settings.scripts.enabled or not runs_code else None
+
+
+def _plain_field(kind: NodeType) -> str | None:
+    """The one field of a type that wants one text, which is then the goal; None if it wants more."""
+    schema = kind.schema or {}
     required = schema.get("required", [])
     if len(required) != 1 or required[0] not in ("goal", "task", "question"):
         return None
@@ -64,23 +82,22 @@ def _plain_field(step: Step, name: str) -> str | None:
 
 
 async def _choose(step: Step, names: Sequence[str], hint: str, summaries: Mapping[str, str]) -> Outcome:
-    """Has the model choose among those of `names` that there are, and fill in the data.
+    """Has the model choose among those of `names` that can be run here, and fill in the data.
 
     What is always there can be chosen as well, unless there is just one of `names`.
     """
-    types = step.scope.types
-    offered = [name for name in names if name in types]
+    offered = await _runnable_of(step, names)
     if len(offered) != 1:
-        offered += [name for name in _ALWAYS if name in types and name not in offered]
+        offered |= await _runnable_of(step, [name for name in _ALWAYS if name not in names])
     if not offered:
-        raise NodeFailed("there is no node type to choose from: this swarm has none of its own")
+        raise NodeFailed("there is no node type to choose from: this swarm knows none of its own")
     task = f"Goal: {step.data['goal']}{hint}\n\nNode types to choose from:\n"
-    for name in offered:
-        data = json.dumps(types[name].schema or {"type": "object"}, ensure_ascii=False)
-        task += f"- {name}: {summaries.get(name, types[name].description)} Data: {data}\n"
+    for name, kind in offered.items():
+        data = json.dumps(kind.schema or {"type": "object"}, ensure_ascii=False)
+        task += f"- {name}: {summaries.get(name, kind.description)} Data: {data}\n"
     schema = {
         "type": "object",
-        "properties": {"type": {"type": "string", "enum": offered}, "data": {"type": "object"}},
+        "properties": {"type": {"type": "string", "enum": [*offered]}, "data": {"type": "object"}},
         "required": ["type", "data"],
     }
     role = (
@@ -91,12 +108,17 @@ async def _choose(step: Step, names: Sequence[str], hint: str, summaries: Mappin
     for _ in range(step.settings.repairs_max + 1):
         chosen = await step.ask_json(role, task + told, schema)
         try:
-            types[chosen["type"]].check(chosen["data"])
+            offered[chosen["type"]].check(chosen["data"])
         except NodeError as error:
             told = f"\nThe last choice can't be used: {error}"
         else:
             return parallel(Blueprint(chosen["type"], chosen["data"]))
     raise NodeError(f"no usable choice was made.{told}")
+
+
+async def _runnable_of(step: Step, names: Sequence[str]) -> dict[str, NodeType]:
+    found = {name: await _runnable(step, name) for name in names}
+    return {name: kind for name, kind in found.items() if kind is not None}
 
 
 async def _tell(step: Step, child: Child) -> None:
