@@ -170,7 +170,7 @@ async fn measure(engines: &Engines, grant: &Grant) {
     let mut sample = Sample::default();
     for n in 0..ASKED {
         let began = Instant::now();
-        tree::outline(engines, grant, path(mixed(n) % FILES)).await.expect("an outline");
+        tree::outline(engines, grant, path(mixed(n) % FILES), 500).await.expect("an outline");
         sample.push(began.elapsed());
     }
     sample.print("outline of a file", target);

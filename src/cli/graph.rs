@@ -93,7 +93,7 @@ pub(super) async fn run(command: GraphCommand, global: &Global) -> Result<(), Fa
         GraphCommand::Neighbors(args) => neighbors(client, args).await,
         GraphCommand::Path { from, to, depth, kind } => path(client, from, to, depth, kind).await,
         GraphCommand::Related { nodes, limit, kind } => related(client, nodes, limit, kind).await,
-        GraphCommand::Outline { node } => outline(client, node).await,
+        GraphCommand::Outline { node, limit } => outline(client, node, limit).await,
         GraphCommand::Resolve { name, limit } => resolve(client, name, limit).await,
         GraphCommand::Link(args) => link(client, args).await,
         GraphCommand::Unlink { from, to, kind } => unlink(client, from, to, kind).await,
@@ -194,8 +194,8 @@ async fn related(client: &Client, nodes: Vec<String>, limit: u32, kinds: Vec<Str
     Ok(Shown { text, json, completeness: reply.completeness })
 }
 
-async fn outline(client: &Client, node: String) -> Result<Shown, Failure> {
-    let reply = client.outline(OutlineRequest { node, ..OutlineRequest::default() }).await?;
+async fn outline(client: &Client, node: String, limit: u32) -> Result<Shown, Failure> {
+    let reply = client.outline(OutlineRequest { node, limit, ..OutlineRequest::default() }).await?;
     let mut text = String::new();
     if let Some(document) = &reply.document {
         let _ = writeln!(text, "{}", printable(&document.uri));
@@ -212,10 +212,15 @@ async fn outline(client: &Client, node: String) -> Result<Shown, Failure> {
         json["depth"] = entry.depth.into();
         list.push(json);
     }
+    if reply.left_out > 0 {
+        let _ = writeln!(text, "… {} definitions that stand deeper were left out: --limit", reply.left_out);
+    }
     if reply.partial {
         text.push_str("… some of it could not be read\n");
     }
-    let json = json!({"document": reply.document.as_ref().map(node_json), "entries": list, "partial": reply.partial});
+    let document = reply.document.as_ref().map(node_json);
+    let (partial, left_out) = (reply.partial, reply.left_out);
+    let json = json!({"document": document, "entries": list, "partial": partial, "left_out": left_out});
     Ok(Shown { text, json, completeness: reply.completeness })
 }
 
@@ -240,6 +245,8 @@ async fn link(client: &Client, args: LinkArgs) -> Result<Shown, Failure> {
         kind: args.kind,
         note: args.note,
         tags: args.tags,
+        run: args.run,
+        node: args.node,
         idempotency_key: args.key,
         ttl: ttl.map_err(|_| Failure::usage("--ttl is too long"))?,
         ..LinkRequest::default()

@@ -128,12 +128,13 @@ impl graph_server::Graph for Service {
 
     async fn outline(&self, request: Request<proto::OutlineRequest>) -> Reply<proto::OutlineResponse> {
         let work = |grant: Grant, asked: proto::OutlineRequest| async move {
-            let outline = tree::outline(&self.context.engines, &grant, asked.node).await?;
+            let outline = tree::outline(&self.context.engines, &grant, asked.node, or(asked.limit, 500)).await?;
             let entry = |(depth, found)| proto::OutlineEntry { depth, node: Some(node(found)) };
             Ok(proto::OutlineResponse {
                 document: outline.document.map(node),
                 entries: outline.entries.into_iter().map(entry).collect(),
                 partial: outline.partial,
+                left_out: outline.left_out,
                 completeness: Some(self.completeness(outline.applied).await?),
             })
         };

@@ -309,6 +309,10 @@ async fn code_knows_who_calls_it_what_it_uses_its_tests_and_its_page() {
     let outline = server.client.outline(outline).await.unwrap();
     let names: Vec<String> = outline.entries.into_iter().map(|entry| entry.node.unwrap().name).collect();
     assert_eq!(names, ["Engine", "warm_up", "ignite"]);
+    let outline = OutlineRequest { node: "src/engine.rs".into(), limit: 1, ..Default::default() };
+    let outline = server.client.outline(outline).await.unwrap();
+    let names: Vec<String> = outline.entries.into_iter().map(|entry| entry.node.unwrap().name).collect();
+    assert_eq!((names, outline.left_out), (vec!["Engine".to_owned()], 2), "what stands deepest is left out");
 
     let pack = server.context("change how Engine::warm_up works", 600).await;
     assert!(pack.tokens <= 600);

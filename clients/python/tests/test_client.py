@@ -163,6 +163,8 @@ def test_the_graph_shows_what_belongs_together(client: hivemem.Client, folder: P
     assert {"lease.py", "worker.py"} <= {entry.name for entry in client.tree().entries}
     outline = client.outline("lease.py")
     assert [entry.node.qualified for entry in outline.entries] == ["Lease", "Lease::renew"]
+    outline = client.outline("lease.py", limit=1)
+    assert ([entry.node.qualified for entry in outline.entries], outline.left_out) == (["Lease"], 1)
     work = client.resolve("work").nodes[0]
     assert (work.kind, work.line_first) == ("function", 4)
     around = client.neighbors("work", direction="out", depth=1)

@@ -51,6 +51,9 @@ pub(in crate::cli) enum GraphCommand {
     Outline {
         /// Document, or anything in it
         node: String,
+        /// Most definitions, outer ones first
+        #[arg(long, short = 'k', value_name = "N", default_value_t = 500)]
+        limit: u32,
     },
     /// Nodes that a name may mean
     Resolve {
@@ -121,6 +124,12 @@ pub(in crate::cli) struct LinkArgs {
     /// Label (repeatable)
     #[arg(long = "tag", value_name = "TAG")]
     pub tags: Vec<String>,
+    /// The run that says so
+    #[arg(long, value_name = "RUN", default_value = "")]
+    pub run: String,
+    /// Its node, if it is one
+    #[arg(long, value_name = "NODE", default_value = "")]
+    pub node: String,
     /// Time to live, such as 7d
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub ttl: Option<Duration>,

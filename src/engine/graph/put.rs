@@ -281,15 +281,7 @@ impl Graph {
                 EdgeKind::Mentions if document.memory => EdgeKind::About,
                 kind => kind,
             };
-            held.used.push(Used {
-                kind,
-                from,
-                name,
-                scope,
-                line: reference.line,
-                count: reference.count,
-                weight,
-            });
+            held.used.push(Used { kind, from, name, scope, line: reference.line, count: reference.count, weight });
             if reference.kind == EdgeKind::Imports {
                 held.imports.push((local, place));
             }

@@ -17,9 +17,11 @@ impl Graph {
             let ends = [&alias.name, &alias.of].map(|name| self.thing(NodeKind::Entity, name));
             let passage = held.passage_at(alias.at.min(u64::from(u32::MAX)) as u32).unwrap_or(held.node);
             for entity in ends {
-                // What it says of them it names as well, which is also what keeps them in the graph.
-                if !self.graph.contains_edge(passage, entity) {
-                    self.graph.add_edge(passage, entity, structure(EdgeKind::Mentions));
+                // What it says of them it surely names, which is also what keeps them in the graph.
+                let known = self.graph.find_edge(passage, entity).and_then(|edge| self.graph.edge_weight_mut(edge));
+                match known {
+                    Some(known) => known.confidence = u8::MAX,
+                    None => _ = self.graph.add_edge(passage, entity, structure(EdgeKind::Mentions)),
                 }
             }
             self.graph.add_edge(ends[0], ends[1], structure(EdgeKind::SameAs));

@@ -149,7 +149,10 @@ mod tests {
             pairs("It was the National Aeronautics and Space Administration (NASA) that flew."),
             ["nasa = national aeronautics and space administration"]
         );
-        assert_eq!(pairs("Magnetic resonance imaging (MRI, since 1977) is used."), ["mri = magnetic resonance imaging"]);
+        assert_eq!(
+            pairs("Magnetic resonance imaging (MRI, since 1977) is used."),
+            ["mri = magnetic resonance imaging"]
+        );
         assert_eq!(pairs("cars by BMW (Bayerische Motoren Werke) of Munich"), ["bmw = bayerische motoren werke"]);
         assert_eq!(pairs("the heat shock protein 90 (HSP90) family"), ["hsp90 = heat shock protein 90"]);
     }

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use crate::base::tokens::{TokenCounter, TokenMap};
 use crate::model::{DocumentKind, Facts, Lines, Role, Span};
 
-pub mod chunk;
 pub mod aliases;
+pub mod chunk;
 pub mod entities;
 pub mod facts;
 pub mod formats;

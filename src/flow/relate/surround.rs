@@ -46,7 +46,9 @@ fn way(graph: &Graph, edge: &EdgeView) -> Option<&'static Way> {
         (Toward::In, EdgeKind::Tests) => Some(&TEST),
         (Toward::In, EdgeKind::Calls) if graph.is_test(edge.other) => Some(&TEST),
         (Toward::In, EdgeKind::Calls) => Some(&CALLER),
-        (Toward::In, EdgeKind::Mentions | EdgeKind::Links | EdgeKind::About) if graph.is_prose(edge.other) => Some(&DOC),
+        (Toward::In, EdgeKind::Mentions | EdgeKind::Links | EdgeKind::About) if graph.is_prose(edge.other) => {
+            Some(&DOC)
+        }
         _ => None,
     }
 }

@@ -6,7 +6,7 @@ use super::super::Engines;
 use super::super::access::Grant;
 use super::super::recall::require_namespace;
 use super::describe::{self, Node};
-use super::walk::{Found, named, over};
+use super::walk::{Found, check_limit, named, over};
 use crate::base::Lsn;
 use crate::base::error::{Error, Result};
 use crate::base::limits::{GRAPH_NODES_MAX, TREE_DEPTH_MAX};
@@ -146,6 +146,8 @@ pub struct Outline {
     pub document: Option<Node>,
     /// Its definitions in order, each with its depth.
     pub entries: Vec<(u32, Node)>,
+    /// Definitions that the limit left out: those that stand deepest.
+    pub left_out: u32,
     /// Some of it could not be read.
     pub partial: bool,
     /// Position that it reflects.
@@ -155,8 +157,9 @@ pub struct Outline {
 /// The outline of the document that `name` means, or that what it means stands in.
 ///
 /// # Errors
-/// Not found for a name that nothing has or that is of no document; those of the engines.
-pub async fn outline(engines: &Engines, grant: &Grant, name: String) -> Result<Outline> {
+/// Not found for a name that nothing has or that is of no document; over a limit; those of the engines.
+pub async fn outline(engines: &Engines, grant: &Grant, name: String, limit: u32) -> Result<Outline> {
+    check_limit(limit)?;
     let (tell, told) = std::sync::mpsc::channel();
     let found = over(engines, grant, move |graph| {
         let (node, _) = named(graph, &name)?;
@@ -164,25 +167,34 @@ pub async fn outline(engines: &Engines, grant: &Grant, name: String) -> Result<O
             Error::invalid("node", format!("{name:?} is no document and stands in none: name a file or a definition"))
         })?;
         let definitions = graph.definitions(id);
-        let depths: Vec<f32> = definitions.iter().map(|node| depth(graph, *node)).collect();
-        let _ = tell.send(graph.partial(id));
+        let all = definitions.len();
+        let shown = outermost(definitions.into_iter().map(|node| (node, depth(graph, node))).collect(), limit as usize);
+        let _ = tell.send(((all - shown.len()) as u32, graph.partial(id)));
         let asked = graph.document(id).and_then(|node| describe::node(graph, node));
-        let nodes =
-            definitions.into_iter().zip(depths).filter_map(|(node, depth)| Some((describe::node(graph, node)?, depth)));
+        let nodes = shown.into_iter().filter_map(|(node, depth)| Some((describe::node(graph, node)?, depth as f32)));
         Ok(Found { asked, nodes: nodes.collect(), ..Found::default() })
     })
     .await?;
+    let (left_out, partial) = told.try_recv().unwrap_or_default();
     Ok(Outline {
         document: found.asked,
         entries: found.nodes.into_iter().map(|(node, depth)| (depth as u32, node)).collect(),
-        partial: told.try_recv().unwrap_or(false),
+        left_out,
+        partial,
         applied: found.applied,
     })
 }
 
+/// The `limit` that stand least deep, in their order.
+fn outermost<T>(all: Vec<(T, usize)>, limit: usize) -> Vec<(T, usize)> {
+    let mut places: Vec<usize> = (0..all.len()).collect();
+    places.sort_by_key(|place| all[*place].1);
+    let kept: std::collections::HashSet<usize> = places.into_iter().take(limit).collect();
+    all.into_iter().enumerate().filter(|(place, _)| kept.contains(place)).map(|(_, one)| one).collect()
+}
+
 /// How many definitions one stands in.
-fn depth(graph: &Graph, node: NodeId) -> f32 {
+fn depth(graph: &Graph, node: NodeId) -> usize {
     let outer = std::iter::successors(graph.outer(node), |node| graph.outer(*node));
     outer.take_while(|node| !matches!(graph.kind(*node), Some(NodeKind::Document | NodeKind::Folder) | None)).count()
-        as f32
 }

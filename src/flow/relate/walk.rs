@@ -369,7 +369,7 @@ pub async fn resolve(engines: &Engines, grant: &Grant, name: String, limit: u32)
     .await
 }
 
-fn check_limit(limit: u32) -> Result<()> {
+pub(super) fn check_limit(limit: u32) -> Result<()> {
     if limit == 0 || limit > GRAPH_NODES_MAX {
         return Err(Error::limit("limit", format!("limit is {limit}, it must be 1 to {GRAPH_NODES_MAX}")));
     }

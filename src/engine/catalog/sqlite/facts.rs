@@ -45,13 +45,13 @@ pub(super) fn encode(write: &DocumentWrite) -> Result<Vec<u8>> {
 }
 
 fn decode(stored: &[u8]) -> Result<Body> {
-    let nothing =
-        Body { chunks: Vec::new(), facts: Facts { partial: true, ..Facts::default() }, aliases: Vec::new() };
+    let nothing = Body { chunks: Vec::new(), facts: Facts { partial: true, ..Facts::default() }, aliases: Vec::new() };
     let Some((&version, packed)) = stored.split_first() else { return Ok(nothing) };
     if ![VERSION, VERSION_WITHOUT_ALIASES].contains(&version) {
         return Ok(nothing);
     }
-    let mut plain = lz4_flex::decompress_size_prepended(packed).map_err(|cause| unreadable("facts").caused_by(cause))?;
+    let mut plain =
+        lz4_flex::decompress_size_prepended(packed).map_err(|cause| unreadable("facts").caused_by(cause))?;
     if version == VERSION_WITHOUT_ALIASES {
         plain.push(0);
     }

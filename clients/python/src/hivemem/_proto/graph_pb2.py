@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from hivemem._proto import common_pb2 as hivemem_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16hivemem/v1/graph.proto\x12\nhivemem.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17hivemem/v1/common.proto\"\xd0\x01\n\tGraphNode\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x11\n\tqualified\x18\x04 \x01(\t\x12\x0b\n\x03uri\x18\x05 \x01(\t\x12\x0c\n\x04path\x18\x06 \x01(\t\x12\x10\n\x08language\x18\x07 \x01(\t\x12\x12\n\nline_first\x18\x08 \x01(\r\x12\x11\n\tline_last\x18\t \x01(\r\x12\x11\n\tsignature\x18\n \x01(\t\x12\x0b\n\x03\x64oc\x18\x0b \x01(\t\x12\x0f\n\x07is_test\x18\x0c \x01(\x08\"\x82\x01\n\tGraphEdge\x12\x0c\n\x04\x66rom\x18\x01 \x01(\t\x12\n\n\x02to\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x12\n\nconfidence\x18\x04 \x01(\x02\x12\x0c\n\x04line\x18\x05 \x01(\r\x12\r\n\x05\x63ount\x18\x06 \x01(\r\x12\x0c\n\x04note\x18\x07 \x01(\t\x12\x0e\n\x06origin\x18\x08 \x01(\t\"L\n\x0bTreeRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\r\n\x05\x64\x65pth\x18\x03 \x01(\r\x12\r\n\x05limit\x18\x04 \x01(\r\"\xd7\x01\n\tTreeEntry\x12\r\n\x05\x64\x65pth\x18\x01 \x01(\r\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x11\n\tis_folder\x18\x04 \x01(\x08\x12\r\n\x05\x66iles\x18\x05 \x01(\r\x12\x37\n\tlanguages\x18\x06 \x03(\x0b\x32$.hivemem.v1.TreeEntry.LanguagesEntry\x12\x0f\n\x07outline\x18\x07 \x01(\t\x1a\x30\n\x0eLanguagesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"x\n\x0cTreeResponse\x12&\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x15.hivemem.v1.TreeEntry\x12\x10\n\x08left_out\x18\x02 \x01(\r\x12.\n\x0c\x63ompleteness\x18\x03 \x01(\x0b\x32\x18.hivemem.v1.Completeness\"1\n\x0eOutlineRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04node\x18\x02 \x01(\t\"B\n\x0cOutlineEntry\x12\r\n\x05\x64\x65pth\x18\x01 \x01(\r\x12#\n\x04node\x18\x02 \x01(\x0b\x32\x15.hivemem.v1.GraphNode\"\xa6\x01\n\x0fOutlineResponse\x12\'\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x15.hivemem.v1.GraphNode\x12)\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x18.hivemem.v1.OutlineEntry\x12\x0f\n\x07partial\x18\x03 \x01(\x08\x12.\n\x0c\x63ompleteness\x18\x04 \x01(\x0b\x32\x18.hivemem.v1.Completeness\"\xa2\x01\n\x10NeighborsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04node\x18\x02 \x01(\t\x12\r\n\x05kinds\x18\x03 \x03(\t\x12(\n\tdirection\x18\x04 \x01(\x0e\x32\x15.hivemem.v1.Direction\x12\r\n\x05\x64\x65pth\x18\x05 \x01(\r\x12\r\n\x05limit\x18\x06 \x01(\r\x12\x16\n\x0e\x63onfidence_min\x18\x07 \x01(\x02\"\xdd\x01\n\x11NeighborsResponse\x12#\n\x04node\x18\x01 \x01(\x0b\x32\x15.hivemem.v1.GraphNode\x12$\n\x05nodes\x18\x02 \x03(\x0b\x32\x15.hivemem.v1.GraphNode\x12$\n\x05\x65\x64ges\x18\x03 \x03(\x0b\x32\x15.hivemem.v1.GraphEdge\x12\x11\n\ttruncated\x18\x04 \x01(\x08\x12\x14\n\x0c\x61lternatives\x18\x05 \x03(\t\x12.\n\x0c\x63ompleteness\x18\x06 \x01(\x0b\x32\x18.hivemem.v1.Completeness\"X\n\x0bPathRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04\x66rom\x18\x02 \x01(\t\x12\n\n\x02to\x18\x03 \x01(\t\x12\r\n\x05\x64\x65pth\x18\x04 \x01(\r\x12\r\n\x05kinds\x18\x05 \x03(\t\"\xb3\x01\n\x0cPathResponse\x12$\n\x05nodes\x18\x01 \x03(\x0b\x32\x15.hivemem.v1.GraphNode\x12$\n\x05\x65\x64ges\x18\x02 \x03(\x0b\x32\x15.hivemem.v1.GraphEdge\x12\x11\n\ttruncated\x18\x03 \x01(\x08\x12\x14\n\x0c\x61lternatives\x18\x04 \x03(\t\x12.\n\x0c\x63ompleteness\x18\x05 \x01(\x0b\x32\x18.hivemem.v1.Completeness\"P\n\x0eRelatedRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\r\n\x05nodes\x18\x02 \x03(\t\x12\r\n\x05limit\x18\x03 \x01(\r\x12\r\n\x05kinds\x18\x04 \x03(\t\"A\n\x0bRelatedNode\x12#\n\x04node\x18\x01 \x01(\x0b\x32\x15.hivemem.v1.GraphNode\x12\r\n\x05score\x18\x02 \x01(\x02\"\x92\x01\n\x0fRelatedResponse\x12&\n\x05nodes\x18\x01 \x03(\x0b\x32\x17.hivemem.v1.RelatedNode\x12\x14\n\x0c\x61lternatives\x18\x02 \x03(\t\x12.\n\x0c\x63ompleteness\x18\x03 \x01(\x0b\x32\x18.hivemem.v1.Completeness\x12\x11\n\ttruncated\x18\x04 \x01(\x08\"\xc0\x01\n\x0bLinkRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x0c\n\x04\x66rom\x18\x03 \x01(\t\x12\n\n\x02to\x18\x04 \x01(\t\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12\x0c\n\x04note\x18\x06 \x01(\t\x12\x0c\n\x04tags\x18\x07 \x03(\t\x12\x0b\n\x03run\x18\x08 \x01(\t\x12\x0c\n\x04node\x18\t \x01(\t\x12&\n\x03ttl\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\"Q\n\x0cLinkResponse\x12#\n\x04\x65\x64ge\x18\x01 \x01(\x0b\x32\x15.hivemem.v1.GraphEdge\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\x12\x0b\n\x03lsn\x18\x03 \x01(\x04\"s\n\rUnlinkRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x0e\n\x06origin\x18\x03 \x01(\t\x12\x0c\n\x04\x66rom\x18\x04 \x01(\t\x12\n\n\x02to\x18\x05 \x01(\t\x12\x0c\n\x04kind\x18\x06 \x01(\t\".\n\x0eUnlinkResponse\x12\x0f\n\x07removed\x18\x01 \x03(\t\x12\x0b\n\x03lsn\x18\x02 \x01(\x04\"@\n\x0eResolveRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\r\"z\n\x0fResolveResponse\x12$\n\x05nodes\x18\x01 \x03(\x0b\x32\x15.hivemem.v1.GraphNode\x12\x11\n\ttruncated\x18\x02 \x01(\x08\x12.\n\x0c\x63ompleteness\x18\x03 \x01(\x0b\x32\x18.hivemem.v1.Completeness*_\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x11\n\rDIRECTION_OUT\x10\x01\x12\x10\n\x0c\x44IRECTION_IN\x10\x02\x12\x12\n\x0e\x44IRECTION_BOTH\x10\x03\x32\x8f\x04\n\x05Graph\x12\x39\n\x04Tree\x12\x17.hivemem.v1.TreeRequest\x1a\x18.hivemem.v1.TreeResponse\x12\x42\n\x07Outline\x12\x1a.hivemem.v1.OutlineRequest\x1a\x1b.hivemem.v1.OutlineResponse\x12H\n\tNeighbors\x12\x1c.hivemem.v1.NeighborsRequest\x1a\x1d.hivemem.v1.NeighborsResponse\x12\x39\n\x04Path\x12\x17.hivemem.v1.PathRequest\x1a\x18.hivemem.v1.PathResponse\x12\x42\n\x07Related\x12\x1a.hivemem.v1.RelatedRequest\x1a\x1b.hivemem.v1.RelatedResponse\x12\x39\n\x04Link\x12\x17.hivemem.v1.LinkRequest\x1a\x18.hivemem.v1.LinkResponse\x12?\n\x06Unlink\x12\x19.hivemem.v1.UnlinkRequest\x1a\x1a.hivemem.v1.UnlinkResponse\x12\x42\n\x07Resolve\x12\x1a.hivemem.v1.ResolveRequest\x1a\x1b.hivemem.v1.ResolveResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16hivemem/v1/graph.proto\x12\nhivemem.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17hivemem/v1/common.proto\"\xd0\x01\n\tGraphNode\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x11\n\tqualified\x18\x04 \x01(\t\x12\x0b\n\x03uri\x18\x05 \x01(\t\x12\x0c\n\x04path\x18\x06 \x01(\t\x12\x10\n\x08language\x18\x07 \x01(\t\x12\x12\n\nline_first\x18\x08 \x01(\r\x12\x11\n\tline_last\x18\t \x01(\r\x12\x11\n\tsignature\x18\n \x01(\t\x12\x0b\n\x03\x64oc\x18\x0b \x01(\t\x12\x0f\n\x07is_test\x18\x0c \x01(\x08\"\x82\x01\n\tGraphEdge\x12\x0c\n\x04\x66rom\x18\x01 \x01(\t\x12\n\n\x02to\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x12\n\nconfidence\x18\x04 \x01(\x02\x12\x0c\n\x04line\x18\x05 \x01(\r\x12\r\n\x05\x63ount\x18\x06 \x01(\r\x12\x0c\n\x04note\x18\x07 \x01(\t\x12\x0e\n\x06origin\x18\x08 \x01(\t\"L\n\x0bTreeRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\r\n\x05\x64\x65pth\x18\x03 \x01(\r\x12\r\n\x05limit\x18\x04 \x01(\r\"\xd7\x01\n\tTreeEntry\x12\r\n\x05\x64\x65pth\x18\x01 \x01(\r\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x11\n\tis_folder\x18\x04 \x01(\x08\x12\r\n\x05\x66iles\x18\x05 \x01(\r\x12\x37\n\tlanguages\x18\x06 \x03(\x0b\x32$.hivemem.v1.TreeEntry.LanguagesEntry\x12\x0f\n\x07outline\x18\x07 \x01(\t\x1a\x30\n\x0eLanguagesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"x\n\x0cTreeResponse\x12&\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x15.hivemem.v1.TreeEntry\x12\x10\n\x08left_out\x18\x02 \x01(\r\x12.\n\x0c\x63ompleteness\x18\x03 \x01(\x0b\x32\x18.hivemem.v1.Completeness\"@\n\x0eOutlineRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04node\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\r\"B\n\x0cOutlineEntry\x12\r\n\x05\x64\x65pth\x18\x01 \x01(\r\x12#\n\x04node\x18\x02 \x01(\x0b\x32\x15.hivemem.v1.GraphNode\"\xb8\x01\n\x0fOutlineResponse\x12\'\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x15.hivemem.v1.GraphNode\x12)\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x18.hivemem.v1.OutlineEntry\x12\x0f\n\x07partial\x18\x03 \x01(\x08\x12.\n\x0c\x63ompleteness\x18\x04 \x01(\x0b\x32\x18.hivemem.v1.Completeness\x12\x10\n\x08left_out\x18\x05 \x01(\r\"\xa2\x01\n\x10NeighborsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04node\x18\x02 \x01(\t\x12\r\n\x05kinds\x18\x03 \x03(\t\x12(\n\tdirection\x18\x04 \x01(\x0e\x32\x15.hivemem.v1.Direction\x12\r\n\x05\x64\x65pth\x18\x05 \x01(\r\x12\r\n\x05limit\x18\x06 \x01(\r\x12\x16\n\x0e\x63onfidence_min\x18\x07 \x01(\x02\"\xdd\x01\n\x11NeighborsResponse\x12#\n\x04node\x18\x01 \x01(\x0b\x32\x15.hivemem.v1.GraphNode\x12$\n\x05nodes\x18\x02 \x03(\x0b\x32\x15.hivemem.v1.GraphNode\x12$\n\x05\x65\x64ges\x18\x03 \x03(\x0b\x32\x15.hivemem.v1.GraphEdge\x12\x11\n\ttruncated\x18\x04 \x01(\x08\x12\x14\n\x0c\x61lternatives\x18\x05 \x03(\t\x12.\n\x0c\x63ompleteness\x18\x06 \x01(\x0b\x32\x18.hivemem.v1.Completeness\"X\n\x0bPathRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04\x66rom\x18\x02 \x01(\t\x12\n\n\x02to\x18\x03 \x01(\t\x12\r\n\x05\x64\x65pth\x18\x04 \x01(\r\x12\r\n\x05kinds\x18\x05 \x03(\t\"\xb3\x01\n\x0cPathResponse\x12$\n\x05nodes\x18\x01 \x03(\x0b\x32\x15.hivemem.v1.GraphNode\x12$\n\x05\x65\x64ges\x18\x02 \x03(\x0b\x32\x15.hivemem.v1.GraphEdge\x12\x11\n\ttruncated\x18\x03 \x01(\x08\x12\x14\n\x0c\x61lternatives\x18\x04 \x03(\t\x12.\n\x0c\x63ompleteness\x18\x05 \x01(\x0b\x32\x18.hivemem.v1.Completeness\"P\n\x0eRelatedRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\r\n\x05nodes\x18\x02 \x03(\t\x12\r\n\x05limit\x18\x03 \x01(\r\x12\r\n\x05kinds\x18\x04 \x03(\t\"A\n\x0bRelatedNode\x12#\n\x04node\x18\x01 \x01(\x0b\x32\x15.hivemem.v1.GraphNode\x12\r\n\x05score\x18\x02 \x01(\x02\"\x92\x01\n\x0fRelatedResponse\x12&\n\x05nodes\x18\x01 \x03(\x0b\x32\x17.hivemem.v1.RelatedNode\x12\x14\n\x0c\x61lternatives\x18\x02 \x03(\t\x12.\n\x0c\x63ompleteness\x18\x03 \x01(\x0b\x32\x18.hivemem.v1.Completeness\x12\x11\n\ttruncated\x18\x04 \x01(\x08\"\xc0\x01\n\x0bLinkRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x0c\n\x04\x66rom\x18\x03 \x01(\t\x12\n\n\x02to\x18\x04 \x01(\t\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12\x0c\n\x04note\x18\x06 \x01(\t\x12\x0c\n\x04tags\x18\x07 \x03(\t\x12\x0b\n\x03run\x18\x08 \x01(\t\x12\x0c\n\x04node\x18\t \x01(\t\x12&\n\x03ttl\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\"Q\n\x0cLinkResponse\x12#\n\x04\x65\x64ge\x18\x01 \x01(\x0b\x32\x15.hivemem.v1.GraphEdge\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\x12\x0b\n\x03lsn\x18\x03 \x01(\x04\"s\n\rUnlinkRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x0e\n\x06origin\x18\x03 \x01(\t\x12\x0c\n\x04\x66rom\x18\x04 \x01(\t\x12\n\n\x02to\x18\x05 \x01(\t\x12\x0c\n\x04kind\x18\x06 \x01(\t\".\n\x0eUnlinkResponse\x12\x0f\n\x07removed\x18\x01 \x03(\t\x12\x0b\n\x03lsn\x18\x02 \x01(\x04\"@\n\x0eResolveRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\r\"z\n\x0fResolveResponse\x12$\n\x05nodes\x18\x01 \x03(\x0b\x32\x15.hivemem.v1.GraphNode\x12\x11\n\ttruncated\x18\x02 \x01(\x08\x12.\n\x0c\x63ompleteness\x18\x03 \x01(\x0b\x32\x18.hivemem.v1.Completeness*_\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x11\n\rDIRECTION_OUT\x10\x01\x12\x10\n\x0c\x44IRECTION_IN\x10\x02\x12\x12\n\x0e\x44IRECTION_BOTH\x10\x03\x32\x8f\x04\n\x05Graph\x12\x39\n\x04Tree\x12\x17.hivemem.v1.TreeRequest\x1a\x18.hivemem.v1.TreeResponse\x12\x42\n\x07Outline\x12\x1a.hivemem.v1.OutlineRequest\x1a\x1b.hivemem.v1.OutlineResponse\x12H\n\tNeighbors\x12\x1c.hivemem.v1.NeighborsRequest\x1a\x1d.hivemem.v1.NeighborsResponse\x12\x39\n\x04Path\x12\x17.hivemem.v1.PathRequest\x1a\x18.hivemem.v1.PathResponse\x12\x42\n\x07Related\x12\x1a.hivemem.v1.RelatedRequest\x1a\x1b.hivemem.v1.RelatedResponse\x12\x39\n\x04Link\x12\x17.hivemem.v1.LinkRequest\x1a\x18.hivemem.v1.LinkResponse\x12?\n\x06Unlink\x12\x19.hivemem.v1.UnlinkRequest\x1a\x1a.hivemem.v1.UnlinkResponse\x12\x42\n\x07Resolve\x12\x1a.hivemem.v1.ResolveRequest\x1a\x1b.hivemem.v1.ResolveResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,8 +35,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_TREEENTRY_LANGUAGESENTRY']._loaded_options = None
   _globals['_TREEENTRY_LANGUAGESENTRY']._serialized_options = b'8\001'
-  _globals['_DIRECTION']._serialized_start=2737
-  _globals['_DIRECTION']._serialized_end=2832
+  _globals['_DIRECTION']._serialized_start=2770
+  _globals['_DIRECTION']._serialized_end=2865
   _globals['_GRAPHNODE']._serialized_start=96
   _globals['_GRAPHNODE']._serialized_end=304
   _globals['_GRAPHEDGE']._serialized_start=307
@@ -50,37 +50,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TREERESPONSE']._serialized_start=735
   _globals['_TREERESPONSE']._serialized_end=855
   _globals['_OUTLINEREQUEST']._serialized_start=857
-  _globals['_OUTLINEREQUEST']._serialized_end=906
-  _globals['_OUTLINEENTRY']._serialized_start=908
-  _globals['_OUTLINEENTRY']._serialized_end=974
-  _globals['_OUTLINERESPONSE']._serialized_start=977
-  _globals['_OUTLINERESPONSE']._serialized_end=1143
-  _globals['_NEIGHBORSREQUEST']._serialized_start=1146
-  _globals['_NEIGHBORSREQUEST']._serialized_end=1308
-  _globals['_NEIGHBORSRESPONSE']._serialized_start=1311
-  _globals['_NEIGHBORSRESPONSE']._serialized_end=1532
-  _globals['_PATHREQUEST']._serialized_start=1534
-  _globals['_PATHREQUEST']._serialized_end=1622
-  _globals['_PATHRESPONSE']._serialized_start=1625
-  _globals['_PATHRESPONSE']._serialized_end=1804
-  _globals['_RELATEDREQUEST']._serialized_start=1806
-  _globals['_RELATEDREQUEST']._serialized_end=1886
-  _globals['_RELATEDNODE']._serialized_start=1888
-  _globals['_RELATEDNODE']._serialized_end=1953
-  _globals['_RELATEDRESPONSE']._serialized_start=1956
-  _globals['_RELATEDRESPONSE']._serialized_end=2102
-  _globals['_LINKREQUEST']._serialized_start=2105
-  _globals['_LINKREQUEST']._serialized_end=2297
-  _globals['_LINKRESPONSE']._serialized_start=2299
-  _globals['_LINKRESPONSE']._serialized_end=2380
-  _globals['_UNLINKREQUEST']._serialized_start=2382
-  _globals['_UNLINKREQUEST']._serialized_end=2497
-  _globals['_UNLINKRESPONSE']._serialized_start=2499
-  _globals['_UNLINKRESPONSE']._serialized_end=2545
-  _globals['_RESOLVEREQUEST']._serialized_start=2547
-  _globals['_RESOLVEREQUEST']._serialized_end=2611
-  _globals['_RESOLVERESPONSE']._serialized_start=2613
-  _globals['_RESOLVERESPONSE']._serialized_end=2735
-  _globals['_GRAPH']._serialized_start=2835
-  _globals['_GRAPH']._serialized_end=3362
+  _globals['_OUTLINEREQUEST']._serialized_end=921
+  _globals['_OUTLINEENTRY']._serialized_start=923
+  _globals['_OUTLINEENTRY']._serialized_end=989
+  _globals['_OUTLINERESPONSE']._serialized_start=992
+  _globals['_OUTLINERESPONSE']._serialized_end=1176
+  _globals['_NEIGHBORSREQUEST']._serialized_start=1179
+  _globals['_NEIGHBORSREQUEST']._serialized_end=1341
+  _globals['_NEIGHBORSRESPONSE']._serialized_start=1344
+  _globals['_NEIGHBORSRESPONSE']._serialized_end=1565
+  _globals['_PATHREQUEST']._serialized_start=1567
+  _globals['_PATHREQUEST']._serialized_end=1655
+  _globals['_PATHRESPONSE']._serialized_start=1658
+  _globals['_PATHRESPONSE']._serialized_end=1837
+  _globals['_RELATEDREQUEST']._serialized_start=1839
+  _globals['_RELATEDREQUEST']._serialized_end=1919
+  _globals['_RELATEDNODE']._serialized_start=1921
+  _globals['_RELATEDNODE']._serialized_end=1986
+  _globals['_RELATEDRESPONSE']._serialized_start=1989
+  _globals['_RELATEDRESPONSE']._serialized_end=2135
+  _globals['_LINKREQUEST']._serialized_start=2138
+  _globals['_LINKREQUEST']._serialized_end=2330
+  _globals['_LINKRESPONSE']._serialized_start=2332
+  _globals['_LINKRESPONSE']._serialized_end=2413
+  _globals['_UNLINKREQUEST']._serialized_start=2415
+  _globals['_UNLINKREQUEST']._serialized_end=2530
+  _globals['_UNLINKRESPONSE']._serialized_start=2532
+  _globals['_UNLINKRESPONSE']._serialized_end=2578
+  _globals['_RESOLVEREQUEST']._serialized_start=2580
+  _globals['_RESOLVEREQUEST']._serialized_end=2644
+  _globals['_RESOLVERESPONSE']._serialized_start=2646
+  _globals['_RESOLVERESPONSE']._serialized_end=2768
+  _globals['_GRAPH']._serialized_start=2868
+  _globals['_GRAPH']._serialized_end=3395
 # @@protoc_insertion_point(module_scope)

@@ -117,12 +117,14 @@ class TreeResponse(_message.Message):
     def __init__(self, entries: _Optional[_Iterable[_Union[TreeEntry, _Mapping]]] = ..., left_out: _Optional[int] = ..., completeness: _Optional[_Union[_common_pb2.Completeness, _Mapping]] = ...) -> None: ...
 
 class OutlineRequest(_message.Message):
-    __slots__ = ("namespace", "node")
+    __slots__ = ("namespace", "node", "limit")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     NODE_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     node: str
-    def __init__(self, namespace: _Optional[str] = ..., node: _Optional[str] = ...) -> None: ...
+    limit: int
+    def __init__(self, namespace: _Optional[str] = ..., node: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
 
 class OutlineEntry(_message.Message):
     __slots__ = ("depth", "node")
@@ -133,16 +135,18 @@ class OutlineEntry(_message.Message):
     def __init__(self, depth: _Optional[int] = ..., node: _Optional[_Union[GraphNode, _Mapping]] = ...) -> None: ...
 
 class OutlineResponse(_message.Message):
-    __slots__ = ("document", "entries", "partial", "completeness")
+    __slots__ = ("document", "entries", "partial", "completeness", "left_out")
     DOCUMENT_FIELD_NUMBER: _ClassVar[int]
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
     PARTIAL_FIELD_NUMBER: _ClassVar[int]
     COMPLETENESS_FIELD_NUMBER: _ClassVar[int]
+    LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
     document: GraphNode
     entries: _containers.RepeatedCompositeFieldContainer[OutlineEntry]
     partial: bool
     completeness: _common_pb2.Completeness
-    def __init__(self, document: _Optional[_Union[GraphNode, _Mapping]] = ..., entries: _Optional[_Iterable[_Union[OutlineEntry, _Mapping]]] = ..., partial: bool = ..., completeness: _Optional[_Union[_common_pb2.Completeness, _Mapping]] = ...) -> None: ...
+    left_out: int
+    def __init__(self, document: _Optional[_Union[GraphNode, _Mapping]] = ..., entries: _Optional[_Iterable[_Union[OutlineEntry, _Mapping]]] = ..., partial: bool = ..., completeness: _Optional[_Union[_common_pb2.Completeness, _Mapping]] = ..., left_out: _Optional[int] = ...) -> None: ...
 
 class NeighborsRequest(_message.Message):
     __slots__ = ("namespace", "node", "kinds", "direction", "depth", "limit", "confidence_min")

@@ -31,9 +31,12 @@ def tree(namespace: str, path: str = "", *, depth: int = 0, limit: int = 0) -> U
     return Unary(_TREE, request, reader(Tree))
 
 
-def outline(namespace: str, node: str) -> Unary[Outline]:
-    """What a document defines, with signatures. Raises NotFound for a document that isn't there."""
-    return Unary(_OUTLINE, pb.OutlineRequest(namespace=namespace, node=node), reader(Outline))
+def outline(namespace: str, node: str, *, limit: int = 0) -> Unary[Outline]:
+    """What a document defines, with signatures: at most `limit` definitions (0: 500), outer ones before those inside of them.
+
+    Raises NotFound for a document that isn't there, LimitExceeded.
+    """
+    return Unary(_OUTLINE, pb.OutlineRequest(namespace=namespace, node=node, limit=limit), reader(Outline))
 
 
 def neighbors(

@@ -90,6 +90,8 @@ class Outline:
     entries: tuple[OutlineEntry, ...]
     partial: bool
     """Some of it could not be read: syntax errors, or a limit."""
+    left_out: int
+    """Definitions that the limit left out: those that stand deepest."""
     completeness: Completeness
 
 
