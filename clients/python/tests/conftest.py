@@ -23,12 +23,12 @@ START_S = 30.0
 
 
 def find_binary() -> str | None:
-    """`HIVEMEM_BINARY`, what was built in this repository, or what is on the PATH."""
+    """`HIVEMEM_BINARY`, what was built last in this repository, or what is on the PATH."""
     if given := os.environ.get("HIVEMEM_BINARY"):
         return given
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     built = [path for path in (target / "release/hivemem", target / "debug/hivemem") if path.is_file()]
-    return str(built[0]) if built else shutil.which("hivemem")
+    return str(max(built, key=lambda path: path.stat().st_mtime)) if built else shutil.which("hivemem")
 
 
 @dataclass
