@@ -311,8 +311,8 @@ pub(super) async fn outcome(args: OutcomeArgs, global: &Global) -> Result<(), Fa
     let session = Session::open(global).await?;
     let request = RecordOutcomeRequest {
         goal: args.goal,
-        chosen: args.chosen,
-        succeeded: !args.failed,
+        succeeded: !args.failed && args.chosen.is_some(),
+        chosen: args.chosen.unwrap_or_default(),
         cost: args.cost,
         correction: args.correction.unwrap_or_default(),
         idempotency_key: args.key.unwrap_or_default(),

@@ -92,9 +92,9 @@ pub(in crate::cli) struct OutcomeArgs {
     /// The goal, as it was routed
     #[arg(value_name = "GOAL", allow_hyphen_values = true)]
     pub goal: String,
-    /// The node that was chosen
-    #[arg(long, value_name = "NAME")]
-    pub chosen: String,
+    /// The node that was chosen; where none was, --correction says which would have been right
+    #[arg(long, value_name = "NAME", required_unless_present = "correction")]
+    pub chosen: Option<String>,
     /// It did not do what was wanted
     #[arg(long)]
     pub failed: bool,

@@ -16,7 +16,7 @@ use crate::model::Outcome;
 pub struct Told {
     /// The goal, as it was routed.
     pub goal: String,
-    /// Name of the node that was chosen.
+    /// Name of the node that was chosen; empty: the decision was that there is none.
     pub chosen: String,
     /// Whether it did what was wanted.
     pub succeeded: bool,
@@ -72,11 +72,15 @@ impl Routing {
     /// is right.
     ///
     /// # Errors
-    /// NotFound for an unknown node; invalid for an empty goal or a cost that is no number.
+    /// NotFound for an unknown node; invalid for an empty goal, a cost that is no number, or where neither a node was chosen nor
+    /// one would have been right.
     pub async fn record(&self, grant: &Grant, told: &Told) -> Result<()> {
         decide::check_goal(&told.goal)?;
         if !told.cost.is_finite() {
             return Err(Error::invalid("cost", "the cost has to be a finite number"));
+        }
+        if told.chosen.is_empty() {
+            return self.record_none(grant, told).await;
         }
         let namespace = grant.namespace();
         let space = self.space(grant).await?;
@@ -110,6 +114,15 @@ impl Routing {
             tracing::warn!(error = %error.chain(), "the vector of a goal is not cached: it is made again when it is needed");
         }
         Ok(())
+    }
+
+    /// A decision for none of the nodes, where one would have been right: there is nobody to blame, only an example to learn from.
+    async fn record_none(&self, grant: &Grant, told: &Told) -> Result<()> {
+        if told.correction.is_empty() || told.succeeded {
+            let message = "no node was chosen: name it, or say in `correction` which one would have been right";
+            return Err(Error::invalid("chosen", message));
+        }
+        self.add_examples(grant, &told.correction, std::slice::from_ref(&told.goal)).await.map(|_| ())
     }
 
     /// What was learned, with the worst `limit` of each list.

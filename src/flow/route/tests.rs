@@ -68,6 +68,10 @@ impl Bench {
         self.ask(goals(&[goal])).await.candidates.remove(0).name
     }
 
+    async fn add(&self, name: &str, example: &str) {
+        self.routing.add_examples(&self.grant, name, &[example.to_owned()]).await.unwrap();
+    }
+
     async fn settled(&self) {
         tokio::time::timeout(Duration::from_secs(30), self.routing.settled(&self.grant)).await.unwrap().unwrap();
     }
@@ -316,6 +320,66 @@ async fn a_correction_becomes_an_example() {
     assert_eq!(bench.routing.record(&bench.grant, &wrong).await.unwrap_err().field(), Some("cost"));
     let wrong = Told { correction: "nobody".into(), ..told };
     assert_eq!(bench.routing.record(&bench.grant, &wrong).await.unwrap_err().kind(), Kind::NotFound);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_for_none_can_be_corrected_too() {
+    let bench = Bench::with_tools().await;
+    let none = Told { goal: "etch murals onto granite".into(), ..Told::default() };
+    assert_eq!(bench.routing.record(&bench.grant, &none).await.unwrap_err().field(), Some("chosen"));
+    let told = Told { correction: "play_music".into(), ..none };
+    let wrong = Told { succeeded: true, ..told.clone() };
+    assert_eq!(bench.routing.record(&bench.grant, &wrong).await.unwrap_err().field(), Some("chosen"));
+    bench.routing.record(&bench.grant, &told).await.unwrap();
+    let decision = bench.ask(goals(&[&told.goal])).await;
+    assert_eq!(decision.candidates[0].name, "play_music");
+    assert_eq!(decision.candidates[0].example.as_ref().unwrap().0, told.goal);
+    assert!(bench.routing.report(&bench.grant, 9).await.unwrap().records.is_empty(), "nobody is blamed");
+    let wrong = Told { correction: "nobody".into(), ..told };
+    assert_eq!(bench.routing.record(&bench.grant, &wrong).await.unwrap_err().kind(), Kind::NotFound);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn routes_that_mean_the_same_are_told_together() {
+    let bench = Bench::with_tools().await;
+    let twins = ["mail_send", "post_send"].map(|name| spec(name, "Sends a letter to a friend", &[]));
+    bench.register(twins.to_vec()).await;
+    let decision = bench.ask(goals(&["sends a letter to a friend"])).await;
+    let set: std::collections::BTreeSet<&str> = decision.set.iter().map(String::as_str).collect();
+    assert_eq!((decision.verdict, set), (Verdict::Ambiguous, ["mail_send", "post_send"].into()), "{decision:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pairs_that_are_confused_are_reported_with_what_was_confused() {
+    let bench = Bench::new().await;
+    let mut all: Vec<NodeSpec> = (2..10).map(|route| spoken(route, 6)).collect();
+    // The first one's examples are mostly what the second one's are.
+    let shared = |own: &str| (0..10).map(|at| format!("omega sigma tau word{} {own}", at % 5)).collect::<Vec<_>>();
+    all.push(NodeSpec { utterances: shared(""), ..spec("left", "kappa", &[]) });
+    all.push(NodeSpec { utterances: shared("").into_iter().rev().collect(), ..spec("right", "lambda", &[]) });
+    bench.register(all).await;
+    bench.settled().await;
+    let report = bench.routing.report(&bench.grant, 10).await.unwrap();
+    let pair = &report.confused[0];
+    let names: std::collections::BTreeSet<&str> = [pair.right.as_str(), pair.chosen.as_str()].into();
+    assert_eq!(names, ["left", "right"].into(), "{report:?}");
+    assert!(pair.samples.iter().all(|sample| sample.contains("omega")) && !pair.samples.is_empty());
+    assert!(report.confused.iter().all(|pair| !pair.right.starts_with("route_")), "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn goals_in_any_script_get_a_decision() {
+    let bench = Bench::with_tools().await;
+    bench.add("play_music", "дорогая, включи музыку").await;
+    let decision = bench.ask(goals(&["дорогая, включи музыку"])).await;
+    assert_eq!(decision.candidates[0].name, "play_music", "{decision:?}");
+    assert!(decision.candidates[0].words.contains(&"музыку".to_owned()), "{decision:?}");
+    for goal in ["予約してください", "احجز غرفة في فندق", "🎵🎵🎵", "Zimmer in einem hotel buchen"]
+    {
+        let decision = bench.ask(goals(&[goal])).await;
+        let sum: f32 = decision.candidates.iter().map(|found| found.probability).sum();
+        assert!(decision.candidates.len() == 3 && (0.0..=1.001).contains(&sum), "{goal}: {decision:?}");
+    }
 }
 
 /// Words of its own for each route, so that the fake embedder tells them apart.

@@ -192,8 +192,9 @@ def record_outcome(
 ) -> Unary[None]:
     """Tells what came of a decision. `cost` is in the caller's unit.
 
-    `correction` names the node that would have been right; the goal becomes an example of it. Raises NotFound for an
-    unknown node.
+    `correction` names the node that would have been right; the goal becomes an example of it. `chosen` is empty where the
+    decision was that there is none, and a correction says otherwise. Raises NotFound for an unknown node, InvalidArgument
+    where both are empty.
     """
     request = pb.RecordOutcomeRequest(
         namespace=namespace,
