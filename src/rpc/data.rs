@@ -17,7 +17,7 @@ use crate::base::error::{Error, Kind, Result};
 use crate::base::limits::DATA_K_DEFAULT;
 use crate::engine::store::{ListOptions, Range, Stat};
 use crate::flow::access::Grant;
-use crate::flow::data_view::{browse, fetch, locate, plan, register, search, stat, verify};
+use crate::flow::data_view::{browse, contents, fetch, locate, plan, register, search, stat, verify};
 use crate::flow::put;
 use crate::flow::watch::Follow;
 use crate::model::{CostClass, DataEntry, DataFilter, DataKind, DataObject, DataUse, StoreKind};
@@ -198,15 +198,20 @@ async fn register_all(
     mut rest: Streaming<proto::RegisterDataRequest>,
 ) -> Result<proto::RegisterDataResponse> {
     let mut report = register::Report::default();
+    let (contents, mut holders) = (first.contents, Vec::new());
     let mut message = Some(first);
     while let Some(batch) = message {
-        let objects = batch.objects.into_iter().map(object).collect();
+        let objects: Vec<_> = batch.objects.into_iter().map(object).collect();
+        if contents {
+            holders.extend(objects.iter().filter_map(|(_, object)| object.as_ref().ok()).cloned());
+        }
         register::register(&context.engines, &context.projector, grant, objects, &mut report).await?;
         message = rest.message().await.map_err(|cause| {
             let text = "the stream of objects broke off; what was sent before is registered";
             Error::new(Kind::Deadline, text).caused_by(cause)
         })?;
     }
+    contents::register(&context.engines, &context.projector, grant, &holders, &mut report).await?;
     let issue = |(uri, reason): (String, String)| proto::DataIssue { uri, reason };
     Ok(proto::RegisterDataResponse {
         added: report.added,

@@ -149,6 +149,9 @@ pub(in crate::cli) struct RegisterArgs {
     /// Objects as JSON lines with the fields of the options here, and metadata; `-` reads stdin
     #[arg(long, value_name = "FILE", conflicts_with = "uri")]
     pub file: Option<PathBuf>,
+    /// List what it holds and register that as well: files of a folder, keys of a bucket, tables of a database
+    #[arg(long)]
+    pub contents: bool,
     /// Name; without it the last part of the address
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,

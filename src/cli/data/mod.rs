@@ -67,7 +67,7 @@ async fn dispatch(
             };
             get::run(client, wanted, output, as_json).await
         }
-        DataCommand::Register(_) => register::run(client, objects, as_json).await,
+        DataCommand::Register(args) => register::run(client, objects, args.contents, as_json).await,
         DataCommand::Verify { uri, read } => {
             verify(client, VerifyDataRequest { uri: place(&uri)?, read, ..VerifyDataRequest::default() }, as_json).await
         }

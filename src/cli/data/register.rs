@@ -99,8 +99,14 @@ fn from_file(file: &Path) -> Result<Vec<DataObject>, Failure> {
 }
 
 /// Registers it.
-pub(super) async fn run(client: &Client, objects: Vec<DataObject>, as_json: bool) -> Result<(), Failure> {
-    let reply = client.register_data(RegisterDataRequest::default(), objects).await?;
+pub(super) async fn run(
+    client: &Client,
+    objects: Vec<DataObject>,
+    contents: bool,
+    as_json: bool,
+) -> Result<(), Failure> {
+    let head = RegisterDataRequest { contents, ..RegisterDataRequest::default() };
+    let reply = client.register_data(head, objects).await?;
     if as_json {
         let issues: Vec<_> =
             reply.issues.iter().map(|issue| json!({"uri": issue.uri, "reason": issue.reason})).collect();

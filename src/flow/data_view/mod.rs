@@ -17,6 +17,7 @@ use crate::model::data::CARD;
 use crate::model::{DataKind, DataUse, Document, StoreKind};
 
 pub mod browse;
+pub mod contents;
 pub mod fetch;
 pub mod locate;
 pub mod plan;

@@ -41,6 +41,16 @@ pub struct Report {
     pub issues: Vec<(String, String)>,
 }
 
+impl Report {
+    /// Counts something that can't be registered.
+    pub(super) fn reject(&mut self, uri: &str, why: &str) {
+        self.rejected += 1;
+        if self.issues.len() < ISSUES_LISTED_MAX {
+            self.issues.push((shown(uri), why.to_owned()));
+        }
+    }
+}
+
 /// Registers one batch. What is wrong with one object is reported, and the rest is kept.
 ///
 /// # Errors
@@ -61,12 +71,7 @@ pub async fn register(
     for (uri, object) in objects {
         match object.and_then(checked) {
             Ok(object) => sound.push(object),
-            Err(error) => {
-                report.rejected += 1;
-                if report.issues.len() < ISSUES_LISTED_MAX {
-                    report.issues.push((shown(&uri), error.message().to_owned()));
-                }
-            }
+            Err(error) => report.reject(&uri, error.message()),
         }
     }
     let now = engines.clock.now();

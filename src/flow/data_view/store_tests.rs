@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use tokio::runtime::Handle;
 
 use super::locate::{self, Reach, Recipe};
-use super::search;
 use super::tests::View;
+use super::{contents, register, search};
 use crate::base::ContentHash;
 use crate::base::error::{Error, Kind, Result};
 use crate::engine::store::cloud::CloudStore;
@@ -204,6 +204,42 @@ async fn folders_and_prefixes_are_there_until_they_are_gone() {
     let view = on(Shelf::default()).await;
     view.register(vec![of_kind("s3://lake/p/", DataKind::Prefix)]).await;
     assert_eq!(view.verify("s3://lake/p/", false).await.verdict, "unknown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_prefix_holds_is_registered_with_it_and_goes_when_it_is_gone() {
+    let shelf = Shelf::default();
+    shelf.put("s3://lake/a/one.csv", "id,name", "v1");
+    shelf.put("s3://lake/a/deep/two.csv", "id", "v1");
+    shelf.put("s3://lake/other.csv", "x", "v1");
+    let view = on(shelf.clone()).await;
+    let holder =
+        DataObject { owner: "ada".into(), credential: "lake".into(), ..of_kind("s3://lake/a/", DataKind::Prefix) };
+    let list = async || {
+        let mut report = register::Report::default();
+        let holders = [holder.clone(), of_kind("https://h/", DataKind::Page)];
+        contents::register(&view.engines, &view.projector, &view.grant, &holders, &mut report).await.unwrap();
+        report
+    };
+    let held = async |uri: &str| view.engines.inventory.object(view.grant.namespace(), uri).await.unwrap();
+    // One registered by hand is not the listing's to take out.
+    view.register(vec![DataObject::at("s3://lake/a/promised.csv")]).await;
+    let first = list().await;
+    assert_eq!((first.added, first.rejected), (2, 1), "{first:?}");
+    assert!(first.issues[0].0 == "https://h/" && first.issues[0].1.contains("no listing"), "{first:?}");
+    let one = held("s3://lake/a/one.csv").await.unwrap().object;
+    assert_eq!((one.bytes, &*one.owner, &*one.credential, &*one.name), (Some(7), "ada", "lake", "one.csv"));
+    assert_eq!((list().await.unchanged, shelf.named.lock().unwrap().last().unwrap().as_str()), (2, "lake"));
+    shelf.objects.lock().unwrap().remove("s3://lake/a/deep/two.csv");
+    shelf.unreadable.lock().unwrap().push("a/deep".into());
+    assert_eq!(list().await.rejected, 2);
+    assert!(held("s3://lake/a/deep/two.csv").await.is_some(), "it may lie where nobody could look");
+    shelf.unreadable.lock().unwrap().clear();
+    shelf.put("s3://lake/a/one.csv", "id,name,age", "v2");
+    let last = list().await;
+    assert_eq!((last.updated, last.unchanged), (1, 0), "{last:?}");
+    assert!(held("s3://lake/a/deep/two.csv").await.is_none() && held("s3://lake/other.csv").await.is_none());
+    assert!(held("s3://lake/a/promised.csv").await.is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]

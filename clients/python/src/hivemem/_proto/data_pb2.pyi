@@ -51,14 +51,16 @@ class DataObject(_message.Message):
     def __init__(self, uri: _Optional[str] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., kind: _Optional[str] = ..., media_type: _Optional[str] = ..., schema: _Optional[str] = ..., owner: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., cost_class: _Optional[str] = ..., credential: _Optional[str] = ..., bytes: _Optional[int] = ..., content_hash: _Optional[str] = ..., modified_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., metadata: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class RegisterDataRequest(_message.Message):
-    __slots__ = ("namespace", "objects", "idempotency_key")
+    __slots__ = ("namespace", "objects", "idempotency_key", "contents")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     OBJECTS_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    CONTENTS_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     objects: _containers.RepeatedCompositeFieldContainer[DataObject]
     idempotency_key: str
-    def __init__(self, namespace: _Optional[str] = ..., objects: _Optional[_Iterable[_Union[DataObject, _Mapping]]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+    contents: bool
+    def __init__(self, namespace: _Optional[str] = ..., objects: _Optional[_Iterable[_Union[DataObject, _Mapping]]] = ..., idempotency_key: _Optional[str] = ..., contents: bool = ...) -> None: ...
 
 class RegisterDataResponse(_message.Message):
     __slots__ = ("added", "updated", "unchanged", "rejected", "issues")

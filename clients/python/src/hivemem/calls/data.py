@@ -43,10 +43,15 @@ def register_data(
     namespace: str,
     objects: Iterable[DataObject] | AsyncIterable[DataObject],
     *,
+    contents: bool = False,
     idempotency_key: str | None = None,
 ) -> Sent[DataRegistered]:
-    """Registers data that need not be ingested. A bad entry is no error: it is in the reply. No deadline."""
-    head = pb.RegisterDataRequest(namespace=namespace, idempotency_key=key_or_new(idempotency_key))
+    """Registers data that need not be ingested. A bad entry is no error: it is in the reply. No deadline.
+
+    `contents` lists what folders, prefixes, buckets, repositories and databases among them hold, and registers that as well;
+    what was listed there before and is gone is taken out.
+    """
+    head = pb.RegisterDataRequest(namespace=namespace, contents=contents, idempotency_key=key_or_new(idempotency_key))
     packer = ItemPacker(
         head,
         "objects",
