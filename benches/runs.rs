@@ -4,8 +4,8 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hivemem_client::Client;
@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 
 use common::model::Model;
 use common::report::{heading, line, mib};
-use common::server::Server;
+use common::server::{Server, resident};
 
 mod common;
 
@@ -202,13 +202,30 @@ async fn side_by_side(client: &Client) {
 const BRANCHES: usize = 100;
 const LEAVES: usize = 99;
 
-/// Tells when the last node of the large run begins.
-struct Last(Notify);
+/// Tells when the last node of the large run begins, and what the process takes as the run grows.
+struct Last {
+    begun: Notify,
+    leaves: AtomicUsize,
+    /// Resident memory by leaves executed so far.
+    taken: Mutex<Vec<(usize, u64)>>,
+}
+
+/// Leaves after which the memory is looked at.
+const LOOK_EVERY: usize = 2_475;
 
 impl Observer for Last {
     fn event(&self, event: &RunEvent) {
-        if event.kind() == Kind::RunNode && event.node_type == "last" {
-            self.0.notify_one();
+        if event.kind() != Kind::RunNode {
+            return;
+        }
+        if event.node_type == "last" {
+            self.begun.notify_one();
+        }
+        if event.node_type == "leaf" {
+            let leaves = self.leaves.fetch_add(1, Ordering::Relaxed) + 1;
+            if leaves == 1 || leaves.is_multiple_of(LOOK_EVERY) {
+                self.taken.lock().expect("no panic").push((leaves, resident()));
+            }
         }
     }
 }
@@ -258,15 +275,18 @@ async fn thin_runtime(client: &Client) {
     line("a node, with the fake server", &node_ms(began, nodes), "at most 2 ms");
 
     held_up.store(true, Ordering::Relaxed);
-    let last = Arc::new(Last(Notify::new()));
+    let last = Arc::new(Last { begun: Notify::new(), leaves: AtomicUsize::new(0), taken: Mutex::default() });
     let over = swarm(Arc::new(ServerBackend::new(client.clone())));
     let observed = over.clone().observed_by(Arc::clone(&last) as Arc<dyn Observer>);
     let run = create(&over, "large").await;
     let began = Instant::now();
     tokio::select! {
         end = observed.resume(&run) => panic!("it is held up: {end:?}"),
-        () = last.0.notified() => line("a node, over the server", &node_ms(began, nodes), "at most 2 ms"),
+        () = last.begun.notified() => line("a node, over the server", &node_ms(began, nodes), "at most 2 ms"),
     }
+    let taken = std::mem::take(&mut *last.taken.lock().expect("no panic"));
+    let shown: Vec<String> = taken.iter().map(|(leaves, bytes)| format!("{leaves}: {:.1} MiB", mib(*bytes))).collect();
+    line("memory of this process by executed leaves", &shown.join(", "), "flat");
     held_up.store(false, Ordering::Relaxed);
     let took = loop {
         let began = Instant::now();
