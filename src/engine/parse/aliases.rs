@@ -80,13 +80,15 @@ fn sentence_start(text: &str, at: usize) -> usize {
     text[stop..at].rfind(". ").map_or(stop, |end| stop + end + 2)
 }
 
-/// Whether a text can be an abbreviation: one or two words with a capital beyond what opens a sentence.
+/// Whether a text can be an abbreviation: one or two words, capitals and digits for the most part. Two names with a capital each
+/// are no abbreviation of a longer list of names.
 fn is_short(text: &str) -> bool {
     let letters = || text.chars().filter(|c| c.is_alphanumeric());
     SHORT_CHARS.contains(&letters().count())
         && text.split_whitespace().count() <= 2
         && text.chars().next().is_some_and(char::is_alphanumeric)
         && letters().filter(|c| c.is_uppercase()).count() >= 2
+        && 2 * letters().filter(|c| c.is_uppercase() || c.is_numeric()).count() >= letters().count()
 }
 
 /// The end of `before` whose letters `short` is made of.
@@ -170,6 +172,8 @@ mod tests {
             "as seen below (Figure 3)",
             "the parser (see the README) reads",
             "Acme Corporation (USA) sold it",
+            "thanks to Evan Lucas (Evan Lucas to the release team)",
+            "an airport at Penticton Regional Airport (Penticton Airport) opened",
             "it rose (IBM fell) and",
             "open ( and never closed",
             "()",
