@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from swarms import QUICK, swarm_of
 from hivemem import AsyncClient
 from hivemem.swarm import NodeType, RunEnd, ScriptSettings, Settings, Swarm, node_scripts
 from hivemem.swarm.node import Blueprint
+from hivemem.swarm.sandbox import Sandbox
 
 
 def allowed(folder: Path, **scripts: Any) -> Settings:
@@ -31,6 +32,15 @@ def kind_of(code: str, language: str = "sh", **fields: Any) -> NodeType:
 async def run_script(client: AsyncClient, settings: Settings, code: str, language: str = "sh", **fields: Any) -> RunEnd:
     swarm: Swarm = swarm_of(client, kind_of(code, language, **fields), settings=settings)
     return await asyncio.wait_for(swarm.run("a test", Blueprint("scripted", {"word": "lantern"})), 60)
+
+
+def found(there: Sandbox) -> Callable[[str], Awaitable[Sandbox]]:
+    """What finds that the kernel lends this."""
+
+    async def probe(_: str) -> Sandbox:
+        return there
+
+    return probe
 
 
 def sleeping(mark: str) -> int:

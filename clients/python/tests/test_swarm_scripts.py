@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 from fake import Fake
-from scripted import allowed, kind_of, run_script, sleeping, until
+from scripted import allowed, found, kind_of, run_script, sleeping, until
 from swarms import QUICK, Scripted, first_question, history, leaf, swarm_of
 
 from hivemem import AsyncClient, RunStatus
@@ -45,11 +46,7 @@ async def sandbox() -> Sandbox:
 
 def lends(monkeypatch: pytest.MonkeyPatch, there: Sandbox) -> None:
     """Takes it that the kernel lends this."""
-
-    async def found(_: str) -> Sandbox:
-        return there
-
-    monkeypatch.setattr("hivemem.swarm.launch.probe", found)
+    monkeypatch.setattr("hivemem.swarm.launch.probe", found(there))
 
 
 @pytest.fixture
@@ -240,6 +237,60 @@ async def test_what_a_script_left_behind_does_not_live_on(fake_client: AsyncClie
     code = f"sleep {mark} > /dev/null 2>&1 & echo '{{\"answer\": 1}}'"
     assert (await run_script(fake_client, allowed(tmp_path), code)).output == 1
     await until(lambda: sleeping(mark) == 0, f"{sleeping(mark)} processes live on")
+
+
+KILLED = """
+import asyncio, sys
+from pathlib import Path
+from scripted import allowed, found, run_script
+from hivemem import AsyncClient
+from hivemem.swarm import launch
+from hivemem.swarm.sandbox import Sandbox
+
+async def main(address, folder, code, kept):
+    if not kept:
+        launch.probe = found(Sandbox(namespaces=False, network=False))
+    async with AsyncClient(address) as client:
+        await run_script(client, allowed(Path(folder)), code)
+
+asyncio.run(main(*sys.argv[1:4], sys.argv[4] == "True"))
+"""
+
+
+@on_linux
+@pytest.mark.parametrize("kept", [True, False])
+async def test_a_script_ends_with_a_client_that_is_killed(
+    fake: Fake, fake_client: AsyncClient, tmp_path: Path, mark: str, kept: bool
+) -> None:
+    if kept and not (await sandbox()).namespaces:
+        pytest.skip("this kernel lends no namespaces")
+    code = (DETACHES if kept else FORKS).format(mark=mark)
+    begun = 6 if kept else 3
+    words = [sys.executable, "-c", KILLED, fake.address, str(tmp_path), code, str(kept)]
+    child = await asyncio.create_subprocess_exec(*words, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    try:
+        await until(lambda: sleeping(mark) == begun, f"not all {begun} processes begin")
+    finally:
+        child.kill()
+        await child.wait()
+    await until(lambda: sleeping(mark) == 0, f"{sleeping(mark)} processes live on")
+
+
+@pytest.mark.parametrize("shell", ["bash", "dash"])
+async def test_either_shell_begins_a_script(
+    fake_client: AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shell: str
+) -> None:
+    if (found := shutil.which(shell)) is None:
+        pytest.skip(f"there is no {shell}")
+    there = tmp_path / "bin"
+    there.mkdir()
+    (there / "sh").symlink_to(found)
+    settings = allowed(tmp_path)
+    settings = allowed(tmp_path, path=f"{there}{os.pathsep}{settings.scripts.path}")
+    # Begun by the shell of that path, where it is; asyncio looks the command up on the path of this process.
+    monkeypatch.setenv("PATH", settings.scripts.path)
+    code = "import json, sys\nprint(json.dumps({'answer': [json.load(sys.stdin)['data']['word']]}))"
+    assert (await run_script(fake_client, settings, code, "python")).output == ["lantern"]
 
 
 async def test_a_script_need_not_read_its_input(fake_client: AsyncClient, tmp_path: Path) -> None:

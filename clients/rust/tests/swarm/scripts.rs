@@ -1,6 +1,7 @@
 //! Scripts in processes of their own.
 
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use hivemem_client::proto::RunStatus;
@@ -86,9 +87,38 @@ async fn scripts_that_misbehave_fail_their_node_and_leave_nothing() {
         .await;
     assert!(end.output.to_string().contains("longer than 500 ms"), "{}", end.output);
     assert!(began.elapsed() < Duration::from_secs(10));
-    let until = Instant::now() + Duration::from_secs(5);
-    while sleeping(&mark) > 0 {
-        assert!(Instant::now() < until, "{} processes live on", sleeping(&mark));
+    until("processes live on", || sleeping(&mark) == 0).await;
+}
+
+#[tokio::test]
+async fn a_script_ends_with_a_client_that_is_killed() {
+    let mark = format!("8{}", std::process::id());
+    let mut client = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "scripts::client_that_is_killed", "--ignored"])
+        .env(MARK, &mark)
+        .stdout(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    until("the script does not begin", || sleeping(&mark) >= 2).await;
+    client.kill().await.unwrap();
+    until("the script lives on", || sleeping(&mark) == 0).await;
+}
+
+/// Tells the client below what its script sleeps for.
+const MARK: &str = "HIVEMEM_TEST_MARK";
+
+#[tokio::test]
+#[ignore = "it is the process that the test above kills"]
+async fn client_that_is_killed() {
+    let mark = std::env::var(MARK).unwrap();
+    World::new().script(&format!("sleep {mark} & sleep {mark}")).await;
+}
+
+async fn until(says: &str, true_now: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(10);
+    while !true_now() {
+        assert!(Instant::now() < end, "{says}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -55,7 +55,7 @@ class Ran:
 
 
 async def run(step: Step, language: str, code: str, given: Any) -> Ran:
-    """Runs `code` with `given` as JSON on stdin, in the folder of the run.
+    """Runs `code` with `given` as JSON on stdin, in the folder of the run. It ends with this process, however that ends.
 
     Raises NodeFailed where scripts are not enabled or the language is not known; NodeError where it can't be started, takes
     longer than `wall_ms`, or prints more than `output_bytes`.
@@ -72,9 +72,9 @@ async def run(step: Step, language: str, code: str, given: Any) -> Ran:
     if (missing := sandbox.missing(settings)) is not None:
         step.note(missing)
     folder = await asyncio.to_thread(_made, step.work_dir)
-    with _written(folder, code) as script:
-        words = [*sandbox.words(settings), *interpreter, str(script)]
-        return await _supervised(words, settings, folder, encode(given).encode())
+    with _written(folder, code, encode(given)) as (script, stdin):
+        words = [*sandbox.words(settings, stdin), *interpreter, str(script)]
+        return await _supervised(words, settings, folder)
 
 
 def _made(folder: Path) -> Path:
@@ -86,33 +86,36 @@ def _made(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _written(folder: Path, code: str) -> Iterator[Path]:
-    """A file with one script, for as long as it runs."""
+def _written(folder: Path, code: str, given: str) -> Iterator[tuple[Path, Path]]:
+    """Files with a script and with what it reads, for as long as it runs."""
     script = folder / f".script-{uuid.uuid4()}"
+    stdin = script.with_suffix(".json")
     try:
-        script.write_text(code, encoding="utf-8", newline="")
-    except OSError as error:
-        raise NodeError(f"{script} can't be written: {error}") from error
-    try:
-        yield script
+        for path, text in ((script, code), (stdin, given)):
+            try:
+                path.write_text(text, encoding="utf-8", newline="")
+            except OSError as error:
+                raise NodeError(f"{path} can't be written: {error}") from error
+        yield script, stdin
     finally:
         # What is left is a small file in the run's own folder.
-        with contextlib.suppress(OSError):
-            script.unlink()
+        for path in (script, stdin):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
-async def _supervised(words: Sequence[str], settings: ScriptSettings, folder: Path, given: bytes) -> Ran:
+async def _supervised(words: Sequence[str], settings: ScriptSettings, folder: Path) -> Ran:
     """What a process came to. It and its group are gone when this returns, whichever way."""
     environment = {"PATH": settings.path, "LANG": "C.UTF-8", "HOME": str(folder)}
     loop = asyncio.get_running_loop()
     try:
+        # Its stdin stays open until it is over: by its end those who wait beside the script hear of ours.
         transport, heard = await loop.subprocess_exec(
             partial(_Heard, settings.output_bytes), *words, cwd=folder, env=environment, start_new_session=True
         )
     except OSError as error:
         raise NodeError(f"the script can't be started: {error}") from error
     try:
-        heard.feed(transport, given)
         await asyncio.wait_for(heard.over, settings.wall_ms / 1000)
     except asyncio.TimeoutError:
         raise NodeError(f"the script ran longer than {settings.wall_ms} ms") from None
@@ -142,14 +145,8 @@ class _Heard(asyncio.SubprocessProtocol):
         """The process has ended, and nobody holds what it writes to; or it wrote too much."""
         self.gone: asyncio.Future[None] = loop.create_future()
         """The process has ended."""
-
-    def feed(self, transport: asyncio.SubprocessTransport, given: bytes) -> None:
-        """Writes its input. A script need not read it."""
-        stdin = transport.get_pipe_transport(0)
-        assert isinstance(stdin, asyncio.WriteTransport)
-        if not stdin.is_closing():
-            stdin.write(given)
-            stdin.write_eof()
+        self._open = {1, 2}
+        """What of its stdout and stderr somebody can still write to."""
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         """Keeps the first bytes of stdout and the last ones of stderr."""
@@ -162,12 +159,17 @@ class _Heard(asyncio.SubprocessProtocol):
                 limit = f"{self._stdout_bytes_max} bytes, which is the limit"
                 self.over.set_exception(NodeError(f"the script printed more than {limit}"))
 
+    def pipe_connection_lost(self, fd: int, error: Exception | None) -> None:
+        """Nobody holds it any more."""
+        self._open.discard(fd)
+        self._look()
+
     def process_exited(self) -> None:
         """It may still be that a child of it holds its stdout."""
         if not self.gone.done():
             self.gone.set_result(None)
+        self._look()
 
-    def connection_lost(self, error: Exception | None) -> None:
-        """All of it is over."""
-        if not self.over.done():
+    def _look(self) -> None:
+        if self.gone.done() and not self._open and not self.over.done():
             self.over.set_result(None)

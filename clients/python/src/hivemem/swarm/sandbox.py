@@ -9,12 +9,18 @@ import signal
 import subprocess
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from hivemem.swarm.settings import ScriptSettings
 
-# Sets the limits and becomes the command that follows. `ulimit` is the shell's own and there everywhere; dash calls the limit of
-# processes -p, others -u. As the Rust client has it.
-_LIMITS = (
+# Sets the limits and becomes the command that follows, with its input from the file that is named first. `ulimit` is the shell's
+# own and there everywhere; dash calls the limit of processes -p, others -u.
+#
+# Its own stdin is a pipe that the client holds open and never writes to. A process beside the command waits for its end, which
+# comes however the client ends, SIGKILL too, and kills the group then: what a run left in one client may not go on beside its
+# repetition in another. As the Rust client has it.
+_BEGIN = (
+    'exec 3<&0; ({ read -r _ <&3; kill -9 0; } >/dev/null 2>&1 &); exec <"$1" 3<&- || exit 125; shift; '
     'ulimit -c 0 -t "$1" 2>/dev/null || { ulimit -c 0; ulimit -t "$1"; }; ulimit -v "$2" || exit 125; '
     'ulimit -f "$3" || exit 125; ulimit -u "$4" 2>/dev/null || ulimit -p "$4" 2>/dev/null; shift 4; exec "$@"'
 )
@@ -33,15 +39,15 @@ class Sandbox:
     network: bool
     """Whether it can be taken away."""
 
-    def words(self, settings: ScriptSettings) -> list[str]:
-        """What is put before the interpreter and its script."""
+    def words(self, settings: ScriptSettings, given: Path) -> list[str]:
+        """What is put before the interpreter and its script, which reads the file `given`."""
         limits = (
             settings.cpu_s,
             settings.memory_bytes // 1024,
             -(-settings.output_bytes // 512),
             settings.processes,
         )
-        words = ["sh", "-c", _LIMITS, "sh", *map(str, limits)]
+        words = ["sh", "-c", _BEGIN, "sh", str(given), *map(str, limits)]
         if self.namespaces:
             alone = ["--net"] if self.network and not settings.network else []
             words += [*_UNSHARE, *alone, "--"]

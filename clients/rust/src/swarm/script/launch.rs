@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -53,7 +53,7 @@ fn tail(text: &str) -> &str {
     &text[text.ceil_char_boundary(text.len().saturating_sub(600))..]
 }
 
-/// Runs `code` with `input` on stdin, in the folder of the run.
+/// Runs `code` with `input` on stdin, in the folder of the run. It ends with this process, however that ends.
 ///
 /// # Errors
 /// Where scripts are not enabled or the language is not known; where it takes too long or prints too much.
@@ -69,31 +69,26 @@ pub(in crate::swarm) async fn run(step: &Step, language: &str, code: &str, input
         let message = format!("no interpreter for {language:?}; there are: {}", known.join(", "));
         return Err(NodeError::fatal(message));
     };
-    let place = Place::make(&step.work_dir(), code).await?;
+    let place = Place::make(&step.work_dir(), code, input).await?;
     let sandbox = sandbox::probe().await;
     if let Some(missing) = sandbox.missing(settings) {
         step.note(missing);
     }
     let mut command = Command::new("sh");
-    command.args(sandbox.words(settings)).args(interpreter).arg(&place.script);
-    let ran = supervise(command, settings, &place, input).await;
+    command.args(sandbox.words(settings, &place.input)).args(interpreter).arg(&place.script);
+    let ran = supervise(command, settings, &place.dir).await;
     place.clear().await;
     ran
 }
 
-async fn supervise(
-    mut command: Command,
-    settings: &ScriptSettings,
-    place: &Place,
-    input: &Value,
-) -> Result<Ran, NodeError> {
+async fn supervise(mut command: Command, settings: &ScriptSettings, dir: &Path) -> Result<Ran, NodeError> {
     let failed = |what: &str, cause: std::io::Error| NodeError::again(format!("the script {what}: {cause}"));
     let mut child = command
-        .current_dir(&place.dir)
+        .current_dir(dir)
         .env_clear()
         .env("PATH", &settings.path)
         .env("LANG", "C.UTF-8")
-        .env("HOME", &place.dir)
+        .env("HOME", dir)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -103,15 +98,9 @@ async fn supervise(
         .map_err(|cause| failed("can't be started", cause))?;
     // Killed with all its kin when this is dropped, however that comes.
     let group = Group::new(child.id());
-    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let bytes = input.to_string();
-    let feed = async move {
-        if let Some(mut stdin) = stdin {
-            // A script need not read its input.
-            let _ = stdin.write_all(bytes.as_bytes()).await;
-        }
-        Ok(())
-    };
+    // Its end is how those who wait beside the script hear of ours.
+    let _alive = child.stdin.take();
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let most = settings.output_bytes;
     let wall = Duration::from_millis(settings.wall_ms);
     let whole = async {
@@ -121,7 +110,7 @@ async fn supervise(
             let over = || NodeError::again(format!("the script printed more than {most} bytes, which is the limit"));
             read.ok_or_else(over)
         };
-        let (stdout, stderr, ()) = tokio::try_join!(stdout, async { Ok(some(stderr).await) }, feed)?;
+        let (stdout, stderr) = tokio::try_join!(stdout, async { Ok(some(stderr).await) })?;
         let status = child.wait().await.map_err(|cause| failed("was lost", cause))?;
         Ok(Ran { stdout, stderr, code: status.code() })
     };
@@ -159,22 +148,30 @@ async fn some(reader: Option<impl AsyncRead + Unpin>) -> String {
 struct Place {
     dir: PathBuf,
     script: PathBuf,
+    /// What it reads.
+    input: PathBuf,
 }
 
 impl Place {
-    async fn make(dir: &Path, code: &str) -> Result<Self, NodeError> {
-        let failed = |cause| NodeError::again(format!("{} can't be written: {cause}", dir.display()));
-        tokio::fs::create_dir_all(dir).await.map_err(failed)?;
-        let dir = tokio::fs::canonicalize(dir).await.map_err(failed)?;
+    async fn make(dir: &Path, code: &str, input: &Value) -> Result<Self, NodeError> {
+        let failed = |path: &Path, cause| NodeError::again(format!("{} can't be written: {cause}", path.display()));
+        tokio::fs::create_dir_all(dir).await.map_err(|cause| failed(dir, cause))?;
+        let dir = tokio::fs::canonicalize(dir).await.map_err(|cause| failed(dir, cause))?;
         let script = dir.join(format!(".script-{}", Uuid::now_v7()));
-        tokio::fs::write(&script, code)
-            .await
-            .map_err(|cause| NodeError::again(format!("{} can't be written: {cause}", script.display())))?;
-        Ok(Self { dir, script })
+        let place = Self { input: script.with_extension("json"), script, dir };
+        for (path, content) in [(&place.script, code), (&place.input, &*input.to_string())] {
+            if let Err(cause) = tokio::fs::write(path, content).await {
+                place.clear().await;
+                return Err(failed(path, cause));
+            }
+        }
+        Ok(place)
     }
 
     async fn clear(&self) {
-        // What is left is a small file in the run's own folder.
-        let _ = tokio::fs::remove_file(&self.script).await;
+        for path in [&self.script, &self.input] {
+            // What is left is a small file in the run's own folder.
+            let _ = tokio::fs::remove_file(path).await;
+        }
     }
 }

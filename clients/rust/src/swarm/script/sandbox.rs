@@ -1,5 +1,7 @@
 //! What the kernel lends to keep a script in: resource limits, namespaces of its own, and a group to kill.
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -8,9 +10,15 @@ use tokio::sync::OnceCell;
 
 use crate::swarm::settings::ScriptSettings;
 
-/// Sets the limits and becomes the command that follows. `ulimit` is the shell's own and there everywhere; dash calls the limit of
-/// processes -p, others -u.
-const LIMITS: &str = "ulimit -c 0 -t \"$1\" 2>/dev/null || { ulimit -c 0; ulimit -t \"$1\"; }; ulimit -v \"$2\" || exit 125; \
+/// Sets the limits and becomes the command that follows, with its input from the file that is named first. `ulimit` is the shell's
+/// own and there everywhere; dash calls the limit of processes -p, others -u.
+///
+/// Its own stdin is a pipe that the client holds open and never writes to. A process beside the command waits for its end, which
+/// comes however the client ends, SIGKILL too, and kills the group then: what a run left in one client may not go on beside its
+/// repetition in another. The kernel's own signal on the death of a parent is no help: it comes on the death of the *thread* that
+/// started the child, and a change of user, as in a namespace, takes it away.
+const BEGIN: &str = "exec 3<&0; ({ read -r _ <&3; kill -9 0; } >/dev/null 2>&1 &); exec <\"$1\" 3<&- || exit 125; shift; \
+     ulimit -c 0 -t \"$1\" 2>/dev/null || { ulimit -c 0; ulimit -t \"$1\"; }; ulimit -v \"$2\" || exit 125; \
      ulimit -f \"$3\" || exit 125; ulimit -u \"$4\" 2>/dev/null || ulimit -p \"$4\" 2>/dev/null; shift 4; exec \"$@\"";
 
 /// A user namespace, in it processes that die with their first one; with `-n` no network either.
@@ -42,18 +50,19 @@ async fn works(more: &[&str]) -> bool {
 }
 
 impl Sandbox {
-    /// What is put before the interpreter: arguments of `sh`.
-    pub fn words(self, settings: &ScriptSettings) -> Vec<String> {
+    /// What is put before the interpreter, which reads the file `input`: arguments of `sh`.
+    pub fn words(self, settings: &ScriptSettings, input: &Path) -> Vec<OsString> {
         let limits =
             [settings.cpu_s, settings.memory_bytes / 1024, settings.output_bytes.div_ceil(512), settings.processes];
-        let mut words = vec!["-c".to_owned(), LIMITS.to_owned(), "sh".to_owned()];
-        words.extend(limits.iter().map(u64::to_string));
+        let mut words: Vec<OsString> = ["-c", BEGIN, "sh"].map(OsString::from).into();
+        words.push(input.into());
+        words.extend(limits.iter().map(|limit| limit.to_string().into()));
         if self.namespaces {
-            words.extend(UNSHARE.iter().map(|word| (*word).to_owned()));
+            words.extend(UNSHARE.map(OsString::from));
             if self.network && !settings.network {
-                words.push("--net".to_owned());
+                words.push("--net".into());
             }
-            words.push("--".to_owned());
+            words.push("--".into());
         }
         words
     }
