@@ -61,7 +61,7 @@ pub async fn compact(engines: &Engines, projector: &Projector, _custodian: &Cust
 }
 
 async fn compact_catalog(engines: &Engines, projector: &Projector) -> Result<Compacted> {
-    let log_entries = engines.catalog.prune_log(durable(engines, projector).await?).await?;
+    let log_entries = engines.catalog.prune_log(durable(engines, projector)).await?;
     let (_, free_bytes) = engines.catalog.space().await?;
     engines.catalog.compact().await?;
     Ok(Compacted { log_entries, free_bytes, ..Compacted::default() })
@@ -69,15 +69,13 @@ async fn compact_catalog(engines: &Engines, projector: &Projector) -> Result<Com
 
 /// The position that both indexes keep even if the process ends now, and that all loaded graphs have read up to. 0 while an index
 /// is being built: it may have been given a document whose removal it still has to read of.
-pub(super) async fn durable(engines: &Engines, projector: &Projector) -> Result<Lsn> {
+pub(super) fn durable(engines: &Engines, projector: &Projector) -> Lsn {
     let state = projector.state();
     if state.lexical_next.is_some() || state.vector_next.is_some() {
-        return Ok(Lsn(0));
+        return Lsn(0);
     }
-    let checkpoint = engines.space.get().checkpoint();
-    let vector = engines.catalog.checkpoint(&checkpoint).await?.map_or(Lsn(0), |(applied, _)| applied);
     let graphs = engines.graphs.loaded().into_iter().map(|(_, loaded)| loaded.applied());
-    Ok(graphs.fold(vector.min(engines.lexical().applied()), Lsn::min))
+    graphs.fold(state.vector_kept.min(engines.lexical().applied()), Lsn::min)
 }
 
 /// Compacts whenever it is worth it and nobody writes, until the server stops.
@@ -107,7 +105,7 @@ struct Keeper {
 impl Keeper {
     async fn look(&mut self, engines: &Engines, projector: &Projector) -> Result<()> {
         let head = engines.catalog.head().await?;
-        let quiet = std::mem::replace(&mut self.seen, head) == head && durable(engines, projector).await? == head;
+        let quiet = std::mem::replace(&mut self.seen, head) == head && durable(engines, projector) == head;
         if !quiet || self.looked_at == Some(head) {
             return Ok(());
         }

@@ -20,7 +20,7 @@ use super::turns::Turns;
 use crate::base::blocking::Door;
 use crate::base::clock::SystemClock;
 use crate::base::error::{Error, Kind, Result};
-use crate::base::{Clock, Lsn, Timestamp};
+use crate::base::{Clock, Timestamp};
 use crate::engine::catalog::sqlite::SqliteCatalog;
 use crate::engine::catalog::{Catalog, Registry, Runs};
 use crate::engine::embed::Embedder;
@@ -366,9 +366,7 @@ impl Rig {
         for _ in 0..1_000 {
             let state = self.projector.state();
             let content = state.lexical_problem.is_none() && state.vector_problem.is_none();
-            let durable = self.engines.catalog.checkpoint(&self.engines.space.get().checkpoint()).await.unwrap();
-            let durable = durable.map_or(Lsn(0), |(applied, _)| applied);
-            if state.lexical >= head && state.vector >= head && durable >= head && content {
+            if state.lexical >= head && state.vector_kept >= head && content {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -216,6 +216,9 @@ pub struct Graph {
     /// Links between nodes by the document that states them, and those documents by the addresses of both ends.
     overlays: FxHashMap<Slot, Overlay>,
     overlaid: FxHashMap<String, Vec<Slot>>,
+    /// Other names of entities, once for each document that says so. Found here and not by the edges of an entity, which a
+    /// name that is everywhere has by the ten thousands.
+    aliased: FxHashMap<NodeIndex<u32>, Vec<NodeIndex<u32>>>,
     /// In how many passages a term is.
     frequency: FxHashMap<u32, u32>,
     /// Passages that have terms.

@@ -3,7 +3,8 @@
 //! A document that says so lays an edge between the two entities, as long as it says so. A name that stands for several things
 //! leads to none of them: which one is meant depends on the text, and a wrong way is worse than none.
 
-use petgraph::Direction;
+use std::collections::hash_map::Entry;
+
 use petgraph::stable_graph::NodeIndex;
 use petgraph::visit::EdgeRef;
 
@@ -25,6 +26,8 @@ impl Graph {
                 }
             }
             self.graph.add_edge(ends[0], ends[1], structure(EdgeKind::SameAs));
+            self.aliased.entry(ends[0]).or_default().push(ends[1]);
+            self.aliased.entry(ends[1]).or_default().push(ends[0]);
             held.aliases.push((ends[0], ends[1]));
             self.know_title(&alias.name);
         }
@@ -37,6 +40,8 @@ impl Graph {
             if let Some(edge) = edge {
                 self.graph.remove_edge(edge);
             }
+            self.forget_other(*name, *of);
+            self.forget_other(*of, *name);
         }
     }
 
@@ -46,16 +51,18 @@ impl Graph {
         (self.only_other(other)? == entity).then_some(other)
     }
 
+    fn forget_other(&mut self, entity: NodeIndex<u32>, other: NodeIndex<u32>) {
+        let Entry::Occupied(mut others) = self.aliased.entry(entity) else { return };
+        if let Some(at) = others.get().iter().position(|one| *one == other) {
+            others.get_mut().swap_remove(at);
+        }
+        if others.get().is_empty() {
+            others.remove();
+        }
+    }
+
     fn only_other(&self, entity: NodeIndex<u32>) -> Option<NodeIndex<u32>> {
-        let ends = |direction| {
-            let edges = self.graph.edges_directed(entity, direction);
-            edges.filter(|edge| edge.weight().kind == EdgeKind::SameAs).map(move |edge| match direction {
-                Direction::Outgoing => edge.target(),
-                Direction::Incoming => edge.source(),
-            })
-        };
-        let mut others = ends(Direction::Outgoing).chain(ends(Direction::Incoming));
-        let first = others.next()?;
-        others.all(|other| other == first).then_some(first)
+        let (first, rest) = self.aliased.get(&entity)?.split_first()?;
+        rest.iter().all(|other| other == first).then_some(*first)
     }
 }

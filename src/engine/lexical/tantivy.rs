@@ -24,6 +24,7 @@ mod list;
 mod query;
 mod schema;
 
+use filter::{Compiled, Sets};
 use schema::Fields;
 
 /// File beside the index that says which versions wrote it.
@@ -71,6 +72,7 @@ struct Inner {
     reader: IndexReader,
     writer: Mutex<IndexWriter>,
     applied: AtomicU64,
+    sets: Sets,
 }
 
 impl TantivyIndex {
@@ -177,6 +179,7 @@ fn start(directory: &Path, index: &Index, fields: Fields, settings: TantivySetti
         reader,
         writer: Mutex::new(writer),
         applied: AtomicU64::new(applied),
+        sets: Sets::default(),
     })
 }
 
@@ -294,11 +297,11 @@ impl LexicalIndex for TantivyIndex {
 
     async fn search(&self, query: &LexicalQuery, filter: &Filter, limit: usize) -> Result<Vec<Candidate>> {
         let inner = &self.inner;
-        self.door
-            .run_here(|| {
-                inner.searched(query::by_text(&inner.reader.searcher(), &inner.fields, &query.text, filter, limit))
-            })
-            .await
+        let search = || {
+            let filter = Compiled::new(&inner.fields, filter, &inner.sets);
+            inner.searched(query::by_text(&inner.reader.searcher(), &inner.fields, &query.text, &filter, limit))
+        };
+        self.door.run_here(search).await
     }
 
     async fn count(&self) -> Result<u64> {
@@ -315,7 +318,11 @@ impl LexicalIndex for TantivyIndex {
 
     async fn held(&self, namespace: &Namespace, documents: Option<&[DocumentId]>) -> Result<Vec<HeldChunk>> {
         let filter = Filter { documents: documents.map(<[DocumentId]>::to_vec), ..Filter::all(namespace.clone()) };
-        self.run(move |inner| inner.searched(list::held(&inner.reader.searcher(), &inner.fields, &filter))).await
+        self.run(move |inner| {
+            let filter = Compiled::new(&inner.fields, &filter, &inner.sets);
+            inner.searched(list::held(&inner.reader.searcher(), &filter))
+        })
+        .await
     }
 
     async fn compact(&self) -> Result<bool> {

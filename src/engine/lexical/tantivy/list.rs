@@ -8,7 +8,7 @@ use tantivy::{DocId, Searcher, SegmentReader};
 use super::filter::{Compiled, Pass};
 use super::schema::{CHUNK, DOCUMENT, Fields, chunk_of};
 use crate::base::DocumentId;
-use crate::model::{Filter, HeldChunk};
+use crate::model::HeldChunk;
 
 /// Names of the namespaces in the term dictionary; all chunks of some may be deleted.
 ///
@@ -30,8 +30,7 @@ pub fn namespaces(searcher: &Searcher, fields: &Fields) -> tantivy::Result<Vec<S
 ///
 /// # Errors
 /// What tantivy reports.
-pub fn held(searcher: &Searcher, fields: &Fields, filter: &Filter) -> tantivy::Result<Vec<HeldChunk>> {
-    let compiled = Compiled::new(fields, filter);
+pub fn held(searcher: &Searcher, filter: &Compiled<'_>) -> tantivy::Result<Vec<HeldChunk>> {
     let mut held = Vec::new();
     for segment in searcher.segment_readers() {
         let ids = Ids::of(segment)?;
@@ -40,7 +39,7 @@ pub fn held(searcher: &Searcher, fields: &Fields, filter: &Filter) -> tantivy::R
                 held.push(ids.at(doc));
             }
         };
-        match compiled.pass(segment)? {
+        match filter.pass(segment)? {
             Pass::All => (0..segment.max_doc()).for_each(list),
             Pass::Some(bits, _) => bits.iter().for_each(&mut list),
             Pass::None => {}

@@ -12,7 +12,7 @@ use super::filter::{Bits, Compiled, Pass};
 use super::schema::{CHUNK, Fields, chunk_of};
 use crate::base::ChunkId;
 use crate::engine::lexical::analyzer;
-use crate::model::{Candidate, Filter};
+use crate::model::Candidate;
 
 /// Terms of one query. Of a pasted stack trace those that say most are kept; the rest costs time and changes little.
 const TERMS_MAX: usize = 64;
@@ -38,11 +38,11 @@ pub fn by_text(
     searcher: &Searcher,
     fields: &Fields,
     text: &str,
-    filter: &Filter,
+    filter: &Compiled<'_>,
     limit: usize,
 ) -> tantivy::Result<Vec<Candidate>> {
     let terms = select_terms(searcher, fields.body, analyzer::terms(text))?;
-    top(searcher, &terms, IndexRecordOption::WithFreqs, &Compiled::new(fields, filter), limit)
+    top(searcher, &terms, IndexRecordOption::WithFreqs, filter, limit)
 }
 
 /// Counts repeats, drops what the index does not have, and keeps the [`TERMS_MAX`] terms that weigh most.
@@ -73,7 +73,7 @@ fn top(
     searcher: &Searcher,
     terms: &[Weighted],
     record: IndexRecordOption,
-    filter: &Compiled,
+    filter: &Compiled<'_>,
     limit: usize,
 ) -> tantivy::Result<Vec<Candidate>> {
     if terms.is_empty() || limit == 0 {
