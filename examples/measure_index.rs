@@ -72,6 +72,7 @@ fn chunks(document: &Document, text: &str) -> Vec<Chunk> {
                 ordinal: i as u32,
                 span,
                 lines: Lines { first: 1, last: 1 },
+                pages: None,
                 tokens: 1,
                 breadcrumb: String::new(),
                 symbols,

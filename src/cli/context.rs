@@ -78,6 +78,8 @@ fn item_json(item: &ContextItem) -> Value {
         "path": item.path,
         "line_first": location.line_first,
         "line_last": location.line_last,
+        "page_first": render::page(location.page_first),
+        "page_last": render::page(location.page_last),
         "form": form,
         "tokens": item.tokens,
         "score": render::float(item.score),

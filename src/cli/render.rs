@@ -136,6 +136,11 @@ pub(super) fn hits(hits: &[Hit], query: &str, explain: bool, columns: usize) -> 
     out
 }
 
+/// The number of a page; null for what has none.
+pub(super) fn page(number: u32) -> Value {
+    json!((number > 0).then_some(number))
+}
+
 /// One hit as JSON.
 pub(super) fn hit_json(hit: &Hit, query: &str, explain: bool) -> Value {
     let location = hit.location.unwrap_or_default();
@@ -149,6 +154,8 @@ pub(super) fn hit_json(hit: &Hit, query: &str, explain: bool) -> Value {
         "path": hit.path,
         "line_first": location.line_first,
         "line_last": location.line_last,
+        "page_first": page(location.page_first),
+        "page_last": page(location.page_last),
         "byte_start": location.byte_start,
         "byte_end": location.byte_end,
         "score": float(hit.score),
@@ -228,7 +235,7 @@ mod tests {
         Hit {
             uri: "file:///r/src/lease.rs".into(),
             path: "src/lease.rs".into(),
-            location: Some(Location { byte_start: 0, byte_end: 9, line_first: 3, line_last: 9 }),
+            location: Some(Location { byte_start: 0, byte_end: 9, line_first: 3, line_last: 9, ..Location::default() }),
             score: 0.8,
             channels: vec![ChannelScore { channel: "dense".into(), score: 0.5, rank: 2 }],
             parts: vec![ScorePart { name: "dense".into(), value: 0.5 }, ScorePart { name: "test".into(), value: -0.1 }],

@@ -115,6 +115,7 @@ pub fn document_of(
             ordinal: ordinal as u32,
             span: piece.span,
             lines: piece.lines,
+            pages: piece.pages,
             tokens: piece.tokens,
             breadcrumb: piece.breadcrumb,
             symbols: piece.symbols,

@@ -32,6 +32,32 @@ pub struct Lines {
     pub last: u32,
 }
 
+/// Pages `first..=last`, counted from 1 as they lie in the file, whatever is printed on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pages {
+    /// First page.
+    pub first: u32,
+    /// Last page, included.
+    pub last: u32,
+}
+
+impl Pages {
+    /// What both cover, with what lies between.
+    pub fn through(self, last: Self) -> Self {
+        Self { first: self.first, last: last.last }
+    }
+}
+
+impl std::fmt::Display for Pages {
+    /// `12`, or `12-13`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match *self {
+            Self { first, last } if first == last => write!(f, "{first}"),
+            Self { first, last } => write!(f, "{first}-{last}"),
+        }
+    }
+}
+
 macro_rules! named_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$doc])*
@@ -169,6 +195,8 @@ pub struct Chunk {
     pub span: Span,
     /// The same as lines.
     pub lines: Lines,
+    /// The same as pages, of what has some.
+    pub pages: Option<Pages>,
     /// Tokens of `text`, counted by the embedder's tokenizer, without special tokens.
     pub tokens: u32,
     /// Where it stands: headings (`Guide > Install`) or enclosing symbols (`impl Server > fn run`); may be empty.

@@ -1,7 +1,6 @@
 //! What searches pass around: candidates of a channel, hydrated chunks, and hits that prove themselves.
 
-use super::document::Lines;
-use super::document::{Chunk, Document, named_enum};
+use super::document::{Chunk, Document, Lines, Pages, named_enum};
 use crate::base::error::{Error, Result};
 use crate::base::{ChunkId, ContentHash, Lsn};
 
@@ -38,11 +37,18 @@ pub struct Hydrated {
 }
 
 impl Hydrated {
-    /// The citation `uri@sha256#Lfirst-Llast`.
+    /// See [`cite`].
     pub fn citation(&self) -> String {
         let Self { document, chunk, .. } = self;
-        format!("{}@{}#L{}-L{}", document.uri, document.content, chunk.lines.first, chunk.lines.last)
+        cite(&document.uri, &document.content, chunk.lines, chunk.pages)
     }
+}
+
+/// The citation `uri@sha256#Lfirst-Llast`, with `&page=12` or `&page=12-13` for what has pages: nobody sees the lines of a PDF. The
+/// word is that of RFC 8118, which opens a PDF there.
+pub fn cite(uri: &str, content: &ContentHash, lines: Lines, pages: Option<Pages>) -> String {
+    let page = pages.map_or_else(String::new, |pages| format!("&page={pages}"));
+    format!("{uri}@{content}#L{}-L{}{page}", lines.first, lines.last)
 }
 
 /// What a citation says: lines of one version of a document.
@@ -57,13 +63,14 @@ pub struct Citation {
 }
 
 impl Citation {
-    /// Reads `uri@sha256#Lfirst-Llast`.
+    /// Reads `uri@sha256#Lfirst-Llast`; what pages it names follows from the lines.
     ///
     /// # Errors
     /// Invalid, naming the field `held`.
     pub fn parse(text: &str) -> Result<Self> {
         let read = || {
             let (place, lines) = text.rsplit_once("#L")?;
+            let lines = lines.split_once("&page=").map_or(lines, |(lines, _)| lines);
             let (first, last) = lines.split_once("-L")?;
             let (uri, content) = place.rsplit_once('@')?;
             let lines = Lines { first: first.parse().ok()?, last: last.parse().ok()? };
@@ -149,8 +156,11 @@ mod tests {
     fn a_citation_is_read_back_whatever_its_address_holds() {
         let content = ContentHash::of(b"x");
         for uri in ["file:///a/b.rs", "https://user@host/x#L1-L2", "memory:1"] {
-            let read = Citation::parse(&format!("{uri}@{content}#L3-L14")).unwrap();
-            assert_eq!(read, Citation { uri: uri.to_owned(), content, lines: Lines { first: 3, last: 14 } });
+            let lines = Lines { first: 3, last: 14 };
+            for pages in [None, Some(Pages { first: 2, last: 2 }), Some(Pages { first: 2, last: 3 })] {
+                let read = Citation::parse(&cite(uri, &content, lines, pages)).unwrap();
+                assert_eq!(read, Citation { uri: uri.to_owned(), content, lines });
+            }
         }
         let broken = ["", "file:///a", "a@b#L1-L2", &format!("a@{content}#L1"), &format!("a@{content}#Lx-L2")];
         for bad in broken {

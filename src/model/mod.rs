@@ -13,10 +13,10 @@ pub mod oplog;
 pub mod run;
 
 pub use data::{CostClass, DataEntry, DataFilter, DataKind, DataObject, DataUse, StoreKind};
-pub use document::{Chunk, Document, DocumentKind, DocumentWrite, Lines, Role, Span, Trust};
+pub use document::{Chunk, Document, DocumentKind, DocumentWrite, Lines, Pages, Role, Span, Trust};
 pub use filter::Filter;
 pub use graph::{Alias, EdgeKind, FactNode, Facts, Mention, NodeKind, Reference};
-pub use hit::{CONTEXT_MARK, Candidate, Channel, Citation, Freshness, Hit, Hydrated, Proposal, ScorePart};
+pub use hit::{CONTEXT_MARK, Candidate, Channel, Citation, Freshness, Hit, Hydrated, Proposal, ScorePart, cite};
 pub use namespace::Namespace;
 pub use node_type::{Node, NodeSpec, Outcome, ToolKind};
 pub use oplog::{HeldChunk, LogEntry, Operation};

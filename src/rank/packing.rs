@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::base::tokens::{TokenCounter, TokenMap};
 use crate::base::{ChunkId, ContentHash, DocumentId, EmbedKey};
-use crate::model::{CONTEXT_MARK, Hit, Lines, ScorePart, Span};
+use crate::model::{CONTEXT_MARK, Hit, Lines, Pages, ScorePart, Span, cite};
 
 /// In what form an item is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +35,8 @@ pub struct Item {
     pub span: Span,
     /// Lines of the document.
     pub lines: Lines,
+    /// Its pages, if it has some.
+    pub pages: Option<Pages>,
     /// Form.
     pub form: Form,
     /// Tokens of the whole text that begin in this item: with those of the mark before all items they add up to
@@ -49,9 +51,9 @@ pub struct Item {
 }
 
 impl Item {
-    /// `uri@sha256#Lfirst-Llast`.
+    /// See [`cite`].
     pub fn citation(&self) -> String {
-        format!("{}@{}#L{}-L{}", self.uri, self.content, self.lines.first, self.lines.last)
+        cite(&self.uri, &self.content, self.lines, self.pages)
     }
 }
 
@@ -291,6 +293,7 @@ fn render_run(hits: &[Hit], run: &[Choice], text: &mut String) -> Item {
         content: document.content,
         span: Span { start: first.chunk.span.start, end: last.chunk.span.end },
         lines,
+        pages: first.chunk.pages.zip(last.chunk.pages).map(|(first, last)| first.through(last)),
         form: run[0].form,
         tokens: 0,
         score: run.iter().map(|choice| hits[choice.hit].score).fold(f32::MIN, f32::max),

@@ -8,7 +8,7 @@ use crate::base::{RunId, Timestamp};
 use crate::engine::catalog::WriteOutcome;
 use crate::flow::ingest::{Issues, Report};
 use crate::flow::recall::{FilterRequest, Missing};
-use crate::model::{Chunk, Hit, Lines, Span};
+use crate::model::{Chunk, Hit, Lines, Pages, Span};
 use crate::rank::packing::{Form, Pack};
 
 pub fn timestamp(at: Timestamp) -> prost_types::Timestamp {
@@ -61,14 +61,23 @@ pub fn completeness(missing: Vec<Missing>) -> proto::Completeness {
     }
 }
 
-fn location(span: Span, lines: Lines) -> proto::Location {
-    proto::Location { byte_start: span.start, byte_end: span.end, line_first: lines.first, line_last: lines.last }
+fn location(span: Span, lines: Lines, pages: Option<Pages>) -> proto::Location {
+    let (page_first, page_last) = pages.map_or((0, 0), |pages| (pages.first, pages.last));
+    proto::Location {
+        byte_start: span.start,
+        byte_end: span.end,
+        line_first: lines.first,
+        line_last: lines.last,
+        page_first,
+        page_last,
+    }
 }
 
 pub fn hit(hit: Hit, explain: bool) -> proto::Hit {
     let citation = hit.citation();
     let document = &hit.found.document;
-    let Chunk { id, span, lines, text, breadcrumb, symbols, .. } = std::sync::Arc::unwrap_or_clone(hit.found.chunk);
+    let Chunk { id, span, lines, pages, text, breadcrumb, symbols, .. } =
+        std::sync::Arc::unwrap_or_clone(hit.found.chunk);
     let parts = hit.parts.iter().map(|part| proto::ScorePart { name: part.name.to_owned(), value: part.value });
     let channels = hit.channels.iter().map(|proposal| proto::ChannelScore {
         channel: proposal.channel.as_str().to_owned(),
@@ -80,7 +89,7 @@ pub fn hit(hit: Hit, explain: bool) -> proto::Hit {
         document_id: document.id.to_string(),
         uri: document.uri.clone(),
         path: document.path.clone(),
-        location: Some(location(span, lines)),
+        location: Some(location(span, lines, pages)),
         sha256: document.content.to_string(),
         citation,
         score: hit.score,
@@ -133,7 +142,7 @@ pub fn context(pack: Pack, tokenizer: String, budget_tokens: u32) -> proto::Gath
         citation: item.citation(),
         uri: item.uri.clone(),
         path: item.path.clone(),
-        location: Some(location(item.span, item.lines)),
+        location: Some(location(item.span, item.lines, item.pages)),
         form: match item.form {
             Form::Full => proto::context_item::Form::Full.into(),
             Form::Outline => proto::context_item::Form::Outline.into(),

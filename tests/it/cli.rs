@@ -166,7 +166,13 @@ fn a_pdf_that_ends_the_process_that_reads_it_is_damaged_and_the_others_are_read(
     let report = run(&["ingest", source.path().to_str().unwrap()]);
     assert_eq!((&report["added"], &report["failed_by_reason"]["damaged PDF"]), (&1.into(), &3.into()), "{report}");
     let hit = &run(&["search", "wombat pump"])["hits"][0];
-    assert_eq!(hit["breadcrumb"], "page 1", "{hit}");
+    assert_eq!((&hit["breadcrumb"], &hit["page_first"], &hit["page_last"]), (&"page 1".into(), &1.into(), &1.into()));
+    let cited = hit["citation"].as_str().unwrap();
+    assert!(cited.ends_with("#L1-L1&page=1"), "{cited}");
+    let pack = run(&["context", "wombat pump", "--budget", "500"]);
+    assert_eq!((&pack["citations"][0]["citation"], &pack["citations"][0]["page_first"]), (&hit["citation"], &1.into()));
+    let held = run(&["context", "wombat pump", "--budget", "500", "--held", cited]);
+    assert_eq!(held["citations"].as_array().unwrap().len(), 0, "{held}");
 }
 
 #[test]

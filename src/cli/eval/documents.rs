@@ -128,7 +128,7 @@ mod tests {
     }
 
     fn hit(uri: &str, byte_start: u64, byte_end: u64) -> Hit {
-        let location = Location { byte_start, byte_end, line_first: 1, line_last: 1 };
+        let location = Location { byte_start, byte_end, line_first: 1, line_last: 1, ..Location::default() };
         Hit { uri: uri.into(), location: Some(location), score: 0.5, ..Hit::default() }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::base::error::Kind;
-use crate::model::{Chunk, DocumentKind, Facts, Lines, Operation, Role, Span, Trust};
+use crate::model::{Chunk, DocumentKind, Facts, Lines, Operation, Pages, Role, Span, Trust};
 
 mod care;
 mod edges;
@@ -62,6 +62,7 @@ impl Place {
                     ordinal: ordinal as u32,
                     span: Span { start, end },
                     lines: Lines { first: ordinal as u32 + 1, last: ordinal as u32 + 2 },
+                    pages: (ordinal % 2 == 1).then_some(Pages { first: ordinal as u32, last: ordinal as u32 + 1 }),
                     tokens: part.split_whitespace().count() as u32,
                     breadcrumb: format!("{path} > {ordinal}"),
                     symbols: vec![format!("f{ordinal}"), "quo\"te".to_owned()],

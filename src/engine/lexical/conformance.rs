@@ -47,6 +47,7 @@ pub fn chunk(document: &Document, ordinal: u32, text: &str) -> Chunk {
         ordinal,
         span,
         lines: Lines { first: 1, last: 1 },
+        pages: None,
         tokens: 1,
         breadcrumb: String::new(),
         symbols: Vec::new(),

@@ -35,6 +35,7 @@ pub fn cut(text: &str, layout: &Layout, tokens_max: usize, map: &TokenMap, count
         Piece {
             span: Span { start: start as u64, end: end as u64 },
             lines: Lines { first: lines.line_of(start), last: lines.line_of(end - 1) },
+            pages: place.pages,
             tokens: u32::try_from(tokens).unwrap_or(u32::MAX),
             breadcrumb: place.breadcrumb,
             symbols: place.symbols,

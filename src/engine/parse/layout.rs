@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::facts::Mark;
 use super::names::collapsed;
 use super::syntax::Symbol;
+use crate::model::Pages;
 
 /// Longest breadcrumb part and outline line of a heading, in bytes.
 const TITLE_BYTES_MAX: usize = 120;
@@ -75,6 +76,8 @@ pub struct Layout {
 /// The names for one chunk.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Place {
+    /// See [`crate::model::Chunk::pages`].
+    pub pages: Option<Pages>,
     /// See [`crate::model::Chunk::breadcrumb`].
     pub breadcrumb: String,
     /// See [`crate::model::Chunk::symbols`].
@@ -111,23 +114,21 @@ impl<'a> Namer<'a> {
         } else {
             Place::default()
         };
-        if let Some(pages) = self.pages(&span) {
+        place.pages = self.pages(&span);
+        if let Some(pages) = place.pages {
             let separator = if place.breadcrumb.is_empty() { "" } else { " > " };
-            place.breadcrumb = format!("{}{separator}{pages}", place.breadcrumb);
+            let word = if pages.first == pages.last { "page" } else { "pages" };
+            place.breadcrumb = format!("{}{separator}{word} {pages}", place.breadcrumb);
         }
         place
     }
 
-    /// `page 12` or `pages 12-13`.
-    fn pages(&self, span: &Range<usize>) -> Option<String> {
+    fn pages(&self, span: &Range<usize>) -> Option<Pages> {
         let all = &self.layout.pages;
         let first = all.partition_point(|&page| page <= span.start);
         let last = all.partition_point(|&page| page < span.end);
-        match (first, last) {
-            (0, _) => None,
-            _ if first == last => Some(format!("page {first}")),
-            _ => Some(format!("pages {first}-{last}")),
-        }
+        let number = |page: usize| u32::try_from(page).unwrap_or(u32::MAX);
+        (first > 0).then(|| Pages { first: number(first), last: number(last) })
     }
 
     fn code_place(&mut self, span: &Range<usize>) -> Place {

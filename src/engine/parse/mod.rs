@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::tokens::{TokenCounter, TokenMap};
-use crate::model::{DocumentKind, Facts, Lines, Role, Span};
+use crate::model::{DocumentKind, Facts, Lines, Pages, Role, Span};
 
 pub mod aliases;
 pub mod chunk;
@@ -112,6 +112,8 @@ pub struct Piece {
     pub span: Span,
     /// The same as lines of [`Parsed::text`].
     pub lines: Lines,
+    /// See [`Chunk::pages`].
+    pub pages: Option<Pages>,
     /// Tokens of the span's text.
     pub tokens: u32,
     /// See [`Chunk::breadcrumb`].

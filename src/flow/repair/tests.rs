@@ -252,7 +252,7 @@ async fn the_catalogue_is_mended_where_it_can_be_computed() {
     bench.check("embeddings", &[], &[], 0).await;
     bench.sql("UPDATE namespaces SET documents = 7, tokens = -1").await;
     bench.check("catalogue", &[], &[], 2).await;
-    bench.sql("INSERT INTO chunks SELECT 99 * 1048576, randomblob(16), namespace, embed_key, span_start, span_end, line_first, line_last, tokens, breadcrumb, symbols, outline, text FROM chunks LIMIT 1").await;
+    bench.sql("INSERT INTO chunks SELECT 99 * 1048576, randomblob(16), namespace, embed_key, span_start, span_end, line_first, line_last, tokens, breadcrumb, symbols, outline, text, page_first, page_last FROM chunks LIMIT 1").await;
     bench.check("catalogue", &[], &[], 1).await;
     bench.stop().await;
 }

@@ -15,18 +15,18 @@ use super::write::CHUNKS_PER_DOCUMENT;
 use crate::base::error::Result;
 use crate::base::{ChunkId, DocumentId, EmbedKey, Lsn};
 use crate::engine::catalog::ProjectedDocument;
-use crate::model::{Chunk, Document, DocumentWrite, Facts, Hydrated, Lines, Namespace, Span};
+use crate::model::{Chunk, Document, DocumentWrite, Facts, Hydrated, Lines, Namespace, Pages, Span};
 
 /// Columns that [`chunk`] reads, of `chunks AS c`.
 macro_rules! chunk_columns {
     () => {
         "c.key, c.id, c.embed_key, c.span_start, c.span_end, c.line_first, c.line_last, c.tokens, c.breadcrumb, \
-         c.symbols, c.outline, c.text"
+         c.symbols, c.outline, c.text, c.page_first, c.page_last"
     };
 }
 
 /// How many columns that is.
-const CHUNK_COLUMNS: usize = 12;
+const CHUNK_COLUMNS: usize = 14;
 
 /// A document as stored, and where.
 struct Found {
@@ -48,12 +48,14 @@ fn chunk(row: &SqliteRow, document: DocumentId) -> Result<Chunk> {
         "" => Vec::new(),
         json => serde_json::from_str(json).map_err(|cause| unreadable("symbols").caused_by(cause))?,
     };
+    let pages = row.at::<Option<u32>>(12)?.zip(row.at::<Option<u32>>(13)?);
     Ok(Chunk {
         id: ChunkId::from_slice(row.at(1)?).ok_or_else(|| unreadable("a chunk id"))?,
         document,
         ordinal: u32::try_from(ordinal).map_err(|_| unreadable("a chunk key"))?,
         span: Span { start: row.unsigned(3)?, end: row.unsigned(4)? },
         lines: Lines { first: row.small(5)?, last: row.small(6)? },
+        pages: pages.map(|(first, last)| Pages { first, last }),
         tokens: row.small(7)?,
         breadcrumb: row.at(8)?,
         symbols,

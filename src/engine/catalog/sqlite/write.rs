@@ -35,8 +35,8 @@ const DOCUMENTS: Insert = Insert {
 
 const CHUNKS: Insert = Insert {
     head: "INSERT INTO chunks (key, id, namespace, embed_key, span_start, span_end, line_first, line_last, tokens, \
-           breadcrumb, symbols, outline, text) VALUES",
-    columns: 13,
+           breadcrumb, symbols, outline, text, page_first, page_last) VALUES",
+    columns: 15,
     tail: "",
 };
 
@@ -396,5 +396,7 @@ fn bind_chunk(args: &mut Args, owner: i64, key: i64, chunk: Chunk) -> Result<()>
     args.add(chunk.breadcrumb)?;
     args.add(symbols)?;
     args.add(chunk.outline)?;
-    args.add(chunk.text)
+    args.add(chunk.text)?;
+    args.add(chunk.pages.map(|pages| pages.first))?;
+    args.add(chunk.pages.map(|pages| pages.last))
 }

@@ -152,6 +152,10 @@ fn a_chunk_of_a_pdf_names_its_page() {
         let (crumb, _) = chunks.iter().find(|(_, text)| text.contains(says)).unwrap();
         assert!(crumb.ends_with(&format!("page {page}")), "{says}: {crumb}");
     }
+    for piece in &parsed.pieces {
+        let pages = piece.pages.unwrap();
+        assert!(piece.breadcrumb.ends_with(&pages.to_string()), "{pages} {}", piece.breadcrumb);
+    }
     assert!(parsed.pieces.iter().all(|piece| piece.symbols.is_empty()));
 }
 

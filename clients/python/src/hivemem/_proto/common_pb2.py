@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17hivemem/v1/common.proto\x12\nhivemem.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"J\n\x0c\x43ompleteness\x12\x10\n\x08\x63omplete\x18\x01 \x01(\x08\x12(\n\x07missing\x18\x02 \x03(\x0b\x32\x17.hivemem.v1.MissingPart\"+\n\x0bMissingPart\x12\x0c\n\x04part\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"W\n\x08Location\x12\x12\n\nbyte_start\x18\x01 \x01(\x04\x12\x10\n\x08\x62yte_end\x18\x02 \x01(\x04\x12\x12\n\nline_first\x18\x03 \x01(\r\x12\x11\n\tline_last\x18\x04 \x01(\r\"\xc5\x01\n\x0cSearchFilter\x12\r\n\x05paths\x18\x01 \x03(\t\x12\x11\n\tlanguages\x18\x02 \x03(\t\x12\r\n\x05kinds\x18\x03 \x03(\t\x12\x0f\n\x07sources\x18\x04 \x03(\t\x12\x0c\n\x04tags\x18\x05 \x03(\t\x12\x31\n\rmodified_from\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0emodified_until\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17hivemem/v1/common.proto\x12\nhivemem.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"J\n\x0c\x43ompleteness\x12\x10\n\x08\x63omplete\x18\x01 \x01(\x08\x12(\n\x07missing\x18\x02 \x03(\x0b\x32\x17.hivemem.v1.MissingPart\"+\n\x0bMissingPart\x12\x0c\n\x04part\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"~\n\x08Location\x12\x12\n\nbyte_start\x18\x01 \x01(\x04\x12\x10\n\x08\x62yte_end\x18\x02 \x01(\x04\x12\x12\n\nline_first\x18\x03 \x01(\r\x12\x11\n\tline_last\x18\x04 \x01(\r\x12\x12\n\npage_first\x18\x05 \x01(\r\x12\x11\n\tpage_last\x18\x06 \x01(\r\"\xc5\x01\n\x0cSearchFilter\x12\r\n\x05paths\x18\x01 \x03(\t\x12\x11\n\tlanguages\x18\x02 \x03(\t\x12\r\n\x05kinds\x18\x03 \x03(\t\x12\x0f\n\x07sources\x18\x04 \x03(\t\x12\x0c\n\x04tags\x18\x05 \x03(\t\x12\x31\n\rmodified_from\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0emodified_until\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,7 +37,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MISSINGPART']._serialized_start=148
   _globals['_MISSINGPART']._serialized_end=191
   _globals['_LOCATION']._serialized_start=193
-  _globals['_LOCATION']._serialized_end=280
-  _globals['_SEARCHFILTER']._serialized_start=283
-  _globals['_SEARCHFILTER']._serialized_end=480
+  _globals['_LOCATION']._serialized_end=319
+  _globals['_SEARCHFILTER']._serialized_start=322
+  _globals['_SEARCHFILTER']._serialized_end=519
 # @@protoc_insertion_point(module_scope)

@@ -26,16 +26,20 @@ class MissingPart(_message.Message):
     def __init__(self, part: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Location(_message.Message):
-    __slots__ = ("byte_start", "byte_end", "line_first", "line_last")
+    __slots__ = ("byte_start", "byte_end", "line_first", "line_last", "page_first", "page_last")
     BYTE_START_FIELD_NUMBER: _ClassVar[int]
     BYTE_END_FIELD_NUMBER: _ClassVar[int]
     LINE_FIRST_FIELD_NUMBER: _ClassVar[int]
     LINE_LAST_FIELD_NUMBER: _ClassVar[int]
+    PAGE_FIRST_FIELD_NUMBER: _ClassVar[int]
+    PAGE_LAST_FIELD_NUMBER: _ClassVar[int]
     byte_start: int
     byte_end: int
     line_first: int
     line_last: int
-    def __init__(self, byte_start: _Optional[int] = ..., byte_end: _Optional[int] = ..., line_first: _Optional[int] = ..., line_last: _Optional[int] = ...) -> None: ...
+    page_first: int
+    page_last: int
+    def __init__(self, byte_start: _Optional[int] = ..., byte_end: _Optional[int] = ..., line_first: _Optional[int] = ..., line_last: _Optional[int] = ..., page_first: _Optional[int] = ..., page_last: _Optional[int] = ...) -> None: ...
 
 class SearchFilter(_message.Message):
     __slots__ = ("paths", "languages", "kinds", "sources", "tags", "modified_from", "modified_until")

@@ -31,6 +31,9 @@ class Location:
     byte_end: int
     line_first: int
     line_last: int
+    page_first: int = 0
+    """Pages as they lie in the file, from 1, both ends included; 0: it has none."""
+    page_last: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
