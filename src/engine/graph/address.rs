@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use petgraph::stable_graph::NodeIndex;
+use smallvec::SmallVec;
 
 use super::names::NONE;
 use super::{Graph, Held, NOWHERE, NameId, NodeId};
@@ -193,7 +194,7 @@ impl Graph {
         let spelled = text.trim_end_matches("()");
         let parts: Vec<&str> = spelled.split([':', '.', '#']).filter(|part| !part.is_empty()).collect();
         if let Some(name) = parts.last().and_then(|last| self.names.find(last)) {
-            let defined = self.defined.get(&name).map(Vec::as_slice).unwrap_or_default();
+            let defined = self.defined.get(&name).map(SmallVec::as_slice).unwrap_or_default();
             let fits = |node: &&NodeIndex<u32>| {
                 let own = self.qualified(NodeId::of(**node));
                 let own: Vec<&str> = own.split(INSIDE).collect();

@@ -1,6 +1,7 @@
 //! Which of several namesakes are meant: the nearest, sharing what there is of certainty, or none.
 
 use petgraph::stable_graph::NodeIndex;
+use smallvec::SmallVec;
 
 use super::paths::distance;
 use super::{Graph, Held, Used};
@@ -22,7 +23,7 @@ impl Graph {
         used: &Used,
         fits: impl Fn(NodeIndex<u32>) -> bool,
     ) -> Vec<NodeIndex<u32>> {
-        let all = self.defined.get(&used.name).map(Vec::as_slice).unwrap_or_default();
+        let all = self.defined.get(&used.name).map(SmallVec::as_slice).unwrap_or_default();
         if all.len() > NAMESAKES_MAX {
             return Vec::new();
         }

@@ -39,6 +39,7 @@ pub use view::{EdgeView, NodeView, Toward};
 use names::{NameId, Names};
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 /// What the graph needs to know of a document.
 #[derive(Debug, Clone, PartialEq)]
@@ -191,6 +192,9 @@ struct Held {
     imports: Vec<(NameId, u32)>,
 }
 
+/// A list that mostly has one entry, which then needs no memory of its own. As large as a `Vec` while `N` of `T` fit into 16 bytes.
+type Few<T, const N: usize> = SmallVec<[T; N]>;
+
 /// See the module's documentation.
 #[derive(Debug, Default)]
 pub struct Graph {
@@ -208,9 +212,9 @@ pub struct Graph {
     /// Entities, runs and tasks by kind and name.
     things: FxHashMap<(NodeKind, NameId), NodeIndex<u32>>,
     /// All that is defined under a name, by place.
-    defined: FxHashMap<NameId, Vec<NodeIndex<u32>>>,
+    defined: FxHashMap<NameId, Few<NodeIndex<u32>, 4>>,
     /// All references to a name: document and place in [`Held::used`].
-    users: FxHashMap<NameId, Vec<(Slot, u32)>>,
+    users: FxHashMap<NameId, Few<(Slot, u32), 2>>,
     /// Members of series: turns of conversations, numbered parts.
     series: FxHashMap<(series::Key, u64), Slot>,
     /// Links between nodes by the document that states them, and those documents by the addresses of both ends.

@@ -6,6 +6,7 @@ use petgraph::Direction;
 use petgraph::stable_graph::NodeIndex;
 use petgraph::visit::EdgeRef;
 use rustc_hash::{FxHashMap, FxHashSet};
+use smallvec::SmallVec;
 
 use super::names::{NONE, NameId};
 use super::scope::{Scope, Start};
@@ -320,7 +321,7 @@ impl Graph {
         }
         let concerned = self.closure(touched);
         for name in concerned.names {
-            let users = self.users.get(&name).map(Vec::as_slice).unwrap_or_default();
+            let users = self.users.get(&name).map(SmallVec::as_slice).unwrap_or_default();
             again.extend(users.iter().filter(|(slot, _)| !fresh.contains(slot)).copied());
         }
         for slot in concerned.documents.into_iter().filter(|slot| !fresh.contains(slot)) {
@@ -356,7 +357,7 @@ impl Graph {
         }
         let mut queue: Vec<NameId> = concerned.names.iter().copied().collect();
         while let Some(name) = queue.pop() {
-            for (slot, place) in self.users.get(&name).map(Vec::as_slice).unwrap_or_default() {
+            for (slot, place) in self.users.get(&name).map(SmallVec::as_slice).unwrap_or_default() {
                 let Some(held) = self.held(*slot) else { continue };
                 let Some(used) = held.used.get(*place as usize) else { continue };
                 let mut further: Vec<NameId> = Vec::new();

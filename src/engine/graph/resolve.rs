@@ -9,6 +9,7 @@ use std::cell::Cell;
 use petgraph::stable_graph::NodeIndex;
 use petgraph::visit::EdgeRef;
 use petgraph::{Direction, graph};
+use smallvec::SmallVec;
 
 use super::choose::{NAMESAKES_MAX, TARGETS_MAX, Target, share};
 use super::names::{NONE, NameId};
@@ -219,7 +220,7 @@ impl Graph {
         if !found.is_empty() {
             return share(found, SURE);
         }
-        let all = self.defined.get(&name).map(Vec::as_slice).unwrap_or_default();
+        let all = self.defined.get(&name).map(SmallVec::as_slice).unwrap_or_default();
         if all.len() > NAMESAKES_MAX {
             return Vec::new();
         }
@@ -387,7 +388,7 @@ impl Graph {
 
     /// A definition in a file right in a folder, for languages whose packages are folders.
     fn inside_folder(&self, folder: NodeIndex<u32>, name: NameId) -> Vec<Target> {
-        let all = self.defined.get(&name).map(Vec::as_slice).unwrap_or_default();
+        let all = self.defined.get(&name).map(SmallVec::as_slice).unwrap_or_default();
         let here = |node: &NodeIndex<u32>| {
             let file = self.held_of(*node).map(|held| held.node);
             file.and_then(|file| self.parent(file)) == Some(folder) && !self.is_member(*node)
