@@ -5,7 +5,7 @@ HIVEMEM := $(TARGET_DIR)/release/hivemem
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo example test test-python crash histories graph-reference pdf-reference lint bench eval clean
+.PHONY: help setup build demo example test test-python crash histories graph-reference pdf-reference lint bench bench-python eval clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,11 @@ lint: ## Check formatting and clippy, warnings denied
 
 bench: setup ## Run the benchmarks
 	cargo bench --workspace
+
+# Over the release server: HIVEMEM_BINARY, else what `make build` made.
+bench-python: setup $(PYTHON_ENV)/bin/python ## Measure the Python runtime: a node, memory, resuming 10,000 nodes
+	@"$(PYTHON_ENV)/bin/python" -m pip install -q './clients/python[swarm]'
+	HIVEMEM_BINARY="$(or $(HIVEMEM_BINARY),$(abspath $(HIVEMEM)))" "$(PYTHON_ENV)/bin/python" clients/python/benches/runs.py
 
 # One set per directory in EVAL (several may be given, or a pattern: EVAL='sets/*'). What kind of set it is shows in its
 # files, unless KIND=retrieval|routing|memory|code says it.

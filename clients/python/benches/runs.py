@@ -1,6 +1,6 @@
 """What the runtime costs by itself: nodes that ask no model and gather no context, written to a server of its own over TCP.
 
-    HIVEMEM_BINARY=target/release/hivemem python clients/python/benches/runs.py
+    make build bench-python
 
 The same run as `cargo bench --bench runs` has for the Rust client: a plan of 100 branches with 99 leaves each, then the same
 killed at its last node and resumed, then 100 runs of 20 nodes at once.
