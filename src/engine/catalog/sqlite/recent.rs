@@ -9,8 +9,8 @@ use std::collections::{HashMap, HashSet};
 use crate::base::{ChunkId, DocumentId};
 use crate::model::{Hydrated, Namespace};
 
-/// Bytes of one of the two generations. A chunk takes about a kilobyte, so both hold some 16,000 of them: the candidates of 150 different questions.
-const GENERATION_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes of one of the two generations. A chunk takes about a kilobyte, so both hold some 30,000 of them.
+const GENERATION_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Bytes that a chunk takes beside its texts.
 const CHUNK_BYTES: usize = 320;
